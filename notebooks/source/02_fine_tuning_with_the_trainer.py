@@ -1,0 +1,609 @@
+# ---
+# jupyter:
+#   course:
+#     title: "Lesson 02: Fine-tuning with the Trainer"
+#     goals:
+#       - fine-tune a pretrained encoder on movie reviews with ten lines of Hugging Face calls, and say what each does
+#       - name what the ten lines hide (split, truncation, padding, metric, seed) and set each yourself
+#       - report an accuracy with its interval, beside a baseline, on films the model has not seen
+#       - save a fine-tuned model and prove that the saved copy answers exactly as the one in memory
+#     minutes_cpu: 5 to 8
+#     minutes_gpu: 2
+#     needs: nothing but this course
+# ---
+
+# %% [markdown]
+# ## The lesson in ten lines
+#
+# This is the script that you meet in tutorials. It is real, and it leaves one line out as `…`:
+#
+# ```python
+# dataset = load_dataset("stanfordnlp/imdb")
+# tokenizer = AutoTokenizer.from_pretrained("google-bert/bert-base-uncased")
+# tokenized = dataset.map(…)
+# model = AutoModelForSequenceClassification.from_pretrained("google-bert/bert-base-uncased", num_labels=2)
+# args = TrainingArguments(output_dir="out", eval_strategy="epoch", learning_rate=2e-5,
+#                          per_device_train_batch_size=16, num_train_epochs=1)
+# trainer = Trainer(model=model, args=args, train_dataset=tokenized["train"],
+#                   eval_dataset=tokenized["test"], processing_class=tokenizer)
+# trainer.train()
+# ```
+#
+# You will run every line of it. Between the lines stand the decisions that the script takes for you without saying so:
+# which reviews to hold out, which part of a long review to read, how to fill up a batch, how to measure.
+#
+# Older copies of this script say `load_dataset("imdb")`, `evaluation_strategy` and `tokenizer=tokenizer`.
+# Current releases want `stanfordnlp/imdb`, `eval_strategy` and `processing_class`.
+
+# %% [markdown]
+# ## 1. The reviews
+#
+# IMDB (Maas et al., 2011) holds 50,000 labelled film reviews, half of them for training, half for testing.
+# Only clear opinions are in it: scores of at most 4 of 10 are `neg`, scores of at least 7 are `pos`.
+# Under the `embedded` profile you work with the 25,000 training reviews, split again into three parts.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+from datasets import load_dataset
+
+imdb = load_dataset(profile.imdb, revision=profile.imdb_revision)
+{split: (len(rows), rows.features["label"].names) for split, rows in imdb.items()}
+
+# %% [markdown]
+# The copy on the hub has no validation split, and its test split is not for making choices.
+# So where there is none, the next cell takes one from the training reviews: a block of neighbours, not a random draw.
+# Section 2 measures why that matters.
+
+# %%
+from utils.splits import with_validation
+
+if "validation" not in imdb:
+    imdb = with_validation(imdb)
+
+SEED = 0
+
+
+def take(split, size):
+    shuffled = imdb[split].shuffle(seed=SEED)
+    return shuffled if size is None else shuffled.select(range(size))
+
+
+train = take("train", profile.train_size)
+validation = take("validation", profile.validation_size)
+test = take("test", profile.test_size)
+print(f"{len(train):,} reviews to learn from, {len(validation):,} to choose with, {len(test):,} for the end")
+
+# %% [markdown]
+# Look at the data before anything else. Here are three reviews, cut short. Note the `<br />`: the reviews come from
+# web pages, and nobody has cleaned them. A tokenizer will see it as text.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+for row in (0, 1, len(imdb["train"]) - 1):
+    review = imdb["train"][row]
+    print(f"[{imdb['train'].features['label'].int2str(review['label'])}] {review['text'][:230]} …\n")
+
+# %% [markdown]
+# How long are they? The model will read a fixed number of tokens at most, so this decides what it misses.
+
+# %%
+import numpy as np
+
+from utils import plots
+
+words = np.array([len(text.split()) for text in train["text"]])
+fig, ax = plots.figure(2.4)
+ax.hist(np.minimum(words, 800), bins=40, color=plots.BLUE)
+ax.axvline(np.median(words), color=plots.BLACK, linestyle=":")
+ax.set(xlabel="words in the review (800: 800 and more)", ylabel="reviews")
+median, ninth = np.quantile(words, [0.5, 0.9])
+ax.set_title(f"Half of the reviews have more than {median:.0f} words, a tenth more than {ninth:.0f}")
+plots.show(fig, f"Histogram of review lengths in words: median {np.median(words):.0f}, "
+                f"90th percentile {np.quantile(words, 0.9):.0f}, a long tail beyond 800.")  # fmt: skip
+
+# %% [markdown]
+# ## 2. A baseline first, and an honest split
+#
+# Before you train a network, find out what counting words achieves. TF-IDF turns a review into a long vector of
+# word and word-pair counts, rare ones weighted up; logistic regression learns a weight for each.
+# Its strength of regularisation `C` is chosen on the validation reviews. The test reviews stay untouched
+# until section 8.
+
+# %%
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+
+def bag_of_words(C, words_in_a_row=2):
+    counts = TfidfVectorizer(ngram_range=(1, words_in_a_row), min_df=2, sublinear_tf=True)
+    return make_pipeline(counts, LogisticRegression(C=C, max_iter=1000))
+
+
+baselines = {C: bag_of_words(C).fit(train["text"], train["label"]) for C in (1, 10)}
+scores = {C: model.score(validation["text"], validation["label"]) for C, model in baselines.items()}
+best_C = max(scores, key=scores.get)
+baseline = baselines[best_C]
+print(f"validation accuracy by C: {scores}; chosen: C = {best_C}")
+
+# %% [markdown]
+# **The split can lie.** A film has up to 30 reviews per label, and they share its names: the director, the heroine.
+# Split at random, and the same film stands on both sides; the model can recognise the film instead of the opinion.
+# In this archive the reviews of one film are neighbours, so contiguous blocks keep films apart.
+#
+# The experiment: the *same* reviews are judged by two classifiers that learned from equally many reviews.
+# One learned from other reviews of the same films (as after a random split), the other from other films.
+
+# %%
+pool, quarter = imdb["train"], len(imdb["train"]) // 4
+texts, labels = np.array(pool["text"], dtype=object), np.array(pool["label"])
+block = np.arange(quarter)
+by_label = [np.flatnonzero(labels == label) for label in (0, 1)]
+these_films = np.concatenate([rows[block] for rows in by_label])
+other_films = np.concatenate([rows[block + quarter] for rows in by_label])
+
+gaps = []
+for draw in range(3):
+    rng = np.random.default_rng(draw)
+    judged, same = np.split(rng.permutation(these_films)[:4000], 2)
+    learned_from = {"same": same, "other": rng.permutation(other_films)[:2000]}
+    accuracy = {}
+    for films, rows in learned_from.items():
+        model = bag_of_words(10, words_in_a_row=1).fit(texts[rows], labels[rows])
+        accuracy[films] = model.score(texts[judged], labels[judged])
+    gaps.append(100 * (accuracy["same"] - accuracy["other"]))
+    print(f"draw {draw}: same films {accuracy['same']:.3f}, other films {accuracy['other']:.3f}")
+
+# %%
+print(f"Knowing the films adds {np.mean(gaps):.1f} points of accuracy ({min(gaps):.1f} to {max(gaps):.1f}).")
+verdict = "flatters the result" if min(gaps) > 0 else "makes no clear difference here"
+print(f"So on these reviews, a random split {verdict}.")
+
+# %% [markdown]
+# Contiguous blocks are not the whole answer: the archive lists negative and positive reviews in unrelated orders, so a
+# film could still have its negative reviews in one split and its positive ones in another. `utils/splits.py` therefore
+# also drops every training review that shares three rare names with a held-out one. No film is named in the data, so
+# this is evidence, not proof.
+
+# %% [markdown]
+# ## 3. The tokenizer and the missing line
+#
+# A tokenizer turns text into the ids that the model was pretrained on. It belongs to the model: lesson 03 shows what
+# happens when it does not.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+from transformers import AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(profile.encoder, revision=profile.encoder_revision)
+ids = tokenizer("An unwatchable mess.")["input_ids"]
+print(f"{len(tokenizer):,} entries in the vocabulary")
+print(ids)
+print(tokenizer.convert_ids_to_tokens(ids))
+
+# %% [markdown]
+# `[CLS]` opens every text and `[SEP]` closes it. A word that is not in the vocabulary is cut into pieces, `##` marks a
+# piece that continues a word.
+#
+# The line that the script leaves out is a function for `dataset.map`. The usual one keeps the first tokens and drops
+# the rest. Where do reviewers say what they think? Ask the baseline: train it on the first words, the last words, or
+# some of both, and compare on the validation films.
+
+# %%
+room = profile.max_length * 3 // 4  # words; a token is shorter than a word
+
+
+def keep(text, head, tail):
+    words = text.split()
+    return text if len(words) <= head + tail else " ".join(words[:head] + words[len(words) - tail :])
+
+
+parts = {
+    "first words only": (room, 0),
+    "a quarter first, the rest last": (room // 4, room - room // 4),
+    "last words only": (0, room),
+}
+by_part = {}
+for part, (head, tail) in parts.items():
+    learned, judged = ([keep(text, head, tail) for text in rows["text"]] for rows in (train, imdb["validation"]))
+    model = bag_of_words(10, words_in_a_row=1).fit(learned, train["label"])
+    by_part[part] = 100 * model.score(judged, imdb["validation"]["label"])
+
+# %%
+fig, ax = plots.figure(1.7)
+plots.bars(ax, list(by_part), list(by_part.values()), colors=[plots.GREY, plots.BLUE, plots.GREY], text="{:.1f}")
+first, _, last = by_part.values()
+ax.set(
+    xlim=(50, 100),
+    xlabel=f"accuracy of bag-of-words on {len(judged):,} validation reviews (%); 50 is guessing",
+)
+ax.set_title(f"With {room} words to read: {last - first:+.1f} points for the end against the beginning")
+plots.show(fig, "Bar chart of validation accuracy by the part of the review that is read: "
+                + ", ".join(f"{part} {score:.1f}%" for part, score in by_part.items()))  # fmt: skip
+
+# %% [markdown]
+# Reviewers tell the story first and judge at the end. Sun et al. (2019) found a quarter from the head and the rest from
+# the tail best for BERT on IMDB, and this lesson does the same. Here are both functions: the usual one, and ours.
+
+
+# %%
+def head_only(batch):
+    return tokenizer(batch["text"], truncation=True, max_length=profile.max_length)
+
+
+def head_and_tail(batch, max_length=profile.max_length):
+    room = max_length - 2  # [CLS] and [SEP] need two places
+    head = room // 4
+    pieces = tokenizer(batch["text"], add_special_tokens=False, verbose=False)["input_ids"]
+    kept = [ids if len(ids) <= room else ids[:head] + ids[head - room :] for ids in pieces]
+    input_ids = [[tokenizer.cls_token_id, *ids, tokenizer.sep_token_id] for ids in kept]
+    return {"input_ids": input_ids, "length": [len(ids) for ids in input_ids]}
+
+
+# %% [markdown]
+# See what each keeps of a long sentence when there is room for ten tokens.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+long = "It opens in Rome , it drags on for three hours , and then the ending saves it ."
+print(tokenizer.decode(tokenizer(long, truncation=True, max_length=10)["input_ids"]))
+print(tokenizer.decode(head_and_tail({"text": [long]}, max_length=10)["input_ids"][0]))
+
+# %% [markdown]
+# `map` applies the function to all reviews, a thousand at a time. `length` is there for section 5.
+
+
+# %%
+def tokenize(rows):
+    return rows.map(head_and_tail, batched=True, remove_columns=["text"])
+
+
+train_ids, validation_ids, test_ids = tokenize(train), tokenize(validation), tokenize(test)
+lengths = np.array(train_ids["length"])
+cut = np.mean(lengths == profile.max_length)
+print(f"{cut:.0%} of the reviews fill all {profile.max_length} tokens; mean length {lengths.mean():.0f}")
+
+# %% [markdown]
+# ## 4. The model, with a new head
+#
+# Pretraining gave the encoder its weights; it has no idea of sentiment. `AutoModelForSequenceClassification` puts a
+# fresh linear layer with two outputs on top of the `[CLS]` position. You would normally read a load report that calls
+# some weights *newly initialized*: that is this layer, and it is expected. Ask for the list instead:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+import torch
+from transformers import AutoModelForSequenceClassification, set_seed
+
+set_seed(SEED)  # the new layer starts at random
+model, report = AutoModelForSequenceClassification.from_pretrained(
+    profile.encoder,
+    revision=profile.encoder_revision,
+    num_labels=2,
+    id2label={0: "neg", 1: "pos"},
+    label2id={"neg": 0, "pos": 1},
+    dtype=torch.float32,
+    attention_probs_dropout_prob=0.0,
+    hidden_dropout_prob=0.0,
+    output_loading_info=True,
+)
+sorted(report["missing_keys"])
+
+# %% [markdown]
+# Only `num_labels` and the names are needed. Three arguments are choices:
+#
+# - `dtype=torch.float32`: the weights that are trained stay exact, even where the arithmetic uses 16 bits.
+# - The two dropout rates are off. Dropout guards against overfitting over many epochs; we train for one. On a CPU,
+#   dropout inside attention also switches off the fast attention kernel, which makes training several times slower.
+
+# %%
+parameters = sum(p.numel() for p in model.parameters())
+new = sum(p.numel() for name, p in model.named_parameters() if name in report["missing_keys"])
+print(f"{type(model).__name__}: {parameters:,} parameters, of which {new:,} are new")
+
+# %% [markdown]
+# **Before training, the model guesses.** With two labels, a guess of one half each costs −ln ½ = ln 2 per review.
+# Check it: a loss far from ln 2 at the start means wrong labels or a head that is not new.
+
+# %%
+from transformers import DataCollatorWithPadding
+
+collator = DataCollatorWithPadding(tokenizer)
+model_inputs = validation_ids.remove_columns("length")
+with torch.inference_mode():
+    first_loss = model.eval()(**collator([model_inputs[row] for row in range(64)])).loss.item()
+print(f"loss before training {first_loss:.3f}, ln 2 = {np.log(2):.3f}")
+
+# %% [markdown]
+# ## 5. What padding costs
+#
+# A batch is a rectangle, reviews are not equally long. The collator fills up the short ones with `[PAD]`. How many of
+# the tokens that are computed are padding depends on how you form batches:
+#
+# - fill up every review to the model's maximum of 512, as many scripts do (`padding="max_length"`);
+# - fill up to the longest review in each batch (`DataCollatorWithPadding`);
+# - the same, with reviews of similar length in one batch (`group_by_length`).
+
+# %%
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+
+def computed_tokens(order, batch_size=16):
+    batches = [lengths[order[start : start + batch_size]] for start in range(0, len(order), batch_size)]
+    return sum(len(batch) * batch.max() for batch in batches)
+
+
+full_lengths = np.array(
+    [len(ids) for ids in tokenizer(list(train["text"]), truncation=True, max_length=512)["input_ids"]]
+)
+random_order = np.random.default_rng(SEED).permutation(len(lengths))
+grouped = get_length_grouped_indices(lengths.tolist(), 16, generator=torch.Generator().manual_seed(SEED))
+cost = {
+    "every review to 512": 512 * len(lengths),
+    f"cut to {profile.max_length}, longest of the batch": computed_tokens(random_order),
+    f"cut to {profile.max_length}, similar lengths together": computed_tokens(np.array(grouped)),
+}
+padding = {"every review to 512": 1 - full_lengths.sum() / (512 * len(lengths))}
+padding |= {name: 1 - lengths.sum() / tokens for name, tokens in cost.items() if name not in padding}
+
+# %%
+fig, ax = plots.figure(1.7)
+names = [f"{name} ({padding[name]:.0%} padding)" for name in cost]
+millions = [tokens / 1e6 for tokens in cost.values()]
+plots.bars(ax, names, millions, colors=[plots.GREY, plots.GREY, plots.BLUE], text="{:.2f}")
+ax.set_xlabel("tokens computed in one epoch (millions)")
+ax.set_title(f"Cutting and grouping save {1 - millions[-1] / millions[0]:.0%} of the tokens")
+plots.show(fig, "Bar chart of tokens computed in one epoch: "
+                + ", ".join(f"{name} {tokens / 1e6:.2f} million" for name, tokens in cost.items()))  # fmt: skip
+
+# %% [markdown]
+# Do fewer tokens mean less time? Measure it on one batch: the same sixteen reviews, forward pass only.
+
+# %%
+import time
+
+sixteen = [model_inputs[row] for row in range(16)]
+seconds = {}
+ways = {"to 512": {"padding": "max_length", "max_length": 512}, "to the longest": {"padding": True}}
+for name, options in ways.items():
+    batch = tokenizer.pad(sixteen, return_tensors="pt", **options)
+    with torch.inference_mode():
+        model(**batch)  # the first call is slower, so it is not timed
+        started = time.perf_counter()
+        model(**batch)
+    seconds[name] = time.perf_counter() - started
+    print(f"padded {name:<14} {tuple(batch['input_ids'].shape)}: {seconds[name]:.2f} s")
+print(f"{seconds['to 512'] / seconds['to the longest']:.1f} times slower for the same sixteen answers")
+
+# %% [markdown]
+# ## 6. The training arguments, one by one
+
+# %%
+from transformers import TrainingArguments
+
+from utils.resume import run_folder
+
+args = TrainingArguments(
+    output_dir=run_folder("02-fine-tuning"),
+    eval_strategy="epoch",
+    learning_rate=profile.learning_rate,
+    per_device_train_batch_size=16,
+    num_train_epochs=1,
+    per_device_eval_batch_size=32,
+    warmup_steps=0.1,
+    train_sampling_strategy="group_by_length",
+    bf16=profile.precision == "bfloat16",
+    fp16=profile.precision == "float16",
+    use_cpu=profile.device == "cpu",
+    save_strategy="steps", save_steps=25, save_total_limit=1,
+    logging_steps=5, report_to="none", disable_tqdm=False, seed=SEED,
+)  # fmt: skip
+
+# %% [markdown]
+# | argument | what it does |
+# |---|---|
+# | `eval_strategy="epoch"` | measure on the validation reviews after each pass over the data |
+# | `learning_rate` | the largest step size. Pretrained weights need small ones; lesson 04 tries many |
+# | `per_device_train_batch_size=16` | reviews per step, on each device |
+# | `num_train_epochs=1` | one pass over the data |
+# | `per_device_eval_batch_size=32` | larger, because evaluation keeps nothing for a backward pass |
+# | `warmup_steps=0.1` | below 1, a share of all steps: the rate rises over the first tenth, then falls to 0 |
+# | `train_sampling_strategy` | batches of similar length, from the column `length` (section 5) |
+# | `bf16`, `fp16` | 16-bit arithmetic where the processor is fast at it; the banner above says which and why |
+# | `use_cpu` | without it, `bf16` on a CPU is refused |
+# | `save_…` | a checkpoint every 25 steps, the newest kept: an interrupted training resumes |
+# | `logging_steps=5` | the loss is written down every 5 steps; with the default of 500, a short run shows "No log" |
+# | `report_to="none"` | no experiment tracker asks for your account |
+# | `disable_tqdm=False` | show the Trainer's own bar and table |
+# | `seed` | the order of the reviews. The new layer's start was set in section 4 |
+#
+# The metric is ours too. `logits` has one row per review and one column per label; the larger one wins.
+
+# %%
+from transformers import Trainer
+
+
+def accuracy(outputs):
+    return {"accuracy": float((outputs.predictions.argmax(axis=1) == outputs.label_ids).mean())}
+
+
+trainer = Trainer(
+    model=model,
+    args=args,
+    train_dataset=train_ids,
+    eval_dataset=validation_ids,
+    processing_class=tokenizer,
+    data_collator=collator,
+    compute_metrics=accuracy,
+    callbacks=[plots.LiveCurve(baseline=np.log(2))],
+)
+
+# %% [markdown]
+# ## 7. Train
+#
+# This is where the minutes go. The curve grows while you wait: grey is the loss of the logged steps, blue its running
+# mean. Below it stands the Trainer's own table. `unfinished(trainer)` finds the last checkpoint of this same run if you
+# interrupted it, and is `None` otherwise. To train again from the pretrained weights, run from section 4 on: a model
+# that has been trained stays trained.
+
+# %%
+from utils.resume import unfinished
+
+trained = trainer.train(resume_from_checkpoint=unfinished(trainer))
+
+# %%
+final = next(row for row in reversed(trainer.state.log_history) if "eval_loss" in row)
+print(f"after {trainer.state.global_step} steps and {trained.metrics['train_runtime']:.0f} s in this session:")
+print(f"validation accuracy {final['eval_accuracy']:.3f}, validation loss {final['eval_loss']:.3f}")
+
+# %% [markdown]
+# ## 8. Measure, once
+#
+# Now the test reviews, for the first and only time, for both models. One trap first: with `group_by_length`, the
+# Trainer also *predicts* in grouped order, and returns the answers in that order. To lay answers beside texts, turn
+# grouping off; sorting the reviews by length keeps padding small.
+
+# %%
+by_length = np.argsort(test_ids["length"], kind="stable")
+test, test_ids = test.select(by_length), test_ids.select(by_length)
+trainer.args.train_sampling_strategy = "sequential"
+logits = trainer.predict(test_ids).predictions
+
+truth = np.array(test["label"])
+right = {"fine-tuned encoder": logits.argmax(axis=1) == truth, "bag-of-words": baseline.predict(test["text"]) == truth}
+majority = max(truth.mean(), 1 - truth.mean())
+
+# %% [markdown]
+# A test set is a sample, so an accuracy has an interval. Wilson's is right for shares near 0 and 1 too.
+
+# %%
+from scipy.stats import binomtest
+
+intervals = {"always the same label": (majority, majority, majority)}
+for name, hits in right.items():
+    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+    intervals[name] = (hits.mean(), interval.low, interval.high)
+    print(f"{name:<19} {hits.mean():.3f}   95% interval {interval.low:.3f} to {interval.high:.3f}")
+
+# %% tags=["readme"]
+fig, ax = plots.figure(1.7)
+centre, low, high = 100 * np.array(list(intervals.values())).T
+colors = [plots.GREY, plots.BLUE, plots.ORANGE]
+plots.bars(ax, list(intervals), centre, np.array([centre - low, high - centre]), colors, "{:.1f}")
+ax.set(xlim=(40, 100), xlabel=f"accuracy on {len(truth):,} reviews of other films (%), with 95% interval")
+ax.set_title(f"After one epoch on {len(train):,} reviews: {centre[1]:.1f}% right, bag-of-words {centre[2]:.1f}%")
+plots.show(fig, "Bar chart of test accuracy with 95% intervals: "
+                + ", ".join(f"{name} {100 * middle:.1f}%" for name, (middle, _, _) in intervals.items()))  # fmt: skip
+
+# %% [markdown]
+# The intervals overlap, or nearly. That does not settle who is better, because both models judged the *same* reviews.
+# Compare them review by review: only those count on which exactly one of the two is right (McNemar's test).
+
+# %%
+ours, theirs = right.values()
+only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+p_value = binomtest(only_ours, only_ours + only_theirs).pvalue
+difference = 100 * (only_ours - only_theirs) / len(truth)
+spread = 1.96 * 100 * np.sqrt(only_ours + only_theirs - (only_ours - only_theirs) ** 2 / len(truth)) / len(truth)
+ahead = p_value < 0.05 and ("the fine-tuned encoder" if difference > 0 else "bag-of-words")
+print(f"only the encoder right: {only_ours}, only bag-of-words right: {only_theirs}, p = {p_value:.2g}")
+print(f"difference {difference:+.1f} points, 95% interval {difference - spread:+.1f} to {difference + spread:+.1f}")
+print(f"Ahead on these reviews: {ahead or 'neither, it is too close to call'}.")
+
+# %% [markdown]
+# Long reviews with a few thousand labels are where counting words is hard to beat: a review has many words, and most
+# of them agree. Three things move the balance towards the encoder: **more of the review** (it read only the tokens
+# above, the baseline read all words), **more labels for a larger encoder** (bert-base on all 25,000 reviews reaches
+# about 94% with 512 tokens: Sun et al., 2019), and **shorter texts with few labels**, where single words say little and
+# what pretraining knows counts most. Lesson 04 draws that curve.
+
+# %% [markdown]
+# ## 9. Which errors?
+#
+# First by kind. Rows are the true label, columns the prediction.
+
+# %%
+from sklearn.metrics import confusion_matrix
+
+names = ["neg", "pos"]
+counts = confusion_matrix(truth, logits.argmax(axis=1))
+fig, ax = plots.figure(2.4)
+ax.imshow(counts, cmap="Blues", vmin=0, vmax=counts.sum() / 2)
+for (row, column), count in np.ndenumerate(counts):
+    ax.text(column, row, f"{count}", ha="center", va="center", color="white" if count > counts.sum() / 4 else "black")
+ax.set_xticks([0, 1], names)
+ax.set_yticks([0, 1], names)
+ax.set(xlabel="predicted", ylabel="true")
+ax.set_title(f"{counts[0, 1]} negative reviews taken for positive, {counts[1, 0]} the other way")
+plots.show(fig, f"Confusion matrix: true negatives {counts[0, 0]}, negative taken for positive {counts[0, 1]}, "
+                f"positive taken for negative {counts[1, 0]}, true positives {counts[1, 1]}.")  # fmt: skip
+
+# %% [markdown]
+# Then one by one, the most confident errors first: those with the largest loss, −ln of the probability that the model
+# gave to the true label. Read them. In about 3% of IMDB's test reviews the label itself is wrong (Northcutt et al.,
+# 2021), and wrong labels gather at the top of such a list.
+
+# %%
+probabilities = torch.softmax(torch.tensor(logits, dtype=torch.float64), dim=1).numpy()
+losses = -np.log(probabilities[np.arange(len(truth)), truth])
+for row in np.argsort(-losses)[:5].tolist():
+    text = test[row]["text"].replace("<br />", " ")
+    verdict = f"predicted {names[1 - truth[row]]} with {probabilities[row].max():.1%}"
+    print(f"labelled {names[truth[row]]}, {verdict}, loss {losses[row]:.1f}")
+    print(f"  {text[:160]} … {text[-240:]}\n")
+
+# %% [markdown]
+# ## 10. Your own text
+#
+# Change the texts and run the cell again. The model has read film reviews only, and it answers every question with one
+# of two labels: it cannot say "neither".
+
+# %%
+my_texts = [
+    "I came for the effects and stayed for the story. I would see it again tomorrow.",
+    "Two hours of my life that nobody will give me back.",
+    "Not bad at all.",
+    "The train leaves at noon.",
+]
+
+batch = collator([{"input_ids": ids} for ids in head_and_tail({"text": my_texts})["input_ids"]])
+with torch.inference_mode():
+    answers = torch.softmax(model.eval()(**batch.to(model.device)).logits.float(), dim=1)
+for text, (_, positive) in zip(my_texts, answers.tolist(), strict=True):
+    print(f"{positive:4.0%} positive: {text}")
+
+# %% [markdown]
+# ## 11. Save, reload, compare
+#
+# `save_model` writes the weights, the configuration and, because the Trainer knows it, the tokenizer. A saved model is
+# worth having only if it gives the same answers, so compare the logits bit for bit.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+saved = run_folder("02-classifier")
+trainer.save_model(saved)
+
+reloaded = AutoModelForSequenceClassification.from_pretrained(saved, dtype=torch.float32).to(model.device).eval()
+with torch.inference_mode():
+    identical = torch.equal(model(**batch).logits, reloaded(**batch).logits)
+print("identical logits:", identical)
+print("same ids:", AutoTokenizer.from_pretrained(saved)(long)["input_ids"] == tokenizer(long)["input_ids"])
+
+# %% [markdown]
+# ## To remember
+#
+# - Fine-tuning is a pretrained body, a new head and a small learning rate; before training, the loss must be near ln 2.
+# - The ten lines decide the split, the truncation, the padding and the metric for you. Decide them yourself.
+# - Keep films apart between training and test, choose on validation reviews, and touch the test reviews once.
+# - An accuracy without an interval and a baseline says little; compare two models review by review.
+# - Padding and dropout inside attention cost more time on a CPU than the model needs to learn.
+#
+# ## Exercises
+#
+# Predict first, then run.
+#
+# 1. Set `head_and_tail` to keep the head only. What happens to the validation accuracy?
+# 2. Set the learning rate to 100 times its value. What does the loss do, and where does it end?
+# 3. Give the `Trainer` its test reviews as `eval_dataset` and choose the best of three rates on them. Why is the
+#    accuracy you report then too high?
+# 4. Find one of the worst errors whose label you think is wrong, and say which words misled the model.

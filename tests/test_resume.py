@@ -1,0 +1,129 @@
+import json
+import multiprocessing
+import os
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from utils import assets
+from utils.resume import last_checkpoint, run_folder, unfinished
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+class StopAfter(TrainerCallback):
+    """Interrupts the training as a student does, at the end of a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def make_trainer(model, folder, stop=None, **changes):
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, 50, (48, 8), generator=generator).tolist()
+    rows = Dataset.from_dict({"input_ids": ids, "attention_mask": [[1] * 8] * 48, "labels": [0, 1] * 24})
+    settings = {"learning_rate": 1e-3, "per_device_train_batch_size": 4, "num_train_epochs": 1, "seed": 0}
+    args = TrainingArguments(
+        folder, save_strategy="steps", save_steps=3, save_total_limit=1, logging_steps=1, report_to="none",
+        use_cpu=True, disable_tqdm=True, **(settings | changes),
+    )  # fmt: skip
+    return Trainer(model, args, train_dataset=rows, callbacks=[StopAfter(stop)] if stop else None)
+
+
+def losses(trainer):
+    return {row["step"]: row["loss"] for row in trainer.state.log_history if "loss" in row}
+
+
+def test_an_interrupted_training_gives_the_losses_of_an_uninterrupted_one(tiny_model, tmp_path, capsys):
+    start = {name: value.clone() for name, value in tiny_model.state_dict().items()}
+    whole = make_trainer(tiny_model, tmp_path / "whole")
+    assert unfinished(whole) is None
+    whole.train()
+
+    tiny_model.load_state_dict(start)
+    broken = make_trainer(tiny_model, tmp_path / "broken", stop=8)
+    with pytest.raises(KeyboardInterrupt):
+        broken.train(resume_from_checkpoint=unfinished(broken))
+
+    tiny_model.load_state_dict(start)
+    resumed = make_trainer(tiny_model, tmp_path / "broken")
+    checkpoint = unfinished(resumed)
+    assert checkpoint.endswith("checkpoint-6")
+    assert "Going on after step 6 of 12." in capsys.readouterr().out
+    resumed.train(resume_from_checkpoint=checkpoint)
+    assert losses(resumed) == losses(whole)
+
+
+def interrupted(tiny_model, folder):
+    trainer = make_trainer(tiny_model, folder, stop=8)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(resume_from_checkpoint=unfinished(trainer))
+    assert last_checkpoint(folder).name == "checkpoint-6"
+
+
+def test_a_finished_training_starts_afresh(tiny_model, tmp_path):
+    trainer = make_trainer(tiny_model, tmp_path / "run")
+    trainer.train(resume_from_checkpoint=unfinished(trainer))
+    assert unfinished(make_trainer(tiny_model, tmp_path / "run")) is None
+    assert not list((tmp_path / "run").glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 1e-4}, {"seed": 1}, {"per_device_train_batch_size": 8}])
+def test_a_changed_training_starts_afresh(tiny_model, tmp_path, change):
+    interrupted(tiny_model, tmp_path / "run")
+    assert unfinished(make_trainer(tiny_model, tmp_path / "run", **change)) is None
+
+
+def test_other_data_start_afresh(tiny_model, tmp_path):
+    interrupted(tiny_model, tmp_path / "run")
+    trainer = make_trainer(tiny_model, tmp_path / "run")
+    trainer.train_dataset = trainer.train_dataset.select(range(40))
+    assert unfinished(trainer) is None
+
+
+@pytest.mark.parametrize("cut", ["no state", "half a state"])
+def test_a_half_written_checkpoint_is_removed_not_read(tiny_model, tmp_path, cut):
+    folder = tmp_path / "run"
+    interrupted(tiny_model, folder)
+    (folder / "checkpoint-9").mkdir()
+    if cut == "half a state":
+        state = (folder / "checkpoint-6" / "trainer_state.json").read_text()
+        (folder / "checkpoint-9" / "trainer_state.json").write_text(state[: len(state) // 2])
+    assert unfinished(make_trainer(tiny_model, folder)).endswith("checkpoint-6")
+    assert not (folder / "checkpoint-9").exists()
+
+
+def test_a_damaged_record_starts_afresh(tiny_model, tmp_path):
+    interrupted(tiny_model, tmp_path / "run")
+    (tmp_path / "run" / "run.json").write_text("{")
+    assert unfinished(make_trainer(tiny_model, tmp_path / "run")) is None
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["key"]
+
+
+def _hold(folder, ready, done):
+    os.environ[assets.CACHE_VARIABLE] = folder
+    ready.put(str(run_folder("lesson")))
+    done.wait()
+
+
+def test_two_processes_get_two_folders(cache):
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Queue(), context.Event()
+    other = context.Process(target=_hold, args=(str(cache), ready, done))
+    other.start()
+    theirs = ready.get(timeout=60)
+    mine = run_folder("lesson")
+    done.set()
+    other.join()
+    assert theirs != str(mine)
+    assert run_folder("lesson") == mine

@@ -1,0 +1,1 @@
+"""What authors and instructors run: build, check and execute the notebooks."""

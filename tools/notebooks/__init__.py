@@ -1,0 +1,1 @@
+"""`python -m tools.notebooks`: build the lessons from their sources, check them, execute them."""

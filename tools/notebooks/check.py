@@ -1,0 +1,163 @@
+"""What must never be wrong with a committed notebook, found without running it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+
+from tools.notebooks.build import same_cells
+from tools.notebooks.files import NOTEBOOKS, SOURCES
+from tools.notebooks.source import CLOSING, lessons, read_source
+
+MARKER = "# NBVAL_CHECK_OUTPUT"
+MIN_COMPARED_CELLS = 3
+MAX_LINES = 20
+MIN_ALT = 30  # characters
+WIDGET = "application/vnd.jupyter.widget-view+json"
+MACHINE_PATH = re.compile(r"/(?:home|root|Users|tmp|work|content)/\S|site-packages|[A-Za-z]:\\\\?\w|/var/folders/")
+DEBRIS = re.compile(r"\r|\d+%\|[█▏▎▍▌▋▊▉ #]*\||\d ?(?:it/s|s/it)\]")
+
+Fault = tuple[int, str]  # number of the cell from 1, or 0 for the notebook; what is wrong
+
+
+def check_all(folder: Path = NOTEBOOKS, sources: Path = SOURCES) -> list[str]:
+    """Every fault of every lesson, a line each; also notebooks without a source and sources without a notebook."""
+    lines = []
+    names = lessons() if sources == SOURCES else sorted(path.stem for path in sources.glob("*.py"))
+    for stray in sorted(path.stem for path in folder.glob("*.ipynb") if path.stem not in names):
+        lines.append(f"{stray}.ipynb: it has no source; write notebooks/source/{stray}.py or remove it")
+    for name in names:
+        path = folder / f"{name}.ipynb"
+        if not path.exists():
+            lines.append(f"{name}.ipynb: not built; run: python -m tools.notebooks build {name}")
+            continue
+        try:
+            notebook = nbformat.read(path, as_version=4)
+            nbformat.validate(notebook)
+        except Exception as error:
+            lines.append(f"{name}.ipynb: not a valid notebook ({str(error).splitlines()[0]}); build it again")
+            continue
+        for cell, fault in check(notebook, read_source(sources / f"{name}.py")):
+            lines.append(f"{name}.ipynb{f', cell {cell}' if cell else ''}: {fault}")
+    return lines
+
+
+def check(notebook: nbformat.NotebookNode, source: nbformat.NotebookNode) -> list[Fault]:
+    """The faults of one notebook against the one that its source stands for."""
+    return [fault for find in CHECKS for fault in find(notebook, source)]
+
+
+def drift(notebook, source) -> Iterator[Fault]:
+    if not same_cells(notebook, source):
+        yield 0, "it differs from its source; edit the source, then build"
+    if [cell.get("id") for cell in notebook.cells] != [cell.id for cell in source.cells]:
+        yield 0, "its cell ids are not the generated ones; build it again"
+
+
+def executed_in_order(notebook, source) -> Iterator[Fault]:
+    for number, (place, cell) in enumerate(_code(notebook), 1):
+        if cell.execution_count is None:
+            yield place, "not run"
+        elif cell.execution_count != number:
+            yield place, f"run as number {cell.execution_count}, expected {number}: out of order or run twice"
+
+
+def errors(notebook, source) -> Iterator[Fault]:
+    for place, cell in _code(notebook):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                yield place, f"an error in its output: {output.ename}"
+
+
+def noise(notebook, source) -> Iterator[Fault]:
+    for place, cell in _code(notebook):
+        for output in cell.outputs:
+            text = _text(output)
+            if output.get("name") == "stderr":
+                yield place, f"a warning or log line in its output: {text.strip().splitlines()[0][:80]!r}"
+            elif DEBRIS.search(text):
+                yield place, "remains of a progress bar in its output"
+
+
+def machine_paths(notebook, source) -> Iterator[Fault]:
+    for place, cell in _code(notebook):
+        for output in cell.outputs:
+            found = MACHINE_PATH.search(_text(output))
+            if found:
+                yield place, f"a path of one machine in its output: {found[0]!r}"
+
+
+def widgets(notebook, source) -> Iterator[Fault]:
+    saved = notebook.metadata.get("widgets")
+    if saved is not None and any("state" not in value for value in saved.values()):
+        yield 0, "widget metadata without `state`; GitHub shows an invalid notebook"
+    states = {model for value in (saved or {}).values() for model in value.get("state", {})}
+    for place, cell in _code(notebook):
+        for output in cell.outputs:
+            view = output.get("data", {}).get(WIDGET)
+            if view is not None and view.get("model_id") not in states:
+                yield place, "a widget whose state is not stored; readers see nothing"
+
+
+def lengths(notebook, source) -> Iterator[Fault]:
+    for place, cell in _code(notebook):
+        lines = len(cell.source.splitlines())
+        if lines > MAX_LINES:
+            yield place, f"{lines} lines; at most {MAX_LINES}"
+
+
+def alt_texts(notebook, source) -> Iterator[Fault]:
+    for place, cell in enumerate(notebook.cells, 1):
+        for picture in re.findall(r"!\[([^\]]*)\]\(|<img(?![^>]*\balt=\"[^\"]{30,})", cell.source):
+            if len(picture) < MIN_ALT and cell.cell_type == "markdown":
+                yield place, "a picture without alt text"
+        for output in cell.get("outputs", []):
+            for kind in output.get("data", {}):
+                alt = output.get("metadata", {}).get(kind, {}).get("alt", "") if kind.startswith("image/") else None
+                if alt is not None and len(alt) < MIN_ALT:
+                    yield place, "a figure without alt text; show it with utils.plots.show"
+
+
+def structure(notebook, source) -> Iterator[Fault]:
+    first = notebook.cells[0].source if notebook.cells else ""
+    for part in ("# ", "**You will be able to**", "**Time**", "**Needs**"):
+        if part not in first:
+            yield 1, f"the header lacks {part.strip()!r}"
+    closing = [cell.source for cell in notebook.cells if cell.source.startswith(CLOSING)]
+    points = re.findall(r"^- ", closing[0], re.MULTILINE) if closing else []
+    if not 3 <= len(points) <= 5:
+        yield len(notebook.cells), f"expected a closing cell {CLOSING!r} with three to five points, found {len(points)}"
+
+
+def compared_cells(notebook, source) -> Iterator[Fault]:
+    compared = 0
+    for place, cell in _code(notebook):
+        for line in cell.source.splitlines():
+            if line.strip() == MARKER:
+                compared += bool(cell.outputs)
+                if not cell.outputs:
+                    yield place, "its output is to be compared, but it has none"
+            elif re.search(r"#\s*NBVAL_", line):
+                yield place, "a marker must stand alone on its line, or nbval does not see it"
+    if compared < MIN_COMPARED_CELLS:
+        yield 0, f"{compared} cells with {MARKER}; at least {MIN_COMPARED_CELLS}"
+
+
+CHECKS: tuple[Callable[..., Iterator[Fault]], ...] = (
+    drift, executed_in_order, errors, noise, machine_paths, widgets, lengths, alt_texts, structure, compared_cells,
+)  # fmt: skip
+
+
+def _code(notebook) -> Iterator[tuple[int, nbformat.NotebookNode]]:
+    for place, cell in enumerate(notebook.cells, 1):
+        if cell.cell_type == "code" and cell.source.strip():
+            yield place, cell
+
+
+def _text(output) -> str:
+    parts = [output.get("text", "")]
+    parts += [value for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
+    return "\n".join(parts)

@@ -1,0 +1,79 @@
+"""The first cell of every lesson ends here: is this kernel fit for the course, and which profile runs?
+
+Imports nothing but the standard library until the packages are known to be there.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import sys
+from pathlib import Path
+
+from utils.errors import CourseError, show_errors_in_one_line
+
+REQUIREMENTS = Path(__file__).parent.parent / "requirements.txt"
+NOT_IN_A_KERNEL = {"jupyterlab"}  # the server may live in another environment, and Colab has its own
+QUIET = {
+    # Bars for waits of a second, and notes that the lessons explain in their own words.
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "true",
+}
+
+
+def begin(profile_name: str | None = None):
+    """Check the kernel, choose the profile, prepare its files, print the banner.
+
+    Args:
+        profile_name: "embedded" or "full"; by default COURSE_PROFILE or the machine decides.
+
+    Returns:
+        The `utils.profiles.Profile` in use.
+
+    Raises:
+        CourseError: packages are missing or too old, or the profile that was asked for cannot run.
+    """
+    show_errors_in_one_line()
+    require_packages()
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    from utils.profiles import banner, detect
+
+    profile = detect(profile_name)
+    print(banner(profile))
+    return profile
+
+
+def require_packages(requirements: Path = REQUIREMENTS) -> None:
+    """Raise one clear line if this kernel lacks a package of requirements.txt or has too old a release."""
+    problems = []
+    for name, floor in read_requirements(requirements).items():
+        if name in NOT_IN_A_KERNEL:
+            continue
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            problems.append(name)
+            continue
+        if _numbers(found) < _numbers(floor):
+            problems.append(f"{name} >= {floor} (found {found})")
+    if problems:
+        raise CourseError(
+            f"This kernel ({Path(sys.prefix).name}) lacks {', '.join(problems)}. "
+            f'Run: "{sys.executable}" -m pip install -r "{requirements}"  then restart the kernel. '
+            "After `make setup`, choose the kernel of the course's folder .venv."
+        )
+
+
+def read_requirements(path: Path) -> dict[str, str]:
+    """Package -> lowest version, from the lines `name>=version` or `name==version` of a requirements file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = (re.match(r"([A-Za-z0-9_.-]+)\s*[>=]=\s*([0-9][0-9a-z.]*)", line) for line in lines)
+    return {match[1].lower(): match[2] for match in found if match}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version.split("+")[0])[:3])

@@ -1,0 +1,44 @@
+"""What a student reads when something goes wrong: a line to act on instead of a page of traceback."""
+
+from __future__ import annotations
+
+
+class CourseError(RuntimeError):
+    """What was given, what was expected and what to do, in one or two lines.
+
+    IPython asks an exception how it wants to be shown; this one shows its message only.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"CourseError: {self}"]
+
+
+def one_line(error: BaseException) -> str | None:
+    """The line for a mistake that everybody makes in a notebook; None for any other error."""
+    if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
+        return f"NameError: {error}. Was a cell skipped? Choose Run > Run All Above Selected Cell, then run this one."
+    if isinstance(error, KeyboardInterrupt):
+        return "Interrupted. Run this cell again when you are ready; training goes on from its last checkpoint."
+    return None
+
+
+def show_errors_in_one_line() -> None:
+    """In a notebook, show a skipped cell and an interrupt as one line. Elsewhere, do nothing."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is None:
+        return
+
+    def show(shell, kind, error, traceback, tb_offset=None):
+        line = one_line(error)
+        # Only what the student's own cell raised: the same error from inside a library keeps its traceback.
+        own = traceback.tb_next is None or traceback.tb_next.tb_next is None
+        if line is None or (isinstance(error, NameError) and not own):
+            return shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
+        shell._showtraceback(kind, error, [line])
+        return [line]
+
+    shell.set_custom_exc((NameError, KeyboardInterrupt), show)

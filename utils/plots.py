@@ -1,0 +1,140 @@
+"""Figures of the lessons: one style, alt text on every picture, and a curve that grows while a model trains."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from transformers import TrainerCallback
+
+# Okabe and Ito's palette (2008): told apart with every common colour blindness, and by lightness in grey.
+BLUE, ORANGE, GREEN, RED, GREY, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C", "#222222"
+
+STYLE = {
+    "figure.facecolor": "white",  # opaque, so that labels stay readable on a dark page
+    "axes.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.labelsize": 10,
+    "font.size": 10,
+    "legend.frameon": False,
+}
+WIDTH = 7.0  # inches; fits a notebook's column and, scaled, a phone
+
+
+def figure(height: float = 3.0, columns: int = 1, **grid):
+    """A figure in the course's style that is shown only by `show`; returns what `Figure.subplots` returns."""
+    with rc_context(STYLE):
+        fig = Figure(figsize=(WIDTH, height), layout="constrained", dpi=110)
+        return fig, fig.subplots(1, columns, **grid)
+
+
+def show(fig: Figure, alt: str) -> None:
+    """Display a figure as a PNG with alternative text, which screen readers and the site read.
+
+    Args:
+        fig: the figure.
+        alt: what it shows, in a sentence or two, with the numbers that matter.
+    """
+    from IPython.display import display
+
+    bundle, metadata = _picture(fig, alt)
+    display(bundle, raw=True, metadata=metadata)
+
+
+def bars(ax, labels: list[str], values, errors=None, colors=None, text: str = "{:.0f}") -> None:
+    """Horizontal bars, the first on top, each with its value written at its end.
+
+    Args:
+        ax: the axes.
+        labels: n names.
+        values: shape (n,).
+        errors: optional shape (2, n), distances to the lower and upper end of each interval.
+        colors: one colour or n of them.
+        text: how a value is written.
+    """
+    rows = np.arange(len(labels))[::-1]
+    ax.barh(rows, values, xerr=errors, color=colors or BLUE, height=0.62, error_kw={"ecolor": BLACK, "capsize": 3})
+    ax.set_yticks(rows, labels)
+    for i, (row, value) in enumerate(zip(rows, values, strict=True)):
+        end = value if errors is None else value + errors[1][i]
+        ax.annotate(text.format(value), (end, row), xytext=(4, 0), textcoords="offset points", va="center")
+    ax.margins(x=0.12)
+
+
+class LiveCurve(TrainerCallback):
+    """Draws the training loss while the `Trainer` works: every step, its running mean, the validation loss.
+
+    It reads the losses that the Trainer logs, so set `logging_steps` small; it changes nothing.
+
+    Args:
+        baseline: loss of guessing, drawn as a line; ln 2 for two labels.
+        every_seconds: how often the picture is renewed.
+    """
+
+    def __init__(self, baseline: float, every_seconds: float = 5.0) -> None:
+        self.baseline, self.every_seconds = baseline, every_seconds
+        self.handle, self.drawn = None, 0.0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.handle, self.drawn, self.began, self.first = None, 0.0, time.monotonic(), state.global_step
+
+    def on_log(self, args, state, control, **kwargs):
+        if time.monotonic() - self.drawn > self.every_seconds:
+            self._draw(state)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self._draw(state, ended=True)
+
+    def _draw(self, state, ended: bool = False) -> None:
+        from IPython.display import display
+
+        train = np.array([(row["step"], row["loss"]) for row in state.log_history if "loss" in row])
+        if len(train) == 0:
+            return
+        validation = [(row["step"], row["eval_loss"]) for row in state.log_history if row.get("eval_loss")]
+        fig, ax = figure(2.8)
+        ax.plot(*train.T, color=GREY, linewidth=1, label="training loss of the logged steps")
+        ax.plot(train[:, 0], _running_mean(train[:, 1]), color=BLUE, linewidth=2, label="its running mean")
+        if validation:
+            ax.plot(*np.array(validation).T, "D", color=RED, label="validation loss")
+        ax.axhline(self.baseline, color=BLACK, linestyle=":", linewidth=1, label="guessing: ln 2")
+        last = _running_mean(train[:, 1])[-1]
+        ax.set(xlabel="training step (batches)", ylabel="loss (nats)", xlim=(0, state.max_steps), ylim=(0, None))
+        ax.set_title(f"Training loss: from {train[0, 1]:.2f} to {last:.2f}" + ("" if ended else self._left(state)))
+        ax.legend(loc="lower left", fontsize=8, ncols=2)
+        alt = (
+            f"Line chart of the training loss over {state.global_step} of {state.max_steps} steps: it starts at "
+            f"{train[0, 1]:.2f}, near ln 2 = {self.baseline:.2f}, and its running mean ends at {last:.2f}."
+        )
+        bundle, metadata = _picture(fig, alt)
+        if self.handle is None:
+            self.handle = display(bundle, raw=True, metadata=metadata, display_id=True)
+        else:
+            self.handle.update(bundle, raw=True, metadata=metadata)
+        self.drawn = time.monotonic()
+
+    def _left(self, state) -> str:
+        done = max(state.global_step - self.first, 1)
+        seconds = (time.monotonic() - self.began) / done * (state.max_steps - state.global_step)
+        return f"   (step {state.global_step} of {state.max_steps}, about {seconds:.0f} s left)"
+
+
+def _picture(fig: Figure, alt: str) -> tuple[dict, dict]:
+    buffer = io.BytesIO()
+    with rc_context(STYLE):
+        fig.savefig(buffer, format="png")
+    return {"image/png": buffer.getvalue(), "text/plain": alt}, {"image/png": {"alt": alt}}
+
+
+def _running_mean(values: np.ndarray, weight: float = 0.8) -> np.ndarray:
+    means, mean, total = [], 0.0, 0.0
+    for value in values:
+        mean, total = weight * mean + value, weight * total + 1
+        means.append(mean / total)
+    return np.array(means)

@@ -1,0 +1,92 @@
+"""An interrupted training goes on where it stopped; a finished one, or a changed one, starts afresh."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from utils.assets import cache_folder
+
+RUN_FILE = "run.json"
+
+
+def run_folder(name: str) -> Path:
+    """Folder for the checkpoints and results of the run `name`; a second process that runs it gets its own."""
+    from filelock import FileLock, Timeout
+
+    runs = cache_folder() / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    folders = [runs / name, runs / f"{name}-{os.getpid()}"]
+    for folder in folders:
+        if folder in _locks:
+            return folder
+    for folder in folders:
+        lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        _locks[folder] = lock  # held until this process ends
+        return folder
+    raise RuntimeError(f"Expected a free folder for {name} in {runs}.")
+
+
+def unfinished(trainer) -> str | None:
+    """The last whole checkpoint of the same run if it was interrupted, for `resume_from_checkpoint`; else None.
+
+    The same run: equal training arguments, model configuration and training data. Checkpoints of any
+    other run in the trainer's output folder are removed, and so is one that was being written when
+    the run stopped.
+    """
+    folder = Path(trainer.args.output_dir)
+    key = run_key(trainer)
+    record = folder / RUN_FILE
+    checkpoint = last_checkpoint(folder) if _read(record).get("key") == key else None
+    if checkpoint is not None:
+        state = _read(checkpoint / "trainer_state.json")
+        print(f"Going on after step {state['global_step']} of {state['max_steps']}.")
+        return str(checkpoint)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    record.write_text(json.dumps({"key": key}), encoding="utf-8")
+    return None
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end and is not the end of its run."""
+    best: tuple[int, Path] | None = None
+    for path in folder.glob("checkpoint-*"):
+        # The Trainer writes this file last, so one that cannot be read marks a write that was cut off.
+        state = _read(path / "trainer_state.json")
+        step = state.get("global_step")
+        if step is None or path.name != f"checkpoint-{step}":
+            shutil.rmtree(path, ignore_errors=True)
+        elif step < state["max_steps"] and (best is None or step > best[0]):
+            best = (step, path)
+        elif step >= state["max_steps"]:
+            return None
+    return best[1] if best else None
+
+
+def run_key(trainer) -> str:
+    """A hash of all that decides a run's result: arguments, model configuration, training data."""
+    left_out = {"output_dir", "logging_dir", "disable_tqdm", "run_name"}
+    arguments = {name: value for name, value in trainer.args.to_dict().items() if name not in left_out}
+    set_by_training = {"architectures", "dtype", "problem_type"}  # the first step and the first save write them
+    config = {name: value for name, value in trainer.model.config.to_dict().items() if name not in set_by_training}
+    everything = json.dumps([arguments, config], sort_keys=True, default=str)
+    data = repr(trainer.train_dataset[:])  # a fingerprint of `datasets` would differ from kernel to kernel
+    return hashlib.sha256((everything + data).encode()).hexdigest()
+
+
+_locks: dict[Path, object] = {}
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
