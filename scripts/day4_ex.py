@@ -71,6 +71,25 @@ def positive(kind: type):
     return convert
 
 
+def head_and_tail(batch: dict, tokenizer, max_length: int) -> dict:
+    """Token ids of each text: the head and the tail of those that are too long, between [CLS] and [SEP].
+
+    Args:
+        batch: `text`, a list of n strings.
+        tokenizer: the encoder's.
+        max_length: tokens to keep, the two special ones included.
+
+    Returns:
+        `input_ids`, n lists of at most `max_length` ids, and `length`, how many each has.
+    """
+    room = max_length - 2
+    head = room // HEAD_SHARE
+    pieces = tokenizer(batch["text"], add_special_tokens=False, verbose=False)["input_ids"]
+    kept = [ids if len(ids) <= room else ids[:head] + ids[head - room :] for ids in pieces]
+    input_ids = [[tokenizer.cls_token_id, *ids, tokenizer.sep_token_id] for ids in kept]
+    return {"input_ids": input_ids, "length": [len(ids) for ids in input_ids]}
+
+
 def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
     """Fine-tune, save the model and its tokenizer to `output`; returns right answers and test reviews."""
     import torch
@@ -92,20 +111,13 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
         imdb = with_validation(imdb)
     tokenizer = AutoTokenizer.from_pretrained(profile.encoder, revision=profile.encoder_revision)
 
-    def head_and_tail(batch, max_length=profile.max_length):
-        room = max_length - 2
-        head = room // HEAD_SHARE
-        pieces = tokenizer(batch["text"], add_special_tokens=False, verbose=False)["input_ids"]
-        kept = [ids if len(ids) <= room else ids[:head] + ids[head - room :] for ids in pieces]
-        input_ids = [[tokenizer.cls_token_id, *ids, tokenizer.sep_token_id] for ids in kept]
-        return {"input_ids": input_ids, "length": [len(ids) for ids in input_ids]}
-
     def take(split: str, size: int | None):
         rows = imdb[split].shuffle(seed=seed)
         if size is not None and size > len(rows):
             raise CourseError(f"{size} {split} reviews were asked for, but there are {len(rows)}. Ask for fewer.")
         rows = rows if size is None else rows.select(range(size))
-        return rows.map(head_and_tail, batched=True, remove_columns=["text"])
+        options = {"tokenizer": tokenizer, "max_length": profile.max_length}
+        return rows.map(head_and_tail, batched=True, remove_columns=["text"], fn_kwargs=options)
 
     train, validation = take("train", profile.train_size), take("validation", profile.validation_size)
     test = take("test", profile.test_size)

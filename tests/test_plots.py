@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from utils import plots
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What was displayed: a list of (bundle, metadata), updates included."""
+    calls = []
+
+    class Handle:
+        def update(self, bundle, raw, metadata):
+            calls.append((bundle, metadata))
+
+    def display(bundle, raw, metadata, display_id=None):
+        calls.append((bundle, metadata))
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return calls
+
+
+def test_a_figure_is_a_picture_with_alt_text(shown):
+    fig, ax = plots.figure()
+    plots.bars(ax, ["one", "two"], [1, 2], np.array([[0.1, 0.1], [0.2, 0.2]]))
+    plots.show(fig, "Two bars, one and two.")
+    ((bundle, metadata),) = shown
+    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert bundle["text/plain"] == metadata["image/png"]["alt"] == "Two bars, one and two."
+
+
+def test_bars_write_each_value_at_its_end():
+    _, ax = plots.figure()
+    plots.bars(ax, ["one", "two"], [1.24, 2.0], text="{:.1f}")
+    assert [text.get_text() for text in ax.texts] == ["1.2", "2.0"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
+
+
+def test_the_curve_is_drawn_while_training_and_at_the_end(shown, tmp_path):
+    curve = plots.LiveCurve(baseline=np.log(2), every_seconds=0)
+    args, state, control = TrainingArguments(tmp_path, report_to="none"), TrainerState(max_steps=20), TrainerControl()
+    curve.on_train_begin(args, state, control)
+    curve.on_log(args, state, control)
+    assert not shown, "nothing is logged yet"
+    for step, loss in ((5, 0.7), (10, 0.5)):
+        state.global_step = step
+        state.log_history.append({"step": step, "loss": loss})
+        curve.on_log(args, state, control)
+    state.log_history.append({"step": 10, "eval_loss": 0.4})
+    curve.on_train_end(args, state, control)
+    assert len(shown) == 3
+    alt = shown[-1][1]["image/png"]["alt"]
+    assert "10 of 20 steps" in alt
+    assert "starts at 0.70" in alt
+
+
+def test_the_running_mean_has_no_bias_at_the_start():
+    assert plots._running_mean(np.array([2.0, 2.0, 2.0])) == pytest.approx([2, 2, 2])
+    assert plots._running_mean(np.array([1.0, 0.0]))[0] == 1

@@ -1,0 +1,67 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import day4_ex
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_script_fine_tunes_measures_and_saves(tmp_path):
+    command = [sys.executable, "scripts/day4_ex.py", "--profile", "embedded", "--train-size", "32"]
+    command += [
+        "--validation-size",
+        "16",
+        "--test-size",
+        "16",
+        "--max-length",
+        "16",
+        "--output",
+        str(tmp_path / "model"),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "profile    embedded" in done.stdout
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith("accuracy 0.")
+    assert "95% interval" in last
+    assert {"model.safetensors", "config.json", "tokenizer.json"} <= {
+        path.name for path in (tmp_path / "model").iterdir()
+    }
+
+
+def test_help_names_every_option():
+    done = subprocess.run([sys.executable, "scripts/day4_ex.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0
+    for option in ("--profile", "--train-size", "--test-size", "--max-length", "--learning-rate", "--epochs", "--seed"):
+        assert option in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--epochs", "0"], "expected a number above 0"),
+        (["--learning-rate", "nan"], "expected a number above 0"),
+        (["--learning-rate", "inf"], "expected a number above 0"),
+        (["--max-length", "1000"], "expected 8 to 512"),
+        (["--train-size", "many"], "invalid"),
+        (["--profile", "fast"], "invalid choice"),
+    ],
+)
+def test_bad_options_get_one_clear_line(capsys, arguments, said):
+    with pytest.raises(SystemExit):
+        day4_ex.parse(arguments)
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_too_many_reviews_get_one_clear_line():
+    command = [sys.executable, "scripts/day4_ex.py", "--profile", "embedded", "--train-size", "99999"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("99999 train reviews were asked for, but there are")
+
+
+def test_the_result_line_has_the_wilson_interval(tmp_path):
+    assert "accuracy 0.500 (95% interval 0.404 to 0.596) on 100 test reviews" in day4_ex.result_line(50, 100, tmp_path)

@@ -1,0 +1,81 @@
+"""The files that set the course up agree with each other."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools.notebooks import readme, source
+from utils.environment import _numbers, read_requirements
+
+ROOT = Path(__file__).parent.parent
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+# What Colab ships, 2026-08; the floors must not ask for more.
+COLAB = {"torch": "2.11", "transformers": "5.15", "datasets": "4.0.0", "ipywidgets": "7.7.1", "numpy": "2.1.3"}
+
+
+def conda_floors():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    lines = [line for line in environment["dependencies"] if isinstance(line, str)]
+    (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    split = (re.split(r"[>=]=", line.split(",")[0]) for line in lines + pip)
+    return {parts[0]: parts[1] for parts in split if len(parts) == 2}
+
+
+def test_conda_has_the_packages_of_requirements():
+    wanted = {
+        CONDA_NAMES.get(name, name): floor for name, floor in read_requirements(ROOT / "requirements.txt").items()
+    }
+    assert conda_floors() == wanted | {"python": "3.11"}
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_constraints_pin_every_requirement_at_or_above_its_floor(file):
+    pins = read_requirements(ROOT / "constraints.txt")
+    pins = {name.replace("_", "-"): version for name, version in pins.items()}
+    for name, floor in read_requirements(ROOT / file).items():
+        assert _numbers(pins[name]) >= _numbers(floor), name
+
+
+def test_constraints_are_plain():
+    text = (ROOT / "constraints.txt").read_text()
+    assert "torch==2.13.0\n" in text
+    for line in text.splitlines():
+        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9a-z.]+", line), line
+
+
+@pytest.mark.parametrize(("name", "version"), COLAB.items())
+def test_floors_do_not_ask_for_more_than_colab_has(name, version):
+    assert _numbers(read_requirements(ROOT / "requirements.txt")[name]) <= _numbers(version)
+
+
+def test_every_make_target_is_listed_with_one_line():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.search(r"\.PHONY: (.*)", makefile)[1].split()
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [line.split()[1] for line in shown.splitlines()] == targets
+
+
+def test_the_readmes_table_is_the_generated_one():
+    assert readme.is_current()
+
+
+@pytest.mark.parametrize("address", [None, "https://github.com/someone/course"])
+def test_the_public_address_reaches_readme_header_and_first_cell(monkeypatch, address):
+    monkeypatch.setattr(source, "repository", lambda: address)
+    monkeypatch.setattr(readme, "repository", lambda: address)
+    name = source.lessons()[0]
+    cells = source.read_source(source.SOURCES / f"{name}.py").cells
+    link = "https://colab.research.google.com/github/someone/course/blob/main/notebooks/"
+    assert (f"({link}{name}.ipynb)" in cells[0].source) == bool(address)
+    assert ("git" in cells[1].source) == bool(address)
+    assert ("not yet published" in readme.lesson_table()) == (address is None)
+    assert len(cells[1].source.splitlines()) <= 20 or address
+    compile(cells[1].source, "first cell", "exec")
+
+
+def test_the_public_address_stands_in_one_place():
+    assert "repository" in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["course"]
