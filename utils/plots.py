@@ -18,8 +18,6 @@ STYLE = {
     "axes.facecolor": "white",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
     "axes.labelsize": 10,
     "font.size": 10,
     "legend.frameon": False,
@@ -106,7 +104,7 @@ class LiveCurve(TrainerCallback):
         ax.axhline(self.baseline, color=BLACK, linestyle=":", linewidth=1, label="guessing: ln 2")
         last = _running_mean(train[:, 1])[-1]
         ax.set(xlabel="training step (batches)", ylabel="loss (nats)", xlim=(0, state.max_steps), ylim=(0, None))
-        ax.set_title(f"Training loss: from {train[0, 1]:.2f} to {last:.2f}" + ("" if ended else self._left(state)))
+        fig.suptitle(f"Training loss: from {train[0, 1]:.2f} to {last:.2f}" + ("" if ended else self._left(state)))
         ax.legend(loc="lower left", fontsize=8, ncols=2)
         alt = (
             f"Line chart of the training loss over {state.global_step} of {state.max_steps} steps: it starts at "

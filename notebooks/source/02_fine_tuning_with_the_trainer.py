@@ -97,7 +97,7 @@ ax.hist(np.minimum(words, 800), bins=40, color=plots.BLUE)
 ax.axvline(np.median(words), color=plots.BLACK, linestyle=":")
 ax.set(xlabel="words in the review (800: 800 and more)", ylabel="reviews")
 median, ninth = np.quantile(words, [0.5, 0.9])
-ax.set_title(f"Half of the reviews have more than {median:.0f} words, a tenth more than {ninth:.0f}")
+fig.suptitle(f"Half of the reviews have more than {median:.0f} words, a tenth more than {ninth:.0f}")
 plots.show(fig, f"Histogram of review lengths in words: median {np.median(words):.0f}, "
                 f"90th percentile {np.quantile(words, 0.9):.0f}, a long tail beyond 800.")  # fmt: skip
 
@@ -217,7 +217,7 @@ ax.set(
     xlim=(50, 100),
     xlabel=f"accuracy of bag-of-words on {len(judged):,} validation reviews (%); 50 is guessing",
 )
-ax.set_title(f"With {room} words to read: {last - first:+.1f} points for the end against the beginning")
+fig.suptitle(f"With {room} words to read: {last - first:+.1f} points for the end against the beginning")
 plots.show(fig, "Bar chart of validation accuracy by the part of the review that is read: "
                 + ", ".join(f"{part} {score:.1f}%" for part, score in by_part.items()))  # fmt: skip
 
@@ -352,7 +352,7 @@ names = [f"{name} ({padding[name]:.0%} padding)" for name in cost]
 millions = [tokens / 1e6 for tokens in cost.values()]
 plots.bars(ax, names, millions, colors=[plots.GREY, plots.GREY, plots.BLUE], text="{:.2f}")
 ax.set_xlabel("tokens computed in one epoch (millions)")
-ax.set_title(f"Cutting and grouping save {1 - millions[-1] / millions[0]:.0%} of the tokens")
+fig.suptitle(f"Cutting and grouping save {1 - millions[-1] / millions[0]:.0%} of the tokens")
 plots.show(fig, "Bar chart of tokens computed in one epoch: "
                 + ", ".join(f"{name} {tokens / 1e6:.2f} million" for name, tokens in cost.items()))  # fmt: skip
 
@@ -491,7 +491,7 @@ centre, low, high = 100 * np.array(list(intervals.values())).T
 colors = [plots.GREY, plots.BLUE, plots.ORANGE]
 plots.bars(ax, list(intervals), centre, np.array([centre - low, high - centre]), colors, "{:.1f}")
 ax.set(xlim=(40, 100), xlabel=f"accuracy on {len(truth):,} reviews of other films (%), with 95% interval")
-ax.set_title(f"After one epoch on {len(train):,} reviews: {centre[1]:.1f}% right, bag-of-words {centre[2]:.1f}%")
+fig.suptitle(f"After one epoch on {len(train):,} reviews: {centre[1]:.1f}% right, bag-of-words {centre[2]:.1f}%")
 plots.show(fig, "Bar chart of test accuracy with 95% intervals: "
                 + ", ".join(f"{name} {100 * middle:.1f}%" for name, (middle, _, _) in intervals.items()))  # fmt: skip
 
@@ -534,7 +534,7 @@ for (row, column), count in np.ndenumerate(counts):
 ax.set_xticks([0, 1], names)
 ax.set_yticks([0, 1], names)
 ax.set(xlabel="predicted", ylabel="true")
-ax.set_title(f"{counts[0, 1]} negative reviews taken for positive, {counts[1, 0]} the other way")
+fig.suptitle(f"{counts[0, 1]} negative reviews taken for positive, {counts[1, 0]} the other way")
 plots.show(fig, f"Confusion matrix: true negatives {counts[0, 0]}, negative taken for positive {counts[0, 1]}, "
                 f"positive taken for negative {counts[1, 0]}, true positives {counts[1, 1]}.")  # fmt: skip
 
