@@ -9,7 +9,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from tools.notebooks import __main__ as command
 from tools.notebooks import build
 from tools.notebooks.execute import execute
-from tools.notebooks.files import write_atomically
+from tools.notebooks.files import NOTEBOOKS, SOURCES, write_atomically
+from tools.notebooks.source import lessons, read_source
 
 
 @pytest.fixture
@@ -93,3 +94,18 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "skipped"])
+def test_a_wrong_folder_and_a_skipped_cell_end_in_one_line(tmp_path, place):
+    """The lesson's own first cells, opened outside the course or with a cell left out."""
+    cells = read_source(SOURCES / f"{lessons()[0]}.py").cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    notebook = new_notebook(cells=code[:1] if place == "elsewhere" else [code[0], new_code_cell("trainer.train()")])
+    result = execute(notebook, tmp_path if place == "elsewhere" else NOTEBOOKS)
+    said = "open this notebook inside the cloned course" if place == "elsewhere" else "Run All Above"
+    (error,) = [output for output in notebook.cells[-1].outputs if output.output_type == "error"]
+    assert not result.ok
+    assert len(error.traceback) == 1
+    assert said in error.traceback[0]
+    assert "\n" not in error.traceback[0]

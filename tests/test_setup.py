@@ -55,7 +55,9 @@ def test_floors_do_not_ask_for_more_than_colab_has(name, version):
 def test_every_make_target_is_listed_with_one_line():
     makefile = (ROOT / "Makefile").read_text()
     targets = re.search(r"\.PHONY: (.*)", makefile)[1].split()
-    shown = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert [line.split()[1] for line in shown.splitlines()] == targets
 
 

@@ -23,7 +23,9 @@ from pathlib import Path
 here = Path.cwd()
 course = next((folder for folder in (here, *here.parents) if (folder / "utils/environment.py").exists()), None)
 if course is None:
-    raise SystemExit(f"The course's folder is not above {{here}}: open this notebook inside the cloned course.")
+    error = RuntimeError(f"The course's folder is not above {{here}}: open this notebook inside the cloned course.")
+    error._render_traceback_ = lambda: [str(error)]  # one line instead of a page
+    raise error
 sys.path.insert(0, str(course))
 
 from utils.environment import begin
