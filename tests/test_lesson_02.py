@@ -1,5 +1,8 @@
 """The code that students read in lesson 02, taken out of the committed notebook."""
 
+from pathlib import Path
+
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,8 @@ from datasets import Dataset
 from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
 
 from utils import assets
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +72,24 @@ def test_the_committed_predictions_are_laid_beside_the_right_texts(tiny_model, t
     assert answers["sequential"] == pytest.approx(one_by_one, abs=1e-5)
     assert np.sort(answers["group_by_length"]) == pytest.approx(np.sort(one_by_one), abs=1e-5)
     assert answers["group_by_length"] != pytest.approx(one_by_one, abs=1e-5)
+
+
+def test_the_committed_lesson_reloads_its_model_bit_for_bit():
+    """In 16-bit arithmetic too: the Trainer's wrapping of the forward pass must be off before logits are compared."""
+    (path,) = (ROOT / "notebooks").glob("02_*.ipynb")
+    (cell,) = (cell for cell in nbformat.read(path, as_version=4).cells if "identical logits" in cell.source)
+    assert cell.outputs[0].text == "identical logits: True\nsame ids: True\n"
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_unwrapping_takes_16_bit_arithmetic_off(tiny_model, tmp_path, precision):
+    args = TrainingArguments(output_dir=tmp_path, use_cpu=True, bf16=precision == "bfloat16", max_steps=1)
+    rows = [{"input_ids": [1, 2, 3], "labels": 1}] * 8
+    trainer = Trainer(model=tiny_model, args=args, train_dataset=rows)
+    trainer.train()
+    batch = {"input_ids": torch.tensor([[1, 2, 3]])}
+    in_memory = trainer.accelerator.unwrap_model(tiny_model, keep_fp32_wrapper=False).eval()
+    trainer.save_model(tmp_path / "saved")
+    reloaded = type(tiny_model).from_pretrained(tmp_path / "saved", dtype=torch.float32).eval()
+    with torch.inference_mode():
+        assert torch.equal(in_memory(**batch).logits, reloaded(**batch).logits)

@@ -40,8 +40,10 @@ def begin(profile_name: str | None = None):
     require_packages()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    from utils.memory import keep_freed_memory
     from utils.profiles import banner, detect
 
+    keep_freed_memory()
     profile = detect(profile_name)
     print(banner(profile))
     return profile

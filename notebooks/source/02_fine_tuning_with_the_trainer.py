@@ -577,15 +577,19 @@ for text, (_, positive) in zip(my_texts, answers.tolist(), strict=True):
 #
 # `save_model` writes the weights, the configuration and, because the Trainer knows it, the tokenizer. A saved model is
 # worth having only if it gives the same answers, so compare the logits bit for bit.
+#
+# One detail decides whether they can be equal. To train in 16-bit arithmetic, the Trainer wraps the model's forward
+# pass, and the wrapping stays. A reloaded model comes without it and computes in 32 bits. `unwrap_model` takes it off.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 saved = run_folder("02-classifier")
 trainer.save_model(saved)
+in_memory = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
 
 reloaded = AutoModelForSequenceClassification.from_pretrained(saved, dtype=torch.float32).to(model.device).eval()
 with torch.inference_mode():
-    identical = torch.equal(model(**batch).logits, reloaded(**batch).logits)
+    identical = torch.equal(in_memory(**batch).logits, reloaded(**batch).logits)
 print("identical logits:", identical)
 print("same ids:", AutoTokenizer.from_pretrained(saved)(long)["input_ids"] == tokenizer(long)["input_ids"])
 
