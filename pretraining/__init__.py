@@ -1,0 +1,1 @@
+"""How mini-bert, mini-gpt and mini-t5 were made: one text, one loop, three objectives."""

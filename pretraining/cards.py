@@ -1,0 +1,237 @@
+"""The model cards and the page that compares the three models, written from numbers.json and the logs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from scipy.stats import binomtest
+
+from utils import plots
+
+FAMILIES = {
+    "mini-bert": {
+        "kind": "an encoder (`BertForMaskedLM`)",
+        "objective": "masked tokens: 15% selected, of those 80% become `[MASK]`, 10% a random token, 10% stay",
+        "vocabulary": "WordPiece, lower-cased",
+        "loading": "AutoModelForMaskedLM",
+        "script": "bert",
+        "color": plots.BLUE,
+    },
+    "mini-gpt": {
+        "kind": "a causal decoder (`GPT2LMHeadModel`)",
+        "objective": "the next token",
+        "vocabulary": "byte-level BPE",
+        "loading": "AutoModelForCausalLM",
+        "script": "gpt",
+        "color": plots.ORANGE,
+    },
+    "mini-t5": {
+        "kind": "an encoder and a decoder (`T5ForConditionalGeneration`)",
+        "objective": "span corruption (15%, mean length 3), then a mixture of tasks told by their prefixes",
+        "vocabulary": "Unigram, 32 sentinels",
+        "loading": "AutoModelForSeq2SeqLM",
+        "script": "t5",
+        "color": plots.GREEN,
+    },
+}
+
+CARD = """\
+---
+license: other
+language: en
+---
+# {name}
+
+{kind}, {parameters:,} parameters, made for the course in this repository and small on purpose. The three models of
+`models/` learned from the same text and differ in wiring and objective only: see [the comparison](../README.md).
+
+```python
+model = {loading}.from_pretrained("models/{name}", dtype=torch.float32)  # stored in float16
+```
+
+- **Text**: the IMDB reviews of lesson 02's training films and four fifths of 2,089 BBC articles; {characters:.0f}
+  million characters, {epochs:.1f} times. No review of a validation or test film, no other article.
+- **Objective**: {objective}.
+- **Vocabulary**: {vocabulary}, {size:,} entries, learned from the same text.
+- **Training**: {tokens:.0f} million tokens in {hours:.1f} hours of a shared two-core CPU with bfloat16; `pretraining/`
+  has the code.
+
+![{alt}](curve.png)
+
+{measured}
+## Limits
+
+It knows films, as the reviewers of IMDB wrote about them until 2011, and a little news of 2004 and 2005, with the
+opinions and prejudices of both. It has seen a few million words and knows few facts. It is for looking at how such
+models work, not for use.
+
+## Make it again
+
+```
+python -m pretraining.{script} --epochs {epochs:g}
+python -m pretraining.publish {name}
+```
+
+sha256 of `model.safetensors`: `{sha256}`
+
+The reviews and articles belong to their authors; the texts are used for research and teaching, and none is stored here.
+"""
+
+
+def write(models: Path, name: str) -> None:
+    """README.md and curve.png in the model's folder."""
+    folder = models / name
+    numbers, log, family = _numbers(folder), _log(folder / "log.csv"), FAMILIES[name]
+    last = log[-1]
+    alt = (
+        f"Line chart of {name}'s loss on held-out text: from {log[0]['held_out_loss']:.2f} nats per guessed token "
+        f"after {log[0]['tokens'] / 1e6:.0f} million tokens to {last['held_out_loss']:.2f} after "
+        f"{last['tokens'] / 1e6:.0f} million."
+    )
+    fig, ax = plots.figure(2.6)
+    _curve(ax, log, name)
+    fig.suptitle(f"{name}: held-out loss falls to {last['held_out_loss']:.2f} nats per guessed token")
+    fig.savefig(folder / "curve.png")
+    text = CARD.format(
+        name=name,
+        alt=alt,
+        measured=MEASURED[name](numbers),
+        characters=last["characters"] / numbers["epochs"] / 1e6,
+        tokens=last["tokens"] / 1e6,
+        hours=last["seconds"] / 3600,
+        size=json.loads((folder / "config.json").read_text())["vocab_size"],
+        **{key: numbers[key] for key in ("parameters", "sha256", "epochs")},
+        **{key: family[key] for key in ("kind", "loading", "objective", "vocabulary", "script")},
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def write_overview(models: Path) -> None:
+    """models/README.md and curves.png: what the published models share and where they differ."""
+    names = [name for name in FAMILIES if (models / name / "numbers.json").exists()]
+    fig, ax = plots.figure(3.0)
+    rows, ends = [], []
+    for name in names:
+        numbers, log = _numbers(models / name), _log(models / name / "log.csv")
+        _curve(ax, log, name)
+        last = log[-1]
+        ends.append(f"{name} {last['held_out_loss']:.2f}")
+        rows.append(
+            f"| [{name}]({name}/README.md) | {numbers['parameters']:,} | {FAMILIES[name]['objective']} "
+            f"| {last['tokens'] / 1e6:.1f} M | {last['characters'] / 1e6:.0f} M | {last['seconds'] / 60:.0f} min "
+            f"| {last['held_out_loss']:.2f} |"
+        )
+    ax.legend(fontsize=9)
+    fig.suptitle("The same text, three objectives: their losses count different guesses")
+    fig.savefig(models / "curves.png")
+    alt = f"Held-out loss in nats per guessed token against millions of characters seen; at the end: {', '.join(ends)}."
+    (models / "README.md").write_text(OVERVIEW.format(rows="\n".join(rows), alt=alt), encoding="utf-8")
+
+
+OVERVIEW = """\
+# Three small models
+
+Made for this course by `pretraining/`, from the same text, over the same number of raw characters, with the same loop
+and nearly the same number of parameters. What differs is the wiring and the objective, and with it the vocabulary's
+kind.
+
+| Model | Parameters | Objective | Tokens seen | Characters seen | Time | Held-out loss |
+|---|---|---|---|---|---|---|
+{rows}
+
+![{alt}](curves.png)
+
+The losses must not be compared with each other: mini-bert guesses hidden tokens from both sides, mini-gpt every token
+from the left, mini-t5 whole spans. mini-t5 then went on to a mixture of tasks, which the table leaves out and its card
+tells. Times are those of a shared two-core CPU.
+"""
+
+
+def _curve(ax, log: list[dict[str, float]], name: str) -> None:
+    characters = [row["characters"] / 1e6 for row in log]
+    losses = [row["held_out_loss"] for row in log]
+    ax.plot(characters, losses, color=FAMILIES[name]["color"], linewidth=2, label=name)
+    ax.set(xlabel="characters seen (millions)", ylabel="held-out loss (nats)")
+
+
+def _bert(numbers: dict) -> str:
+    found = numbers["masked tokens"]
+    rows = "\n".join(
+        f"| {name} | {score['top 1']:.3f} | {score['top 5']:.3f} | {score['masked tokens']:,} |"
+        for name, score in found.items()
+    )
+    return (
+        "## Measured on unseen films\n\nMasked tokens guessed right, at once and within five. The 5-gram model "
+        "(Kneser-Ney) uses both sides and sees the\ntrue neighbours where mini-bert sees masks.\n\n"
+        "| | top 1 | top 5 | masked tokens |\n|---|---|---|---|\n"
+        f"{rows}\n\n{_pairs(numbers, 'pseudo-log-likelihood')}\n"
+        f"With a classification head, fine-tuned on all training reviews: {_share(*numbers['sentiment'])} of the\n"
+        "validation reviews' sentiments right.\n\n"
+    )
+
+
+def _gpt(numbers: dict) -> str:
+    perplexity = "\n".join(f"| {name} | {value:,.0f} |" for name, value in numbers["perplexity per word"].items())
+    samples = "\n\n".join(
+        f"{number}. {' '.join(sample.split())}" for number, sample in enumerate(numbers["samples"], 1)
+    )
+    return (
+        "## Measured on unseen films\n\nPerplexity per word, words told by white space.\n\n"
+        "| | perplexity |\n|---|---|\n"
+        f"{perplexity}\n\n{_pairs(numbers, 'log-likelihood')}\n"
+        "## Thirty samples, unpicked\n\nTemperature 0.8, top-p 0.9, 80 tokens each, from nothing.\n\n"
+        f"{samples}\n\n"
+    )
+
+
+def _t5(numbers: dict) -> str:
+    translation = "\n".join(
+        f"| English to {language} | {_share(right, total)} | {total} |"
+        for language, (right, total) in numbers["translation"].items()
+    )
+    headlines = "\n".join(
+        f"| {name} | {score['rouge1']:.3f} | {score['rougeL']:.3f} |" for name, score in numbers["headlines"].items()
+    )
+    ours, lead = (numbers["headlines"][name]["rougeL"] for name in ("mini-t5", "lead sentence"))
+    verdict = "The model is ahead." if ours > lead else "The lead sentence is the better headline by this measure."
+    written = "\n".join(f"| {written} | {wanted} |" for written, wanted in numbers["headlines written"])
+    spans = "\n".join(f"| {given} | {answer} | {was} |" for given, answer, was in numbers["spans filled"])
+    return (
+        "## Translation\n\nDates, times, numbers and units from Babel's CLDR data; items that were never trained on, "
+        "right to the letter.\n\n| | right | items |\n|---|---|---|\n"
+        f"{translation}\n\n"
+        f"## Sentiment as a word\n\n{_share(*numbers['sentiment'])} of the validation reviews right.\n\n"
+        "## Headlines\n\nF1 against the BBC's own headlines, on unseen articles; the lead sentence is the baseline. "
+        f"{verdict}\n\n| | ROUGE-1 | ROUGE-L |\n|---|---|---|\n{headlines}\n\n"
+        f"| mini-t5 | BBC |\n|---|---|\n{written}\n\n"
+        f"## Spans filled\n\n| given | written | stood there |\n|---|---|---|\n{spans}\n\n"
+    )
+
+
+MEASURED = {"mini-bert": _bert, "mini-gpt": _gpt, "mini-t5": _t5}
+
+
+def _pairs(numbers: dict, kind: str) -> str:
+    found = numbers["minimal pairs"]
+    rows = "\n".join(f"| {name} | {right} of {total} |" for name, (right, total) in found.items())
+    right, total = (sum(values) for values in zip(*found.values(), strict=True))
+    return (
+        f"Grammatical minimal pairs (`utils/minimal_pairs.py`) judged rightly by {kind}: {_share(right, total)}.\n\n"
+        f"| phenomenon | right |\n|---|---|\n{rows}\n"
+    )
+
+
+def _share(right: int, total: int) -> str:
+    interval = binomtest(right, total).proportion_ci(method="wilson")
+    return f"{right / total:.1%} (95% interval {interval.low:.1%} to {interval.high:.1%})"
+
+
+def _numbers(folder: Path) -> dict:
+    return json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+
+
+def _log(path: Path) -> list[dict[str, float]]:
+    with open(path, newline="") as stream:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]

@@ -1,0 +1,240 @@
+"""What the three models can do, measured on films and articles they have not seen, beside what counting can do."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainingArguments,
+)
+
+from pretraining import bert, loop, t5, text, translation
+from pretraining.ngrams import KneserNey
+from utils.minimal_pairs import pairs
+from utils.profiles import fast_precision
+
+REVIEWS = 400  # of the validation films; enough for intervals of less than a point
+WINDOW = 240  # tokens that a model sees at once
+
+
+def perplexity_per_word(model, tokenizer) -> dict[str, float]:
+    """mini-gpt, a unigram and a 5-gram model on the same reviews: exp(nats / words), words told by white space.
+
+    Each token is guessed from at least 120 tokens before it, where the stream has them.
+    """
+    documents = [review for review, _ in text.reviews("validation")[:: len(text.reviews("validation")) // REVIEWS]]
+    words = sum(len(document.split()) for document in documents)
+    end = tokenizer.eos_token_id
+    tokens = np.concatenate([[end], loop.stream(tokenizer, documents, end)]).astype(np.int64)
+    nats = {"mini-gpt": _gpt_nats(model, torch.from_numpy(tokens))}
+    training = loop.stream(tokenizer, text.documents("train"), end)
+    for name, order in (("unigram", 1), ("5-gram", 5)):
+        padded = np.concatenate([np.full(order - 1, end), tokens])
+        counted = KneserNey(training, len(tokenizer), order)
+        scores = counted.log_probabilities(
+            np.stack([padded[place : len(padded) - order + 1 + place] for place in range(order - 1)], axis=1)
+            if order > 1 else np.zeros((len(tokens), 0), np.int64),
+            tokens,
+        )  # fmt: skip
+        nats[name] = -float(scores[1:].sum())
+    return {name: float(np.exp(total / words)) for name, total in nats.items()}
+
+
+@torch.inference_mode()
+def _gpt_nats(model, tokens: torch.Tensor) -> float:
+    half, total = WINDOW // 2, 0.0
+    for start in range(0, len(tokens) - 1, half):
+        window = tokens[max(0, start - half) : start + half + 1]
+        new = min(half, len(tokens) - 1 - start)
+        logits = model(window[None, :-1]).logits[0, -new:].float()
+        total += F.cross_entropy(logits, window[-new:], reduction="sum").item()
+    return total
+
+
+def guesses_at_masks(model, tokenizer, positions: int = 1000) -> dict[str, dict[str, float]]:
+    """Share of masked tokens guessed right at once and within five: mini-bert, a unigram and a 5-gram model.
+
+    15% of the tokens of unseen reviews are masked together. The 5-gram model may use both sides, and it sees the true
+    neighbours where mini-bert sees masks: it scores each candidate by all five 5-grams that it would stand in.
+    """
+    documents = [review for review, _ in text.reviews("validation")[:: len(text.reviews("validation")) // REVIEWS]]
+    tokens = loop.stream(tokenizer, documents, tokenizer.sep_token_id).astype(np.int64)
+    rows = torch.from_numpy(tokens[: len(tokens) // WINDOW * WINDOW].reshape(-1, WINDOW))
+    generator = torch.Generator().manual_seed(0)
+    masked = (torch.rand(rows.shape, generator=generator) < 0.15) & (rows != tokenizer.sep_token_id)
+    seen = torch.where(masked, tokenizer.mask_token_id, rows)
+    ranks = []
+    with torch.inference_mode():
+        for chunk, truth, hidden in zip(seen.split(32), rows.split(32), masked.split(32), strict=True):
+            logits = model(bert.between_ends(chunk, tokenizer)).logits[:, 1:-1][hidden]
+            ranks.append((logits > logits.gather(1, truth[hidden][:, None])).sum(dim=1))
+    found = {"mini-bert": _shares(torch.cat(ranks).numpy())}
+
+    training = loop.stream(tokenizer, text.documents("train"), tokenizer.sep_token_id)
+    frequent = np.argsort(-np.bincount(training, minlength=len(tokenizer)), kind="stable")
+    rank_of = np.argsort(frequent)
+    places = np.flatnonzero(masked.numpy().ravel())
+    places = places[(places >= 8) & (places < rows.numel() - 8)]
+    flat = rows.numpy().ravel()
+    found["unigram"] = _shares(rank_of[flat[places]])
+    counted, ranks = KneserNey(training, len(tokenizer)), []
+    candidates = np.arange(len(tokenizer))
+    for place in np.random.default_rng(0).choice(places, positions, replace=False):
+        around = np.tile(flat[place - 4 : place + 5], (len(candidates), 1))
+        around[:, 4] = candidates
+        scores = sum(counted.log_probabilities(around[:, end - 4 : end], around[:, end]) for end in range(4, 9))
+        ranks.append(int((scores > scores[flat[place]]).sum()))
+    found["5-gram"] = _shares(np.array(ranks))
+    return found
+
+
+def _shares(ranks: np.ndarray) -> dict[str, float]:
+    return {"top 1": float((ranks < 1).mean()), "top 5": float((ranks < 5).mean()), "masked tokens": len(ranks)}
+
+
+@torch.inference_mode()
+def top_guesses(model, tokenizer, sentence: str, number: int = 5) -> list[str]:
+    """mini-bert's best tokens for the [MASK] in a sentence, the best first."""
+    encoded = tokenizer(sentence, return_tensors="pt")
+    logits = model(**encoded).logits[encoded["input_ids"] == tokenizer.mask_token_id][0]
+    return tokenizer.convert_ids_to_tokens(logits.topk(number).indices.tolist())
+
+
+def grammar(score) -> dict[str, tuple[int, int]]:
+    """Minimal pairs judged rightly: phenomenon -> (right, pairs); `score` gives a sentence's log-likelihood."""
+    return {name: (sum(score(good) > score(bad) for good, bad in found), len(found)) for name, found in pairs().items()}
+
+
+@torch.inference_mode()
+def log_likelihood(model, tokenizer, sentence: str) -> float:
+    """ln p(sentence) under mini-gpt, begun and ended by <|endoftext|>; the sum over its tokens."""
+    end = tokenizer.eos_token_id
+    ids = torch.tensor([[end, *tokenizer(sentence)["input_ids"], end]])
+    return -F.cross_entropy(model(ids[:, :-1]).logits[0].float(), ids[0, 1:], reduction="sum").item()
+
+
+@torch.inference_mode()
+def pseudo_log_likelihood(model, tokenizer, sentence: str) -> float:
+    """Sum over the tokens of ln p(token | all others) under mini-bert, each masked in turn (Salazar et al. 2020).
+
+    With a word's piece, the word's later pieces are masked too, so that they do not give it away (Kauf and Ivanova
+    2023, arXiv 2305.10588).
+    """
+    encoded = tokenizer(sentence)
+    ids, words = torch.tensor(encoded["input_ids"]), encoded.word_ids()
+    places = [place for place, word in enumerate(words) if word is not None]
+    rows = ids.repeat(len(places), 1)
+    for row, place in enumerate(places):
+        for later in range(place, len(words)):
+            if words[later] == words[place]:
+                rows[row, later] = tokenizer.mask_token_id
+    logits = model(rows).logits.float().log_softmax(dim=-1)
+    return sum(logits[row, place, ids[place]].item() for row, place in enumerate(places))
+
+
+@torch.inference_mode()
+def write(model, tokenizer, inputs: list[str], max_new_tokens: int = 32) -> list[str]:
+    """What mini-t5 writes for each input: greedy, special tokens left out."""
+    written = []
+    for start in range(0, len(inputs), 128):
+        batch = tokenizer(
+            inputs[start : start + 128], truncation=True, max_length=t5.LIMIT, padding=True, return_tensors="pt"
+        )
+        output = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False)
+        written += tokenizer.batch_decode(output, skip_special_tokens=True)
+    return written
+
+
+def exact_matches(model, tokenizer, number: int = 500) -> dict[str, tuple[int, int]]:
+    """Translations of test items that are right to the letter: language -> (right, items)."""
+    found = {}
+    for language in translation.LANGUAGES:
+        items = dict(itertools.islice(translation.pairs("test", language, seed=1), 4 * number))  # once each
+        items = dict(itertools.islice(items.items(), number))
+        answers = write(model, tokenizer, [translation.prefix(language) + english for english in items])
+        found[language] = (sum(a == b for a, b in zip(answers, items.values(), strict=True)), len(items))
+    return found
+
+
+def samples(model, tokenizer, number: int) -> list[str]:
+    """Texts that mini-gpt writes from nothing, at temperature 0.8 and top-p 0.9, seeded, unpicked."""
+    torch.manual_seed(0)
+    start = torch.full((number, 1), tokenizer.eos_token_id)
+    written = model.generate(
+        start, attention_mask=torch.ones_like(start), do_sample=True, temperature=0.8, top_p=0.9, top_k=0,
+        max_new_tokens=80, pad_token_id=tokenizer.eos_token_id,
+    )  # fmt: skip
+    return tokenizer.batch_decode(written, skip_special_tokens=True)
+
+
+def sentiment_as_text(model, tokenizer) -> tuple[int, int]:
+    """Reviews of the validation films whose label mini-t5 writes rightly, and how many there are."""
+    reviews = text.reviews("validation")
+    answers = write(model, tokenizer, [t5.sentiment_input(review) for review, _ in reviews], max_new_tokens=4)
+    return sum(answer == t5.LABELS[label] for answer, (_, label) in zip(answers, reviews, strict=True)), len(reviews)
+
+
+def sentiment_with_a_head(folder: Path, epochs: int = 2) -> tuple[int, int]:
+    """The same, for mini-bert with a classification head fine-tuned on all training reviews, cut the same way."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2, dtype=torch.float32)
+    bfloat16 = fast_precision("cpu")[0] == "bfloat16"
+
+    def rows(split: str) -> list[dict]:
+        reviews = text.reviews(split)
+        cut = [t5.head_and_tail(review) for review, _ in reviews]
+        ids = tokenizer(cut, truncation=True, max_length=t5.LIMIT, verbose=False)["input_ids"]
+        return [{"input_ids": row, "labels": label} for row, (_, label) in zip(ids, reviews, strict=True)]
+
+    with tempfile.TemporaryDirectory() as unused:
+        args = TrainingArguments(
+            output_dir=unused, num_train_epochs=epochs, per_device_train_batch_size=32, learning_rate=3e-4,
+            per_device_eval_batch_size=64, warmup_steps=0.1, bf16=bfloat16, use_cpu=True, save_strategy="no",
+            report_to="none", seed=0,
+        )  # fmt: skip
+        trainer = Trainer(
+            model=model, args=args, train_dataset=rows("train"), data_collator=DataCollatorWithPadding(tokenizer)
+        )
+        trainer.train()
+        answers = trainer.predict(rows("validation"))
+    return int((answers.predictions.argmax(axis=1) == answers.label_ids).sum()), len(answers.label_ids)
+
+
+def filled_spans(model, tokenizer, number: int = 10) -> list[tuple[str, str, str]]:
+    """Held-out sentences with a span taken out: (input, what mini-t5 writes, what stood there)."""
+    rng, found = np.random.default_rng(0), []
+    for review, _ in text.reviews("validation")[::97]:
+        words = review.split(". ")[0].split()
+        if not 8 <= len(words) <= 30:
+            continue
+        place = int(rng.integers(2, len(words) - 4))
+        given = " ".join([*words[:place], "<extra_id_0>", *words[place + 2 :]]) + "."
+        found.append((given, " ".join(words[place : place + 2])))
+        if len(found) == number:
+            break
+    encoded = tokenizer([given for given, _ in found], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        output = model.generate(**encoded, max_new_tokens=12, do_sample=False)
+    answers = [re.findall(r"<extra_id_0>\s*(.*?)\s*(?:<|$)", answer) for answer in tokenizer.batch_decode(output)]
+    return [(given, (answer or [""])[0], was) for (given, was), answer in zip(found, answers, strict=True)]
+
+
+def rouge(written: Iterable[str], wanted: Iterable[str]) -> dict[str, float]:
+    """Mean F1 of ROUGE-1 and ROUGE-L (Lin 2004), words stemmed."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
+    scores = [scorer.score(target, answer) for answer, target in zip(written, wanted, strict=True)]
+    return {name: float(np.mean([score[name].fmeasure for score in scores])) for name in ("rouge1", "rougeL")}

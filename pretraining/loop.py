@@ -1,0 +1,333 @@
+"""The loop that the three objectives share: seeded, resumable, on a CPU or a GPU.
+
+A batch is a function of the seed and the step alone, and so is the dropout of that step. So a run that was killed goes
+on from its last checkpoint with the losses it would have had.
+
+The learning rate warms up, stays, and falls to 0 over the last quarter (Hägele et al. 2024, arXiv 2405.18392). The
+state before the fall is kept, so a longer run of the same recipe goes on from there instead of starting again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from pretraining import text, vocabulary
+from utils.assets import cache_folder
+from utils.memory import keep_freed_memory
+from utils.profiles import fast_precision
+
+BLOCK = 240  # tokens; one block, two halves or eight eighths make the sequences of a batch
+PARTS = (1, 2, 8)  # short sequences too, so that the models know what a short text looks like
+PART_SHARES = (0.35, 0.5, 0.15)
+SHORT_FIRST = 1000  # steps of eighths only: near tokens are learned first, and masked tokens leave their plateau sooner
+ATTENTION = "eager"  # in bfloat16 on a CPU, the fused kernel's backward pass takes most of a step
+WARM_UP, FALL = 200, 0.25  # steps, share of all steps
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides a run's result, beside its objective and its text.
+
+    Attributes:
+        epochs: passes over the training text; the three models have the same.
+        blocks: blocks of 240 tokens in a batch.
+        learning_rate: peak rate.
+        weight_decay: decoupled, of the matrices.
+        seed: of the weights, the order, the masks, the dropout.
+    """
+
+    epochs: float = 8
+    blocks: int = 16
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.1
+    seed: int = 0
+
+
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A family's way to learn from text.
+
+    Attributes:
+        name: of the model, for example "mini-bert".
+        new_model: makes the untrained model for a tokenizer.
+        batch_of: from token ids of shape (rows, length), a tokenizer and a source of chance to a batch.
+        loss_of: mean loss of a batch, a scalar, in nats.
+        separator: the token after each document.
+    """
+
+    name: str
+    new_model: Callable[[PreTrainedTokenizerBase], torch.nn.Module]
+    batch_of: Callable[[torch.Tensor, PreTrainedTokenizerBase, torch.Generator], Batch]
+    loss_of: Callable[[torch.nn.Module, Batch], torch.Tensor]
+    separator: str
+
+
+def pretrain(objective: Objective, recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
+    """Train a family's model on the course's text, or go on with it; returns the model and its tokenizer.
+
+    Args:
+        objective: what to learn.
+        recipe: how long and how fast.
+        folder: of the tokenizer, the checkpoints and the log.
+    """
+    tokenizer = vocabulary.load_or_learn(objective.name, folder / "tokenizer")
+    separator = tokenizer.convert_tokens_to_ids(objective.separator)
+    documents = text.documents("train")
+    tokens, held_out = (stream(tokenizer, part, separator) for part in (documents, text.documents("validation")))
+    steps = round(recipe.epochs * steps_per_epoch(tokens, recipe))
+
+    def batch_of(ids: torch.Tensor, number: int) -> Batch:
+        return objective.batch_of(ids, tokenizer, torch.Generator().manual_seed(hash((recipe.seed, number))))
+
+    rows = held_out[: len(held_out) // BLOCK * BLOCK].reshape(-1, BLOCK)[:: max(1, len(held_out) // BLOCK // 256)]
+    blocks = torch.from_numpy(rows.astype(np.int64)).split(recipe.blocks)
+    torch.manual_seed(recipe.seed)
+    model = run(
+        objective.name,
+        objective.new_model(tokenizer),
+        objective.loss_of,
+        lambda step: batch_of(blocks_at(tokens, step, recipe), step),
+        [batch_of(ids, -1 - number) for number, ids in enumerate(blocks)],
+        steps,
+        recipe,
+        folder,
+        characters_per_token=sum(map(len, documents)) / len(tokens),
+    )
+    return model, tokenizer
+
+
+def run(
+    name: str,
+    model: torch.nn.Module,
+    loss_of: Callable[[torch.nn.Module, Batch], torch.Tensor],
+    batch_at: Callable[[int], Batch],
+    held_out: list[Batch],
+    steps: int,
+    recipe: Recipe,
+    folder: Path,
+    characters_per_token: float,
+    every: int = 250,
+) -> torch.nn.Module:
+    """Train `model` for `steps` steps, or go on to there; returns it with its final weights, in float32.
+
+    Args:
+        name: of the bar.
+        model: as it starts; its weights are replaced when a checkpoint is found.
+        loss_of: mean loss of a batch, a scalar, in nats.
+        batch_at: the batch of a step, counted from 0; it depends on the step only. Tensors of shape (rows, length).
+        held_out: batches to measure on, with their masks already drawn.
+        steps: length of the whole run.
+        recipe: see `Recipe`.
+        folder: of checkpoint.pt, stable.pt (before the rate falls) and log.csv.
+        characters_per_token: raw characters that a token stands for, for the log.
+        every: steps between two measurements and checkpoints.
+    """
+    keep_freed_memory()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    optimizers = make_optimizers(model, recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    step, seconds = _restore(folder, model, optimizers, steps, device)
+    started, losses = time.monotonic() - seconds, []
+    # The exact weights stay in float32; a copy in the processor's fast format does the arithmetic.
+    fast = torch.bfloat16 if fast_precision(device.type)[0] == "bfloat16" else torch.float32
+    worker = copy.deepcopy(model).to(fast).train()
+    pairs = list(zip(model.parameters(), worker.parameters(), strict=True))
+
+    def forward(batch: Batch) -> torch.Tensor:
+        return loss_of(worker, {key: value.to(device) for key, value in batch.items()})
+
+    with tqdm(total=steps, initial=step, desc=name, unit="step", smoothing=0.02) as bar:
+        while step < steps:
+            torch.manual_seed(hash((recipe.seed, step)))  # the dropout of this step, also after a restart
+            loss = forward(batch_at(step))
+            loss.backward()
+            for exact, copied in pairs:
+                exact.grad, copied.grad = copied.grad.float(), None
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak"] * rate_at(step, steps)
+                optimizer.step()
+            with torch.no_grad():
+                for exact, copied in pairs:
+                    copied.copy_(exact)
+            losses.append(loss.item())
+            step += 1
+            bar.update()
+            if step % every == 0 or step == steps:
+                held_out_loss = evaluate(worker, forward, held_out)
+                seconds = time.monotonic() - started
+                rate = recipe.blocks * BLOCK * step / seconds
+                bar.set_postfix_str(f"loss {np.mean(losses):.3f}, held out {held_out_loss:.3f}, {rate:,.0f} tokens/s")
+                row = {
+                    "step": step,
+                    "tokens": step * recipe.blocks * BLOCK,
+                    "characters": round(step * recipe.blocks * BLOCK * characters_per_token),
+                    "seconds": round(seconds, 1),
+                    "loss": round(float(np.mean(losses)), 4),
+                    "held_out_loss": round(held_out_loss, 4),
+                }
+                _log(folder / "log.csv", row)
+                losses = []
+                state = _state(model, optimizers, step, steps, seconds)
+                _save(state, folder / "checkpoint.pt")
+                if step <= steps * (1 - FALL):
+                    _save(state, folder / "stable.pt")
+    return model
+
+
+def make_optimizers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices between layers, AdamW for embeddings, biases and norms.
+
+    Muon (Jordan et al. 2024) turns each matrix's momentum into the nearest orthogonal matrix; scaled to AdamW's usual
+    step, both take the same learning rate (Liu et al. 2025, arXiv 2502.16982).
+    """
+    hidden, rest, seen = [], [], set()
+    for name, parameter in model.named_parameters():
+        if id(parameter) in seen:
+            continue
+        seen.add(id(parameter))
+        matrix = parameter.ndim == 2 and "embed" not in name and not any(part in name for part in TABLES)
+        (hidden if matrix else rest).append(parameter)
+    muon = torch.optim.Muon(
+        hidden, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    adamw = torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
+    for optimizer in (muon, adamw):
+        for group in optimizer.param_groups:
+            group["peak"] = recipe.learning_rate
+    return [muon, adamw]
+
+
+TABLES = ("wte", "wpe", "shared", "relative_attention_bias", "decoder.weight", "lm_head")  # looked up, not multiplied
+
+
+def rate_at(step: int, steps: int) -> float:
+    """Share of the peak learning rate at a step: warm-up, plateau, straight fall to 0."""
+    warm_up, fall = min(WARM_UP, max(1, steps // 10)), max(1, round(FALL * steps))
+    return min(1.0, (step + 1) / warm_up, (steps - step) / fall)
+
+
+def blocks_at(tokens: np.ndarray, step: int, recipe: Recipe) -> torch.Tensor:
+    """The token ids of a step: shape (rows, length), cut from one stream of tokens.
+
+    In each epoch the stream is cut at another offset and its blocks come in another order; the sequences of a step are
+    whole blocks, halves or eighths, and eighths only in the first thousand steps.
+    """
+    per_epoch = steps_per_epoch(tokens, recipe)
+    epoch, place = divmod(step, per_epoch)
+    rng = np.random.default_rng((recipe.seed, epoch))
+    offset = rng.integers(BLOCK)
+    order = rng.permutation((len(tokens) - offset) // BLOCK)[place * recipe.blocks : (place + 1) * recipe.blocks]
+    rows = tokens[offset + order[:, None] * BLOCK + np.arange(BLOCK)]
+    parts = PARTS[-1]
+    if step >= SHORT_FIRST:
+        parts = np.random.default_rng((recipe.seed, step, 1)).choice(PARTS, p=PART_SHARES)
+    return torch.from_numpy(rows.reshape(-1, BLOCK // parts).astype(np.int64))
+
+
+def steps_per_epoch(tokens: np.ndarray, recipe: Recipe) -> int:
+    """Whole batches in one pass over the stream, whatever its offset."""
+    return max(1, (len(tokens) // BLOCK - 1) // recipe.blocks)
+
+
+def stream(tokenizer, documents: list[str], separator: int) -> np.ndarray:
+    """All documents as one row of token ids with `separator` after each; shape (tokens,), uint16."""
+    ids = tokenizer(documents, add_special_tokens=False, verbose=False)["input_ids"]
+    return np.concatenate([np.array([*document, separator], dtype=np.uint16) for document in ids])
+
+
+@torch.no_grad()
+def evaluate(model, forward, batches: list[Batch]) -> float:
+    """Mean of the batches' losses, dropout off."""
+    model.eval()
+    losses = [forward(batch).item() for batch in batches]
+    model.train()
+    return float(np.mean(losses))
+
+
+def parse(description: str | None, add: Callable[[argparse.ArgumentParser], object] = lambda parser: None):
+    """The command line that the three scripts share; `add` puts in what only one of them has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=float, default=Recipe.epochs, help="passes over the text (%(default)s)")
+    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate, help="peak rate (%(default)s)")
+    parser.add_argument("--seed", type=int, default=Recipe.seed, help="of weights, order and masks (%(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=cache_folder() / "pretraining", help="of checkpoints and logs (%(default)s)"
+    )
+    add(parser)
+    return parser.parse_args()
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """The recipe that a command line asks for."""
+    return Recipe(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed)
+
+
+def main(objective: Objective, description: str | None) -> None:
+    """The program of an objective that has one part."""
+    options = parse(description)
+    pretrain(objective, recipe_of(options), options.folder / objective.name)
+
+
+def _state(model, optimizers, step: int, steps: int, seconds: float) -> dict:
+    states = [optimizer.state_dict() for optimizer in optimizers]
+    return {"model": model.state_dict(), "optimizers": states, "step": step, "steps": steps, "seconds": seconds}
+
+
+def _restore(folder: Path, model, optimizers, steps: int, device) -> tuple[int, float]:
+    for file in ("checkpoint.pt", "stable.pt"):
+        if not (folder / file).exists():
+            continue
+        state = torch.load(folder / file, map_location=device, weights_only=True)
+        # A checkpoint from the falling part of a run of another length is of no use to this one.
+        if state["steps"] != steps and state["step"] > min(steps, state["steps"]) * (1 - FALL):
+            continue
+        model.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        _forget_after(folder / "log.csv", state["step"])
+        return state["step"], state["seconds"]
+    (folder / "log.csv").unlink(missing_ok=True)
+    return 0, 0.0
+
+
+def _save(state: dict, path: Path) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    torch.save(state, unfinished)
+    os.replace(unfinished, path)
+
+
+def _log(path: Path, row: dict) -> None:
+    new = not path.exists()
+    with open(path, "a", newline="") as stream:
+        writer = csv.DictWriter(stream, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _forget_after(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    with open(path, newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["step"].isdigit() and int(row["step"]) <= step]
+    path.unlink()
+    for row in rows:
+        _log(path, row)

@@ -1,0 +1,168 @@
+"""mini-t5: text to text (Raffel et al. 2019, arXiv 1910.10683).
+
+First span corruption: spans of the text are taken out and must be written (section 3.1.4; 15%, mean length 3). Then a
+mixture of tasks, each told by its prefix: translation, sentiment as a word, headlines, and span corruption still.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import T5Config, T5ForConditionalGeneration
+
+from pretraining import loop, text, translation
+
+CORRUPTED, MEAN_SPAN = 0.15, 3
+IGNORED = -100
+MIXTURE = {"translate": 0.5, "sentiment": 0.25, "summarize": 0.15, "corrupt": 0.1}  # shares of the steps
+LABELS = ("negative", "positive")
+LIMIT = 240  # tokens of an input
+
+
+def corrupt_spans(ids: list[int], sentinels: list[int], rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """T5's objective: take spans out, put a sentinel in the place of each, write what was taken after its sentinel.
+
+    Args:
+        ids: a text's token ids.
+        sentinels: ids of <extra_id_0>, <extra_id_1>, …
+        rng: source of chance.
+
+    Returns:
+        Input and target: "A <extra_id_0> C" and "<extra_id_0> B <extra_id_1>" for the text "A B C".
+    """
+    taken = max(1, round(CORRUPTED * len(ids)))
+    spans = max(1, round(taken / MEAN_SPAN))
+    lengths = zip(_cut(len(ids) - taken, spans, rng), _cut(taken, spans, rng), strict=True)
+    source, target, place = [], [], 0
+    for sentinel, (kept, span) in zip(sentinels, lengths, strict=False):
+        source += [*ids[place : place + kept], sentinel]
+        target += [sentinel, *ids[place + kept : place + kept + span]]
+        place += kept + span
+    return source + ids[place:], [*target, sentinels[spans]]
+
+
+def _cut(total: int, parts: int, rng: np.random.Generator) -> list[int]:
+    """Lengths of `parts` pieces of at least 1 that add up to `total`, all ways equally likely."""
+    ends = np.sort(rng.choice(np.arange(1, total), parts - 1, replace=False))
+    return np.diff([0, *ends, total]).tolist()
+
+
+def batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.Batch:
+    """Inputs and labels of shape (rows, length), </s> at the end of each; all rows are equally long."""
+    rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
+    sentinels = tokenizer.convert_tokens_to_ids([f"<extra_id_{number}>" for number in range(32)])
+    rows = [corrupt_spans(row, sentinels, rng) for row in ids.tolist()]
+    end = tokenizer.eos_token_id
+    return {
+        "input_ids": torch.tensor([[*source, end] for source, _ in rows]),
+        "labels": torch.tensor([[*target, end] for _, target in rows]),
+    }
+
+
+def loss_of(model: T5ForConditionalGeneration, batch: loop.Batch) -> torch.Tensor:
+    """Mean cross-entropy (nats) of the target's tokens; the model shifts them to the right for its decoder."""
+    logits = model(**batch, use_cache=False).logits
+    return F.cross_entropy(logits.flatten(0, 1).float(), batch["labels"].flatten(), ignore_index=IGNORED)
+
+
+def new_model(tokenizer) -> T5ForConditionalGeneration:
+    """2 layers of encoder and 2 of decoder, width 256; with `d_ff` 768 they weigh what 4 layers of the others do."""
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=256, d_kv=64, d_ff=768, num_layers=2, num_decoder_layers=2, num_heads=4,
+        dropout_rate=0.0, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    return T5ForConditionalGeneration(config)
+
+
+OBJECTIVE = loop.Objective("mini-t5", new_model, batch_of, loss_of, separator="</s>")
+
+
+class Tasks:
+    """The supervised mixture: batches of one task each, as (input, target) texts with T5's kind of prefixes.
+
+    Args:
+        split: "train" or "validation".
+        seed: of the order.
+    """
+
+    def __init__(self, split: str, tokenizer, seed: int) -> None:
+        self.split, self.tokenizer, self.seed = split, tokenizer, seed
+
+    def examples(self, task: str, rng: random.Random, number: int) -> list[tuple[str, str]]:
+        """`number` (input, target) texts of a task."""
+        if task == "sentiment":
+            chosen = rng.choices(text.reviews(self.split), k=number)
+            return [(sentiment_input(review), LABELS[label]) for review, label in chosen]
+        if task == "summarize":
+            chosen = rng.choices(text.articles(self.split), k=number)
+            return [(f"summarize: {article.body}", article.headline) for article in chosen]
+        pairs = []
+        for language in translation.LANGUAGES:
+            stream = translation.pairs(self.split, language, seed=rng.randrange(2**31))
+            for _, (english, other) in zip(range(number // 3), stream, strict=False):
+                pairs.append((translation.prefix(language) + english, other))
+        return pairs
+
+    def batch(self, task: str, number: int) -> loop.Batch:
+        """A batch of one task; `number` decides its content. Padding has the label -100."""
+        rng = random.Random(hash((self.seed, number)))
+        rows = {"translate": 240, "sentiment": 40, "summarize": 32}[task]
+        sources, targets = zip(*self.examples(task, rng, rows), strict=True)
+        inputs = self.tokenizer(list(sources), truncation=True, max_length=LIMIT, padding=True, return_tensors="pt")
+        labels = self.tokenizer(list(targets), padding=True, return_tensors="pt")
+        labels = torch.where(labels["attention_mask"] == 1, labels["input_ids"], IGNORED)
+        return {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"], "labels": labels}
+
+
+def sentiment_input(review: str) -> str:
+    """What mini-t5 reads to say whether a review is positive or negative."""
+    return f"sentiment: {head_and_tail(review)}"
+
+
+def head_and_tail(review: str, words: int = 100) -> str:
+    """The first quarter and the last three quarters of `words` words; a shorter review as it is."""
+    found = review.split()
+    head = words // 4
+    return review if len(found) <= words else " ".join(found[:head] + found[head - words :])
+
+
+def learn_tasks(model, tokenizer, recipe: loop.Recipe, folder: Path, steps: int) -> T5ForConditionalGeneration:
+    """Train on the mixture, from the weights that span corruption gave, or go on with it."""
+    training, unseen = (Tasks(split, tokenizer, recipe.seed) for split in ("train", "validation"))
+    documents = text.documents("train")
+    tokens = loop.stream(tokenizer, documents, tokenizer.eos_token_id)
+
+    def batch_at(step: int) -> loop.Batch:
+        number = hash((recipe.seed, 1, step))
+        (task,) = random.Random(number).choices(list(MIXTURE), list(MIXTURE.values()))
+        if task == "corrupt":
+            ids = loop.blocks_at(tokens, step, recipe)
+            return batch_of(ids, tokenizer, torch.Generator().manual_seed(number))
+        return training.batch(task, step)
+
+    held_out = [unseen.batch(task, number) for task in MIXTURE if task != "corrupt" for number in range(3)]
+    return loop.run(
+        "mini-t5, tasks", model, loss_of, batch_at, held_out, steps, recipe, folder,
+        characters_per_token=sum(map(len, documents)) / len(tokens),
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Both parts, or what is left of them."""
+    options = loop.parse(__doc__, lambda parser: parser.add_argument(
+        "--task-steps", type=int, default=6000, help="steps on the mixture of tasks (%(default)s)"
+    ))  # fmt: skip
+    folder = options.folder / OBJECTIVE.name
+    model, tokenizer = loop.pretrain(OBJECTIVE, loop.recipe_of(options), folder)
+    recipe = replace(loop.recipe_of(options), learning_rate=options.learning_rate / 2)
+    learn_tasks(model, tokenizer, recipe, folder / "tasks", options.task_steps)
+
+
+if __name__ == "__main__":
+    main()

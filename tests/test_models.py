@@ -1,0 +1,97 @@
+"""The published small models: they load with the ordinary classes, are the files that the cards name, and behave."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+from pretraining import evaluate, publish
+
+CLASSES = {"mini-bert": AutoModelForMaskedLM, "mini-gpt": AutoModelForCausalLM, "mini-t5": AutoModelForSeq2SeqLM}
+PUBLISHED = sorted(path.parent.name for path in publish.MODELS.glob("*/numbers.json"))
+MAX_MIB = 36  # all three together
+
+
+def numbers(name):
+    return json.loads((publish.MODELS / name / "numbers.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def load():
+    loaded = {}
+
+    def get(name):
+        if name not in PUBLISHED:
+            pytest.skip(f"{name} is not published yet")
+        if name not in loaded:
+            folder = publish.MODELS / name
+            model = CLASSES[name].from_pretrained(folder, dtype=torch.float32).eval()
+            loaded[name] = model, AutoTokenizer.from_pretrained(folder)
+        return loaded[name]
+
+    return get
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_model_loads_and_is_the_one_that_its_card_names(load, name):
+    model, tokenizer = load(name)
+    said = numbers(name)
+    assert model.num_parameters() == said["parameters"]
+    assert 4_000_000 <= said["parameters"] <= 8_000_000
+    assert len(tokenizer) == model.config.vocab_size
+    assert publish.sha256(publish.MODELS / name / "model.safetensors") == said["sha256"]
+    card = (publish.MODELS / name / "README.md").read_text(encoding="utf-8")
+    assert said["sha256"] in card
+    assert f"{said['parameters']:,} parameters" in card
+
+
+def test_together_they_are_small():
+    assert sum(path.stat().st_size for path in publish.MODELS.rglob("*") if path.is_file()) <= MAX_MIB * 2**20
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_held_out_loss_is_the_stated_one(load, name):
+    assert publish.fixed_texts_loss(name, *load(name)) == pytest.approx(numbers(name)["fixed_texts_loss"], abs=0.01)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_card_and_the_numbers_belong_together(name, tmp_path):
+    import shutil
+
+    from pretraining import cards
+
+    shutil.copytree(publish.MODELS / name, tmp_path / name)
+    cards.write(tmp_path, name)
+    assert (tmp_path / name / "README.md").read_text() == (publish.MODELS / name / "README.md").read_text()
+
+
+def test_mini_bert_knows_grammar_and_uses_both_sides(load):
+    model, tokenizer = load("mini-bert")
+    found = evaluate.grammar(lambda sentence: evaluate.pseudo_log_likelihood(model, tokenizer, sentence))
+    assert {name: tuple(pair) for name, pair in numbers("mini-bert")["minimal pairs"].items()} == found
+    guesses = evaluate.top_guesses(model, tokenizer, "I thought this [MASK] was the worst I have ever seen.")
+    assert {"movie", "film"} & set(guesses)
+    assert evaluate.top_guesses(model, tokenizer, "It was [MASK], and I loved it.") != evaluate.top_guesses(
+        model, tokenizer, "It was [MASK], and I hated it."
+    )
+
+
+def test_mini_gpt_knows_grammar_and_does_not_look_ahead(load):
+    model, tokenizer = load("mini-gpt")
+    found = evaluate.grammar(lambda sentence: evaluate.log_likelihood(model, tokenizer, sentence))
+    assert {name: tuple(pair) for name, pair in numbers("mini-gpt")["minimal pairs"].items()} == found
+    one, two = (tokenizer(f"The film is {word}", return_tensors="pt")["input_ids"] for word in ("good", "bad"))
+    with torch.inference_mode():
+        assert torch.equal(model(one).logits[:, :3], model(two).logits[:, :3])
+
+
+def test_mini_t5_translates_and_classifies(load):
+    model, tokenizer = load("mini-t5")
+    answers = evaluate.write(model, tokenizer, [
+        "translate English to German: Tuesday, March 12, 2024",
+        "translate English to French: 3 kilometers",
+        "sentiment: A wonderful film. I loved every minute of it, the acting is superb.",
+        "sentiment: The worst film I have ever seen. A waste of time, boring and stupid.",
+    ])  # fmt: skip
+    assert answers == ["Dienstag, 12. März 2024", "3 kilomètres", "positive", "negative"]

@@ -1,0 +1,231 @@
+"""The three objectives, the shared loop, the baselines and the data of the small models, on scraps of text."""
+
+import csv
+import itertools
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from pretraining import bert, gpt, loop, t5, text, translation, vocabulary
+from pretraining.evaluate import rouge
+from pretraining.ngrams import KneserNey
+from utils.minimal_pairs import pairs
+
+SCRAP = ["The film is good and the actors are good.", "The film is bad, and I was bored by the end of it."] * 40
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return vocabulary.wordpiece(SCRAP)
+
+
+def test_the_training_text_holds_the_training_films_only():
+    """`film_split` keeps the films of the three splits apart (test_assets.py); no text of another split may slip in."""
+    training, validation, test = ({review for review, _ in text.reviews(split)} for split in text.BBC_SHARES)
+    held_out_articles = {article.body for split in ("validation", "test") for article in text.articles(split)}
+    documents = set(text.documents("train"))
+    assert training < documents
+    assert not documents & (validation | test)
+    assert not {document.partition("\n")[2] for document in documents} & held_out_articles
+    assert len(documents) == len(training) + len(text.articles("train"))
+
+
+def test_articles_are_whole_and_in_one_split():
+    splits = {split: text.articles(split) for split in text.BBC_SHARES}
+    bodies = [article.body for articles in splits.values() for article in articles]
+    assert len(bodies) == len(set(bodies)) > 2000
+    assert all(article.headline and article.body for articles in splits.values() for article in articles)
+    assert {article.topic for article in splits["test"]} == {"business", "entertainment", "politics", "sports", "tech"}
+
+
+def test_markup_becomes_line_breaks():
+    assert text.without_markup(" Good.<br /><br />Very  good. ") == "Good.\nVery  good."
+
+
+def test_a_tokenizer_reads_back_what_it_saved(tmp_path):
+    from transformers import AutoTokenizer
+
+    learners = (vocabulary.wordpiece, vocabulary.byte_level_bpe, vocabulary.unigram)
+    sentence = "The actors, 1926: é good."
+    for learn in learners:
+        learned = learn(SCRAP)
+        learned.save_pretrained(tmp_path / learn.__name__)
+        again = AutoTokenizer.from_pretrained(tmp_path / learn.__name__)
+        assert type(again) is type(learned)
+        assert again(sentence)["input_ids"] == learned(sentence)["input_ids"]
+
+
+def test_masks_are_15_percent_and_80_10_10(tokenizer):
+    ids = torch.randint(5, len(tokenizer), (400, 500), generator=torch.Generator().manual_seed(1))
+    ids[:, 0], ids[:, -1] = tokenizer.cls_token_id, tokenizer.sep_token_id
+    seen, labels = bert.mask_tokens(ids, tokenizer, torch.Generator().manual_seed(0))
+    selected = labels != bert.IGNORED
+    assert not selected[:, [0, -1]].any()
+    assert torch.equal(labels[selected], ids[selected])
+    assert torch.equal(seen[~selected], ids[~selected])
+    assert selected.float().mean().item() == pytest.approx(0.15 * 498 / 500, abs=0.004)
+    masked = seen[selected] == tokenizer.mask_token_id
+    same = seen[selected] == ids[selected]
+    chance = 0.1 / len(tokenizer)  # a random token may be [MASK] or the same
+    assert masked.float().mean().item() == pytest.approx(0.8 + chance, abs=0.01)
+    assert same.float().mean().item() == pytest.approx(0.1 + chance, abs=0.01)
+
+
+def test_only_masked_positions_count_for_mini_bert(tokenizer):
+    model = bert.new_model(tokenizer)
+    ids = torch.randint(5, len(tokenizer), (4, 30), generator=torch.Generator().manual_seed(0))
+    batch = bert.batch_of(ids, tokenizer, torch.Generator().manual_seed(0))
+    assert bert.loss_of(model, batch).item() == pytest.approx(model(**batch).loss.item(), rel=1e-5)
+
+
+def test_the_next_token_is_the_librarys_loss():
+    tokenizer = vocabulary.byte_level_bpe(SCRAP)
+    model = gpt.new_model(tokenizer)
+    ids = torch.randint(len(tokenizer), (4, 30), generator=torch.Generator().manual_seed(0))
+    assert gpt.loss_of(model, {"input_ids": ids}).item() == pytest.approx(model(ids, labels=ids).loss.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("length", [2, 7, 30, 120, 240])
+def test_corrupted_spans_put_together_are_the_text(length):
+    ids, sentinels = list(range(1000, 1000 + length)), list(range(32))
+    for seed in range(20):
+        source, target = t5.corrupt_spans(ids, sentinels, np.random.default_rng(seed))
+        assert sum(token >= 1000 for token in target) == max(1, round(0.15 * length))
+        taken, spans = None, {}
+        for token in target:
+            if token < 1000:
+                taken = spans.setdefault(token, [])
+            else:
+                taken.append(token)
+        whole = [piece for token in source for piece in ([token] if token >= 1000 else spans[token])]
+        assert whole == ids
+        assert [token for token in source if token < 1000] == list(spans)[:-1]
+        assert spans[max(spans)] == []
+
+
+def test_an_epoch_shows_each_block_once_and_the_next_cuts_elsewhere():
+    tokens = np.arange(20 * loop.BLOCK, dtype=np.uint16)
+    recipe = loop.Recipe(blocks=4)
+    per_epoch = loop.steps_per_epoch(tokens, recipe)
+    first = torch.cat([loop.blocks_at(tokens, step, recipe).flatten() for step in range(per_epoch)])
+    assert len(first.unique()) == len(first) == per_epoch * 4 * loop.BLOCK
+    assert torch.equal(loop.blocks_at(tokens, 1, recipe), loop.blocks_at(tokens, 1, recipe))
+    starts = {int(loop.blocks_at(tokens, epoch * per_epoch, recipe)[0, 0]) % loop.BLOCK for epoch in range(4)}
+    assert len(starts) > 1
+
+
+@pytest.mark.parametrize("steps", [1, 10, 1000, 20_000])
+def test_the_rate_rises_stays_and_falls(steps):
+    rates = np.array([loop.rate_at(step, steps) for step in range(steps)])
+    assert np.all((rates > 0) & (rates <= 1))
+    assert rates.max() == 1
+    if steps >= 1000:
+        assert np.all(rates[loop.WARM_UP : int(steps * (1 - loop.FALL))] == 1)
+        assert rates[-1] < 0.01
+
+
+def tiny_run(folder, scrap, steps=40, slow=False):
+    """A little mini-bert on two sentences; measured and saved every 5 steps."""
+    tokens = loop.stream(scrap, SCRAP * 10, scrap.sep_token_id)
+    recipe = loop.Recipe(blocks=2, learning_rate=5e-3)
+
+    def batch(step):
+        time.sleep(0.2 if slow else 0)
+        return bert.batch_of(loop.blocks_at(tokens, max(step, 0), recipe), scrap, torch.Generator().manual_seed(step))
+
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    model = BertForMaskedLM(BertConfig(vocab_size=len(scrap), max_position_embeddings=256, **sizes))
+    return loop.run("tiny", model, bert.loss_of, batch, [batch(1000)], steps, recipe, folder, 4.0, every=5)
+
+
+def losses(folder):
+    with open(folder / "log.csv", newline="") as stream:
+        return [(int(row["step"]), row["loss"], row["held_out_loss"]) for row in csv.DictReader(stream)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_run_lowers_the_loss_and_one_that_was_killed_has_the_same_losses(tmp_path, tokenizer):
+    whole = tiny_run(tmp_path / "whole", tokenizer)
+    rows = losses(tmp_path / "whole")
+    assert [step for step, _, _ in rows] == list(range(5, 41, 5))
+    assert float(rows[-1][2]) < float(rows[0][2]) - 0.3
+
+    process = multiprocessing.get_context("spawn").Process(
+        target=tiny_run, args=(tmp_path / "killed", tokenizer, 40, True)
+    )
+    process.start()
+    while not (tmp_path / "killed" / "checkpoint.pt").exists():
+        time.sleep(0.05)
+    time.sleep(0.7)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert losses(tmp_path / "killed")[-1][0] < 40
+    again = tiny_run(tmp_path / "killed", tokenizer)
+    assert losses(tmp_path / "killed") == rows
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+def test_a_longer_run_goes_on_from_before_the_fall(tmp_path, tokenizer):
+    tiny_run(tmp_path, tokenizer, steps=20)
+    before = losses(tmp_path)
+    tiny_run(tmp_path, tokenizer, steps=40)
+    after = losses(tmp_path)
+    assert after[:3] == before[:3]  # 15 of 20 steps, at the full rate
+    assert after[-1][0] == 40
+
+
+def test_n_gram_probabilities_add_up_to_one_and_know_the_text():
+    tokens = np.array([0, 1, 2, 3] * 50 + [0, 1, 4] * 10)
+    counted = KneserNey(tokens, vocabulary=8, order=3)
+    for context in ([0, 1], [3, 0], [7, 7], [4, 4]):
+        contexts = np.tile(context, (8, 1))
+        probabilities = np.exp(counted.log_probabilities(contexts, np.arange(8)))
+        assert probabilities.sum() == pytest.approx(1)
+        assert np.all(probabilities > 0)
+    p = np.exp(counted.log_probabilities(np.tile([0, 1], (8, 1)), np.arange(8)))
+    assert p[2] > p[4] > p[7]
+    with pytest.raises(ValueError, match="5000 ids"):
+        KneserNey(tokens, vocabulary=5000)
+
+
+def test_a_unigram_model_counts():
+    p = np.exp(KneserNey(np.array([0] * 900 + [1] * 100), 4, order=1).log_probabilities(
+        np.zeros((4, 0), int), np.arange(4)
+    ))  # fmt: skip
+    assert p[0] == pytest.approx(0.9, abs=0.01)
+    assert p.sum() == pytest.approx(1)
+
+
+def test_translations_are_cldrs_and_split_by_their_english():
+    found = {split: dict(itertools.islice(translation.pairs(split, "de", seed=0), 3000)) for split in ("train", "test")}
+    assert not set(found["train"]) & set(found["test"])
+    everything = found["train"] | found["test"]
+    assert not any(character in text for pair in everything.items() for text in pair for character in "\xa0\u202f")
+    assert any("Dienstag" in german for english, german in everything.items() if "Tuesday" in english)
+    assert translation.prefix("ro") == "translate English to Romanian: "
+    again = list(itertools.islice(translation.pairs("train", "fr", seed=3), 5))
+    assert again == list(itertools.islice(translation.pairs("train", "fr", seed=3), 5))
+
+
+def test_minimal_pairs_differ_in_one_place():
+    phenomena = pairs()
+    everything = [pair for found in phenomena.values() for pair in found]
+    assert len(phenomena) >= 6
+    assert len(everything) == len(set(everything)) >= 120
+    for good, bad in everything:
+        assert not set("{|}") & set(good + bad)
+        words = list(zip(good.split(), bad.split(), strict=True))
+        assert sum(a != b for a, b in words) == 1
+
+
+def test_rouge_of_the_same_and_of_nothing():
+    assert rouge(["a red house"], ["a red house"]) == {"rouge1": 1.0, "rougeL": 1.0}
+    assert rouge(["a red house"], ["two dogs"])["rougeL"] == 0
