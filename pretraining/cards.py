@@ -52,20 +52,20 @@ model = {loading}.from_pretrained("models/{name}", dtype=torch.float32)  # store
 ```
 
 - **Text**: the IMDB reviews of lesson 02's training films and four fifths of 2,089 BBC articles; {characters:.0f}
-  million characters, {epochs:.1f} times. No review of a validation or test film, no other article.
+  million characters, {epochs:.1f} times. No review of a validation or test film, as far as `utils/splits.py` can tell.
 - **Objective**: {objective}.
 - **Vocabulary**: {vocabulary}, {size:,} entries, learned from the same text.
-- **Training**: {tokens:.0f} million tokens in {hours:.1f} hours of a shared two-core CPU with bfloat16; `pretraining/`
-  has the code.
+- **Training**: {tokens:.0f} million tokens in {minutes:.0f} minutes, on one core of a CPU with fast bfloat16;
+  `pretraining/` has the code.
 
 ![{alt}](curve.png)
 
 {measured}
 ## Limits
 
-It knows films, as the reviewers of IMDB wrote about them until 2011, and a little news of 2004 and 2005, with the
-opinions and prejudices of both. It has seen a few million words and knows few facts. It is for looking at how such
-models work, not for use.
+It takes at most 239 tokens at once. It knows films, as the reviewers of IMDB wrote about them until 2011, and a little
+news of 2004 and 2005, with the opinions and prejudices of both. It has seen a few million words and knows few facts.
+It is for looking at how such models work, not for use.
 
 ## Make it again
 
@@ -100,7 +100,7 @@ def write(models: Path, name: str) -> None:
         measured=MEASURED[name](numbers),
         characters=last["characters"] / numbers["epochs"] / 1e6,
         tokens=last["tokens"] / 1e6,
-        hours=last["seconds"] / 3600,
+        minutes=last["seconds"] / 60,
         size=json.loads((folder / "config.json").read_text())["vocab_size"],
         **{key: numbers[key] for key in ("parameters", "sha256", "epochs")},
         **{key: family[key] for key in ("kind", "loading", "objective", "vocabulary", "script")},
@@ -111,6 +111,8 @@ def write(models: Path, name: str) -> None:
 def write_overview(models: Path) -> None:
     """models/README.md and curves.png: what the published models share and where they differ."""
     names = [name for name in FAMILIES if (models / name / "numbers.json").exists()]
+    if len({_numbers(models / name)["epochs"] for name in names}) > 1:
+        raise ValueError("The models have seen the text a different number of times; give the three the same --epochs.")
     fig, ax = plots.figure(3.0)
     rows, ends = [], []
     for name in names:
@@ -133,9 +135,9 @@ def write_overview(models: Path) -> None:
 OVERVIEW = """\
 # Three small models
 
-Made for this course by `pretraining/`, from the same text, over the same number of raw characters, with the same loop
-and nearly the same number of parameters. What differs is the wiring and the objective, and with it the vocabulary's
-kind.
+Made for this course by `pretraining/`: mini-bert, mini-gpt and mini-t5 learn from the same text, over the same number
+of raw characters, with the same loop and nearly the same number of parameters. What differs is the wiring and the
+objective, and with it the vocabulary's kind. This page shows those that are published.
 
 | Model | Parameters | Objective | Tokens seen | Characters seen | Time | Held-out loss |
 |---|---|---|---|---|---|---|
@@ -144,8 +146,7 @@ kind.
 ![{alt}](curves.png)
 
 The losses must not be compared with each other: mini-bert guesses hidden tokens from both sides, mini-gpt every token
-from the left, mini-t5 whole spans. mini-t5 then went on to a mixture of tasks, which the table leaves out and its card
-tells. Times are those of a shared two-core CPU.
+from the left, mini-t5 whole spans. Times are those of one core of a CPU with fast bfloat16, beside other work.
 """
 
 
@@ -159,13 +160,14 @@ def _curve(ax, log: list[dict[str, float]], name: str) -> None:
 def _bert(numbers: dict) -> str:
     found = numbers["masked tokens"]
     rows = "\n".join(
-        f"| {name} | {score['top 1']:.3f} | {score['top 5']:.3f} | {score['masked tokens']:,} |"
+        f"| {name} | {_share(round(score['top 1'] * score['tokens']), score['tokens'])} "
+        f"| {score['top 5']:.1%} | {score['tokens']:,} |"
         for name, score in found.items()
     )
     return (
-        "## Measured on unseen films\n\nMasked tokens guessed right, at once and within five. The 5-gram model "
-        "(Kneser-Ney) uses both sides and sees the\ntrue neighbours where mini-bert sees masks.\n\n"
-        "| | top 1 | top 5 | masked tokens |\n|---|---|---|---|\n"
+        "## Measured on unseen films\n\nHidden tokens guessed right, at once and within five. The 5-gram models "
+        "(modified Kneser-Ney, same training text)\nguess the tokens that mini-bert guesses one at a time.\n\n"
+        "| | top 1 | top 5 | tokens |\n|---|---|---|---|\n"
         f"{rows}\n\n{_pairs(numbers, 'pseudo-log-likelihood')}\n"
         f"With a classification head, fine-tuned on all training reviews: {_share(*numbers['sentiment'])} of the\n"
         "validation reviews' sentiments right.\n\n"
@@ -181,7 +183,7 @@ def _gpt(numbers: dict) -> str:
         "## Measured on unseen films\n\nPerplexity per word, words told by white space.\n\n"
         "| | perplexity |\n|---|---|\n"
         f"{perplexity}\n\n{_pairs(numbers, 'log-likelihood')}\n"
-        "## Thirty samples, unpicked\n\nTemperature 0.8, top-p 0.9, 80 tokens each, from nothing.\n\n"
+        "## Thirty samples, unpicked\n\nTemperature 0.8, top-p 0.9, up to 80 tokens each, from nothing.\n\n"
         f"{samples}\n\n"
     )
 
@@ -196,8 +198,10 @@ def _t5(numbers: dict) -> str:
     )
     ours, lead = (numbers["headlines"][name]["rougeL"] for name in ("mini-t5", "lead sentence"))
     verdict = "The model is ahead." if ours > lead else "The lead sentence is the better headline by this measure."
-    written = "\n".join(f"| {written} | {wanted} |" for written, wanted in numbers["headlines written"])
-    spans = "\n".join(f"| {given} | {answer} | {was} |" for given, answer, was in numbers["spans filled"])
+    written, spans = (
+        "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in numbers[kind])
+        for kind in ("headlines written", "spans filled")
+    )
     return (
         "## Translation\n\nDates, times, numbers and units from Babel's CLDR data; items that were never trained on, "
         "right to the letter.\n\n| | right | items |\n|---|---|---|\n"

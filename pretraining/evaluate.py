@@ -20,18 +20,18 @@ from transformers import (
 )
 
 from pretraining import bert, loop, t5, text, translation
-from pretraining.ngrams import KneserNey
+from pretraining.ngrams import ORDER, KneserNey
 from utils.minimal_pairs import pairs
 from utils.profiles import fast_precision
 
-REVIEWS = 400  # of the validation films; enough for intervals of less than a point
-WINDOW = 240  # tokens that a model sees at once
+REVIEWS = 400  # of the validation films
+WINDOW = loop.BLOCK  # tokens that a model was trained to see at once
 
 
 def perplexity_per_word(model, tokenizer) -> dict[str, float]:
     """mini-gpt, a unigram and a 5-gram model on the same reviews: exp(nats / words), words told by white space.
 
-    Each token is guessed from at least 120 tokens before it, where the stream has them.
+    Each token is guessed from at least 119 tokens before it, where the stream has them.
     """
     documents = [review for review, _ in text.reviews("validation")[:: len(text.reviews("validation")) // REVIEWS]]
     words = sum(len(document.split()) for document in documents)
@@ -53,7 +53,7 @@ def perplexity_per_word(model, tokenizer) -> dict[str, float]:
 
 @torch.inference_mode()
 def _gpt_nats(model, tokens: torch.Tensor) -> float:
-    half, total = WINDOW // 2, 0.0
+    half, total = (WINDOW - 1) // 2, 0.0  # mini-gpt was trained on 239 inputs
     for start in range(0, len(tokens) - 1, half):
         window = tokens[max(0, start - half) : start + half + 1]
         new = min(half, len(tokens) - 1 - start)
@@ -63,44 +63,54 @@ def _gpt_nats(model, tokens: torch.Tensor) -> float:
 
 
 def guesses_at_masks(model, tokenizer, positions: int = 1000) -> dict[str, dict[str, float]]:
-    """Share of masked tokens guessed right at once and within five: mini-bert, a unigram and a 5-gram model.
+    """Share of hidden tokens guessed right at once and within five: mini-bert and what counting can do.
 
-    15% of the tokens of unseen reviews are masked together. The 5-gram model may use both sides, and it sees the true
-    neighbours where mini-bert sees masks: it scores each candidate by all five 5-grams that it would stand in.
+    mini-bert guesses 15% of the tokens of unseen reviews, all masked together, and then `positions` of
+    them masked one at a time. The 5-gram models guess the same single tokens: from the four tokens before, as language
+    models do, or from both sides, where each candidate is scored by all five 5-grams that it would stand in.
     """
     documents = [review for review, _ in text.reviews("validation")[:: len(text.reviews("validation")) // REVIEWS]]
     tokens = loop.stream(tokenizer, documents, tokenizer.sep_token_id).astype(np.int64)
     rows = torch.from_numpy(tokens[: len(tokens) // WINDOW * WINDOW].reshape(-1, WINDOW))
     generator = torch.Generator().manual_seed(0)
-    masked = (torch.rand(rows.shape, generator=generator) < 0.15) & (rows != tokenizer.sep_token_id)
-    seen = torch.where(masked, tokenizer.mask_token_id, rows)
-    ranks = []
-    with torch.inference_mode():
-        for chunk, truth, hidden in zip(seen.split(32), rows.split(32), masked.split(32), strict=True):
-            logits = model(bert.between_ends(chunk, tokenizer)).logits[:, 1:-1][hidden]
-            ranks.append((logits > logits.gather(1, truth[hidden][:, None])).sum(dim=1))
-    found = {"mini-bert": _shares(torch.cat(ranks).numpy())}
+    masked = (torch.rand(rows.shape, generator=generator) < bert.SELECTED) & (rows != tokenizer.sep_token_id)
+    found = {"mini-bert, 15% masked": _shares(_ranks_at_masks(model, tokenizer, rows, masked))}
+
+    places = np.flatnonzero(masked.numpy().ravel())
+    places = places[(places % WINDOW >= ORDER) & (places % WINDOW < WINDOW - ORDER)]
+    places = np.sort(np.random.default_rng(0).choice(places, positions, replace=False))
+    one = torch.zeros(positions, WINDOW, dtype=torch.bool)
+    one[torch.arange(positions), torch.from_numpy(places % WINDOW)] = True
+    found["mini-bert, one masked"] = _shares(_ranks_at_masks(model, tokenizer, rows[places // WINDOW], one))
 
     training = loop.stream(tokenizer, text.documents("train"), tokenizer.sep_token_id)
-    frequent = np.argsort(-np.bincount(training, minlength=len(tokenizer)), kind="stable")
-    rank_of = np.argsort(frequent)
-    places = np.flatnonzero(masked.numpy().ravel())
-    places = places[(places >= 8) & (places < rows.numel() - 8)]
     flat = rows.numpy().ravel()
-    found["unigram"] = _shares(rank_of[flat[places]])
-    counted, ranks = KneserNey(training, len(tokenizer)), []
-    candidates = np.arange(len(tokenizer))
-    for place in np.random.default_rng(0).choice(places, positions, replace=False):
+    frequent = np.argsort(-np.bincount(training, minlength=len(tokenizer)), kind="stable")
+    found["unigram"] = _shares(np.argsort(frequent)[flat[places]])
+    counted, candidates = KneserNey(training, len(tokenizer)), np.arange(len(tokenizer))
+    ranks = {"5-gram, left side": [], "5-gram, both sides": []}
+    for place in places:
         around = np.tile(flat[place - 4 : place + 5], (len(candidates), 1))
         around[:, 4] = candidates
-        scores = sum(counted.log_probabilities(around[:, end - 4 : end], around[:, end]) for end in range(4, 9))
-        ranks.append(int((scores > scores[flat[place]]).sum()))
-    found["5-gram"] = _shares(np.array(ranks))
-    return found
+        each = [counted.log_probabilities(around[:, end - 4 : end], around[:, end]) for end in range(4, 9)]
+        for name, scores in zip(ranks, (each[0], sum(each)), strict=True):
+            ranks[name].append(int((scores > scores[flat[place]]).sum()))
+    return found | {name: _shares(np.array(found_ranks)) for name, found_ranks in ranks.items()}
+
+
+@torch.inference_mode()
+def _ranks_at_masks(model, tokenizer, rows: torch.Tensor, masked: torch.Tensor) -> np.ndarray:
+    """For each masked token, how many others mini-bert holds for likelier."""
+    ranks = []
+    for chunk, hidden in zip(rows.split(32), masked.split(32), strict=True):
+        seen = torch.where(hidden, tokenizer.mask_token_id, chunk)
+        logits = model(bert.between_ends(seen, tokenizer)).logits[:, 1:-1][hidden]
+        ranks.append((logits > logits.gather(1, chunk[hidden][:, None])).sum(dim=1))
+    return torch.cat(ranks).numpy()
 
 
 def _shares(ranks: np.ndarray) -> dict[str, float]:
-    return {"top 1": float((ranks < 1).mean()), "top 5": float((ranks < 5).mean()), "masked tokens": len(ranks)}
+    return {"top 1": float((ranks < 1).mean()), "top 5": float((ranks < 5).mean()), "tokens": len(ranks)}
 
 
 @torch.inference_mode()
@@ -189,7 +199,9 @@ def sentiment_with_a_head(folder: Path, epochs: int = 2) -> tuple[int, int]:
     """The same, for mini-bert with a classification head fine-tuned on all training reviews, cut the same way."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     torch.manual_seed(0)
-    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2, dtype=torch.float32)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=2, dtype=torch.float32, attn_implementation=loop.ATTENTION
+    )
     bfloat16 = fast_precision("cpu")[0] == "bfloat16"
 
     def rows(split: str) -> list[dict]:

@@ -15,7 +15,7 @@ import csv
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from transformers import PreTrainedTokenizerBase
 
 from pretraining import text, vocabulary
 from utils.assets import cache_folder
+from utils.errors import CourseError
 from utils.memory import keep_freed_memory
 from utils.profiles import fast_precision
 
@@ -48,7 +49,7 @@ class Recipe:
         seed: of the weights, the order, the masks, the dropout.
     """
 
-    epochs: float = 8
+    epochs: float = 6
     blocks: int = 16
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.1
@@ -91,8 +92,8 @@ def pretrain(objective: Objective, recipe: Recipe, folder: Path) -> tuple[torch.
     tokens, held_out = (stream(tokenizer, part, separator) for part in (documents, text.documents("validation")))
     steps = round(recipe.epochs * steps_per_epoch(tokens, recipe))
 
-    def batch_of(ids: torch.Tensor, number: int) -> Batch:
-        return objective.batch_of(ids, tokenizer, torch.Generator().manual_seed(hash((recipe.seed, number))))
+    def batch_of(ids: torch.Tensor, *number: int) -> Batch:
+        return objective.batch_of(ids, tokenizer, torch.Generator().manual_seed(hash((recipe.seed, *number))))
 
     rows = held_out[: len(held_out) // BLOCK * BLOCK].reshape(-1, BLOCK)[:: max(1, len(held_out) // BLOCK // 256)]
     blocks = torch.from_numpy(rows.astype(np.int64)).split(recipe.blocks)
@@ -102,7 +103,7 @@ def pretrain(objective: Objective, recipe: Recipe, folder: Path) -> tuple[torch.
         objective.new_model(tokenizer),
         objective.loss_of,
         lambda step: batch_of(blocks_at(tokens, step, recipe), step),
-        [batch_of(ids, -1 - number) for number, ids in enumerate(blocks)],
+        [batch_of(ids, 1, number) for number, ids in enumerate(blocks)],
         steps,
         recipe,
         folder,
@@ -142,7 +143,7 @@ def run(
     model.to(device)
     optimizers = make_optimizers(model, recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    step, seconds = _restore(folder, model, optimizers, steps, device)
+    step, seconds = _restore(folder, model, optimizers, steps, recipe, device)
     started, losses = time.monotonic() - seconds, []
     # The exact weights stay in float32; a copy in the processor's fast format does the arithmetic.
     fast = torch.bfloat16 if fast_precision(device.type)[0] == "bfloat16" else torch.float32
@@ -185,7 +186,10 @@ def run(
                 }
                 _log(folder / "log.csv", row)
                 losses = []
-                state = _state(model, optimizers, step, steps, seconds)
+                state = _state(model, optimizers, step, steps, seconds) | {
+                    "recipe": _same(recipe),
+                    "epochs": recipe.epochs,
+                }
                 _save(state, folder / "checkpoint.pt")
                 if step <= steps * (1 - FALL):
                     _save(state, folder / "stable.pt")
@@ -195,27 +199,29 @@ def run(
 def make_optimizers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Muon for the matrices between layers, AdamW for embeddings, biases and norms.
 
-    Muon (Jordan et al. 2024) turns each matrix's momentum into the nearest orthogonal matrix; scaled to AdamW's usual
-    step, both take the same learning rate (Liu et al. 2025, arXiv 2502.16982).
+    Muon (Jordan et al. 2024) turns each matrix's momentum into a nearly orthogonal one; scaled to AdamW's usual step,
+    both take the same learning rate (Liu et al. 2025, arXiv 2502.16982). T5 starts its token table 50 times larger than
+    the others do theirs, so the table takes steps ten times larger: held-out 4.55 after 442 steps, instead of 4.79.
     """
-    hidden, rest, seen = [], [], set()
+    hidden, tables, rest = [], [], []
     for name, parameter in model.named_parameters():
-        if id(parameter) in seen:
-            continue
-        seen.add(id(parameter))
-        matrix = parameter.ndim == 2 and "embed" not in name and not any(part in name for part in TABLES)
-        (hidden if matrix else rest).append(parameter)
+        if name == "shared.weight":
+            tables.append(parameter)
+        else:
+            looked_up = any(part in name for part in TABLES)
+            (hidden if parameter.ndim == 2 and not looked_up else rest).append(parameter)
     muon = torch.optim.Muon(
         hidden, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
     )
-    adamw = torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
+    groups = [{"params": rest}, *({"params": [table], "lr": 10 * recipe.learning_rate} for table in tables)]
+    adamw = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
     for optimizer in (muon, adamw):
         for group in optimizer.param_groups:
-            group["peak"] = recipe.learning_rate
+            group["peak"] = group["lr"]
     return [muon, adamw]
 
 
-TABLES = ("wte", "wpe", "shared", "relative_attention_bias", "decoder.weight", "lm_head")  # looked up, not multiplied
+TABLES = ("embeddings", "wte", "wpe", "relative_attention_bias")  # looked up, not multiplied
 
 
 def rate_at(step: int, steps: int) -> float:
@@ -291,11 +297,19 @@ def _state(model, optimizers, step: int, steps: int, seconds: float) -> dict:
     return {"model": model.state_dict(), "optimizers": states, "step": step, "steps": steps, "seconds": seconds}
 
 
-def _restore(folder: Path, model, optimizers, steps: int, device) -> tuple[int, float]:
-    for file in ("checkpoint.pt", "stable.pt"):
-        if not (folder / file).exists():
-            continue
-        state = torch.load(folder / file, map_location=device, weights_only=True)
+def _same(recipe: Recipe) -> dict:
+    """What two runs must share for one to go on with the other's weights: all but their length."""
+    return {name: value for name, value in asdict(recipe).items() if name != "epochs"}
+
+
+def _restore(folder: Path, model, optimizers, steps: int, recipe: Recipe, device) -> tuple[int, float]:
+    found = [folder / file for file in ("checkpoint.pt", "stable.pt") if (folder / file).exists()]
+    for path in found:
+        state = torch.load(path, map_location=device, weights_only=True)
+        if state["recipe"] != _same(recipe):
+            raise CourseError(
+                f"{folder} holds a run with {state['recipe']}, not {_same(recipe)}. Name another --folder."
+            )
         # A checkpoint from the falling part of a run of another length is of no use to this one.
         if state["steps"] != steps and state["step"] > min(steps, state["steps"]) * (1 - FALL):
             continue
@@ -304,6 +318,10 @@ def _restore(folder: Path, model, optimizers, steps: int, device) -> tuple[int, 
             optimizer.load_state_dict(saved)
         _forget_after(folder / "log.csv", state["step"])
         return state["step"], state["seconds"]
+    if found:
+        raise CourseError(
+            f"{folder} holds a longer run than {steps} steps. Ask for more --epochs or name another --folder."
+        )
     (folder / "log.csv").unlink(missing_ok=True)
     return 0, 0.0
 

@@ -14,7 +14,7 @@ FALLBACK = (0.5, 1.0, 1.5)  # KenLM's discounts where a text is too small or too
 
 
 class KneserNey:
-    """A 5-gram model of token ids, with three discounts for each order, as KenLM estimates it.
+    """A 5-gram model of token ids with three discounts for each order, as KenLM's, over one stream of tokens.
 
     Args:
         tokens: shape (n,), ids below 4,096.

@@ -21,6 +21,7 @@ MODELS = Path(__file__).parent.parent / "models"
 OBJECTIVES = {module.OBJECTIVE.name: module.OBJECTIVE for module in (bert, gpt, t5)}
 FIXED_TEXTS = 8  # held-out reviews whose loss a test measures again
 HEADLINES = 200
+MAX_LENGTH = 239  # tokens that each model has seen at once
 
 
 def main() -> None:
@@ -32,8 +33,7 @@ def main() -> None:
     for name in options.names or OBJECTIVES:
         model, tokenizer = trained(name, options.folder / name)
         save(model, tokenizer, MODELS / name)
-        for log in (options.folder / name).rglob("log.csv"):
-            shutil.copyfile(log, MODELS / name / ("tasks.csv" if log.parent.name == "tasks" else "log.csv"))
+        shutil.copyfile(options.folder / name / "log.csv", MODELS / name / "log.csv")
         numbers = {
             "parameters": model.num_parameters(),
             "sha256": sha256(MODELS / name / "model.safetensors"),
@@ -41,7 +41,9 @@ def main() -> None:
         }
         model, tokenizer = load(name)  # what is measured is what is published: rounded to float16
         numbers |= {"fixed_texts_loss": fixed_texts_loss(name, model, tokenizer)} | MEASURES[name](model, tokenizer)
-        (MODELS / name / "numbers.json").write_text(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n")
+        (MODELS / name / "numbers.json").write_text(
+            json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         cards.write(MODELS, name)
     cards.write_overview(MODELS)
 
@@ -50,17 +52,24 @@ def trained(name: str, folder: Path):
     """The model and tokenizer of a finished run; mini-t5's is that of its tasks."""
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     model = OBJECTIVES[name].new_model(tokenizer)
-    tasks = folder / "tasks" / "checkpoint.pt"
-    state = torch.load(tasks if tasks.exists() else folder / "checkpoint.pt", map_location="cpu", weights_only=True)
-    if state["step"] < state["steps"]:
-        raise SystemExit(f"{name} is at step {state['step']} of {state['steps']}; let its script finish first.")
+    state = _finished(folder / "checkpoint.pt")
+    if name == "mini-t5":
+        state = _finished(t5.tasks_folder(folder, state["epochs"]) / "checkpoint.pt")
     model.load_state_dict(state["model"])
     return model, tokenizer
+
+
+def _finished(path: Path) -> dict:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["step"] < state["steps"]:
+        raise SystemExit(f"{path} is at step {state['step']} of {state['steps']}; let the script finish first.")
+    return state
 
 
 def save(model, tokenizer, folder: Path) -> None:
     """Weights in float16, configuration and tokenizer, as `from_pretrained` reads them."""
     model.half().save_pretrained(folder)
+    tokenizer.model_max_length = MAX_LENGTH  # later positions were never trained
     tokenizer.save_pretrained(folder)
 
 

@@ -66,8 +66,11 @@ def batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.B
 
 def loss_of(model: T5ForConditionalGeneration, batch: loop.Batch) -> torch.Tensor:
     """Mean cross-entropy (nats) of the target's tokens; the model shifts them to the right for its decoder."""
-    logits = model(**batch, use_cache=False).logits
-    return F.cross_entropy(logits.flatten(0, 1).float(), batch["labels"].flatten(), ignore_index=IGNORED)
+    labels = batch["labels"]
+    decoder_input_ids = model._shift_right(labels)
+    inputs = {key: value for key, value in batch.items() if key != "labels"}
+    logits = model(**inputs, decoder_input_ids=decoder_input_ids, use_cache=False).logits
+    return F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
 
 
 def new_model(tokenizer) -> T5ForConditionalGeneration:
@@ -75,7 +78,7 @@ def new_model(tokenizer) -> T5ForConditionalGeneration:
     config = T5Config(
         vocab_size=len(tokenizer), d_model=256, d_kv=64, d_ff=768, num_layers=2, num_decoder_layers=2, num_heads=4,
         dropout_rate=0.0, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
-        decoder_start_token_id=tokenizer.pad_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id, attn_implementation=loop.ATTENTION,
     )  # fmt: skip
     return T5ForConditionalGeneration(config)
 
@@ -129,7 +132,7 @@ def head_and_tail(review: str, words: int = 100) -> str:
     """The first quarter and the last three quarters of `words` words; a shorter review as it is."""
     found = review.split()
     head = words // 4
-    return review if len(found) <= words else " ".join(found[:head] + found[head - words :])
+    return review if len(found) <= words else " ".join(found[:head] + found[len(found) - words + head :])
 
 
 def learn_tasks(model, tokenizer, recipe: loop.Recipe, folder: Path, steps: int) -> T5ForConditionalGeneration:
@@ -153,6 +156,11 @@ def learn_tasks(model, tokenizer, recipe: loop.Recipe, folder: Path, steps: int)
     )  # fmt: skip
 
 
+def tasks_folder(folder: Path, epochs: float) -> Path:
+    """Where the second part is kept that went on from `epochs` passes of the first."""
+    return folder / f"tasks-after-{epochs:g}-epochs"
+
+
 def main() -> None:
     """Both parts, or what is left of them."""
     options = loop.parse(__doc__, lambda parser: parser.add_argument(
@@ -161,7 +169,7 @@ def main() -> None:
     folder = options.folder / OBJECTIVE.name
     model, tokenizer = loop.pretrain(OBJECTIVE, loop.recipe_of(options), folder)
     recipe = replace(loop.recipe_of(options), learning_rate=options.learning_rate / 2)
-    learn_tasks(model, tokenizer, recipe, folder / "tasks", options.task_steps)
+    learn_tasks(model, tokenizer, recipe, tasks_folder(folder, options.epochs), options.task_steps)
 
 
 if __name__ == "__main__":

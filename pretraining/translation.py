@@ -53,6 +53,8 @@ def _date(rng: random.Random) -> Callable[[str], str]:
 
     day = datetime.date(1900, 1, 1) + datetime.timedelta(days=rng.randrange(73_000))
     width = rng.choice(("medium", "long", "full", None))
+    if width == "medium" and day.month == 5:
+        width = "long"  # "May 2, 2059" is both in English, and German writes them differently
     if width is None:
         return lambda locale: format_skeleton("MMMMd", day, locale=locale)
     return lambda locale: format_date(day, width, locale)
@@ -68,11 +70,11 @@ def _time(rng: random.Random) -> Callable[[str], str]:
 def _number(rng: random.Random) -> Callable[[str], str]:
     from babel.numbers import format_compact_decimal, format_decimal
 
-    digits = rng.randrange(1, 8)
-    whole = rng.randrange(10**digits)
     if rng.random() < 0.4:
-        number = whole * 10 ** rng.randrange(3)
-        return lambda locale: format_compact_decimal(number, format_type="long", locale=locale)
+        # From 2 and whole: Babel takes the plural from the number before it is rounded.
+        thousands = rng.randrange(2, 1000) * rng.choice((1_000, 1_000_000))
+        return lambda locale: format_compact_decimal(thousands, format_type="long", locale=locale)
+    whole = rng.randrange(10 ** rng.randrange(1, 8))
     number = whole / 100 if rng.random() < 0.5 else whole
     return lambda locale: format_decimal(number, locale=locale)
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from pretraining import bert, gpt, loop, t5, text, translation, vocabulary
+from pretraining import bert, evaluate, gpt, loop, publish, t5, text, translation, vocabulary
 from pretraining.evaluate import rouge
 from pretraining.ngrams import KneserNey
+from utils.errors import CourseError
 from utils.minimal_pairs import pairs
 
 SCRAP = ["The film is good and the actors are good.", "The film is bad, and I was bored by the end of it."] * 40
@@ -40,6 +41,8 @@ def test_articles_are_whole_and_in_one_split():
     bodies = [article.body for articles in splits.values() for article in articles]
     assert len(bodies) == len(set(bodies)) > 2000
     assert all(article.headline and article.body for articles in splits.values() for article in articles)
+    headlines = {article.headline.lower() for article in splits["train"]}
+    assert not headlines & {article.headline.lower() for split in ("validation", "test") for article in splits[split]}
     assert {article.topic for article in splits["test"]} == {"business", "entertainment", "politics", "sports", "tech"}
 
 
@@ -129,10 +132,10 @@ def test_the_rate_rises_stays_and_falls(steps):
         assert rates[-1] < 0.01
 
 
-def tiny_run(folder, scrap, steps=40, slow=False):
+def tiny_run(folder, scrap, steps=40, slow=False, seed=0):
     """A little mini-bert on two sentences; measured and saved every 5 steps."""
     tokens = loop.stream(scrap, SCRAP * 10, scrap.sep_token_id)
-    recipe = loop.Recipe(blocks=2, learning_rate=5e-3)
+    recipe = loop.Recipe(blocks=2, learning_rate=5e-3, seed=seed)
 
     def batch(step):
         time.sleep(0.2 if slow else 0)
@@ -163,6 +166,7 @@ def test_a_run_lowers_the_loss_and_one_that_was_killed_has_the_same_losses(tmp_p
     )
     process.start()
     while not (tmp_path / "killed" / "checkpoint.pt").exists():
+        assert process.is_alive()
         time.sleep(0.05)
     time.sleep(0.7)
     os.kill(process.pid, signal.SIGKILL)
@@ -180,6 +184,80 @@ def test_a_longer_run_goes_on_from_before_the_fall(tmp_path, tokenizer):
     after = losses(tmp_path)
     assert after[:3] == before[:3]  # 15 of 20 steps, at the full rate
     assert after[-1][0] == 40
+
+
+def test_a_run_is_not_mixed_with_another_nor_cut_short(tmp_path, tokenizer):
+    tiny_run(tmp_path, tokenizer, steps=40)
+    before = losses(tmp_path)
+    with pytest.raises(CourseError, match="longer run than 20 steps"):
+        tiny_run(tmp_path, tokenizer, steps=20)
+    with pytest.raises(CourseError, match=r"'seed': 0.*'seed': 1"):
+        tiny_run(tmp_path, tokenizer, seed=1)
+    assert losses(tmp_path) == before
+
+
+@pytest.mark.parametrize("module", [bert, gpt, t5])
+def test_tables_and_vectors_are_adamws_and_matrices_are_muons(module, tokenizer):
+    model = module.new_model(tokenizer)
+    muon, adamw = loop.make_optimizers(model, loop.Recipe())
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    of = [{names[id(p)] for group in o.param_groups for p in group["params"]} for o in (muon, adamw)]
+    assert of[0] | of[1] == set(names.values())
+    assert not of[0] & of[1]
+    lookups = {
+        name for name, _ in model.named_parameters() if "embed" in name.lower() or "wte" in name or "wpe" in name
+    }
+    lookups |= {name for name in names.values() if "shared" in name or "relative_attention_bias" in name}
+    assert {name for name in of[1] if dict(model.named_parameters())[name].ndim == 2} == {
+        name for name in lookups if dict(model.named_parameters())[name].ndim == 2
+    }
+
+
+def test_one_english_text_has_one_translation():
+    for language in translation.LANGUAGES:
+        found = {}
+        for english, other in itertools.islice(translation.pairs("train", language, seed=5), 20_000):
+            assert found.setdefault(english, other) == other, english
+
+
+def test_windows_give_the_nats_of_a_plain_pass_and_no_untrained_position():
+    scrap = vocabulary.byte_level_bpe(SCRAP)
+    torch.manual_seed(0)
+    model = gpt.new_model(scrap).eval()
+    with torch.no_grad():
+        model.transformer.wpe.weight[loop.BLOCK - 1 :] = float("nan")
+    tokens = torch.randint(len(scrap), (120,))
+    plain = torch.nn.functional.cross_entropy(model(tokens[None, :-1]).logits[0], tokens[1:], reduction="sum").item()
+    assert evaluate._gpt_nats(model, tokens) == pytest.approx(plain, rel=1e-5)
+    assert np.isfinite(evaluate._gpt_nats(model, torch.randint(len(scrap), (1000,))))
+
+
+def test_pseudo_log_likelihood_masks_a_word_s_later_pieces_too(tokenizer):
+    model = bert.new_model(tokenizer).eval()
+    sentence = "The films are goodbad."
+    ids, words = tokenizer(sentence)["input_ids"], tokenizer(sentence).word_ids()
+    assert len(set(words)) < len(words) - 1  # some word has several pieces
+    total = 0.0
+    for place in range(1, len(ids) - 1):
+        hidden = [
+            tokenizer.mask_token_id if words[other] == words[place] and other >= place else token
+            for other, token in enumerate(ids)
+        ]
+        total += model(torch.tensor([hidden])).logits[0, place].log_softmax(-1)[ids[place]].item()
+    assert evaluate.pseudo_log_likelihood(model, tokenizer, sentence) == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mini-bert", "mini-gpt", "mini-t5"])
+def test_a_published_model_is_the_trained_one_rounded(name, tmp_path, tokenizer, monkeypatch):
+    monkeypatch.setattr(publish, "MODELS", tmp_path)
+    torch.manual_seed(0)
+    model = publish.OBJECTIVES[name].new_model(tokenizer)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    publish.save(model, tokenizer, tmp_path / name)
+    again, _ = publish.load(name)
+    for key, value in again.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, before[key].half().float())
 
 
 def test_n_gram_probabilities_add_up_to_one_and_know_the_text():
