@@ -59,7 +59,7 @@ def bag_of_words(profile, seed: int) -> float:
         rows = rows if size is None else rows.select(range(size))
         parts[split] = (rows["text"], rows["label"])
     models = []
-    for C in (1, 10):
+    for C in (1, 10, 100):
         counts = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
         model = make_pipeline(counts, LogisticRegression(C=C, max_iter=1000)).fit(*parts["train"])
         models.append((model.score(*parts["validation"]), -C, model))

@@ -84,7 +84,7 @@ def epochs(log: Path) -> float:
     """How often the training text was seen, from the last row of a log."""
     last = log.read_text().splitlines()[-1].split(",")
     characters = float(last[log.read_text().splitlines()[0].split(",").index("characters")])
-    return round(characters / sum(map(len, text.documents("train"))), 2)
+    return round(characters / sum(map(len, text.documents("train"))), 1)
 
 
 def sha256(path: Path) -> str:

@@ -84,8 +84,9 @@ def head_and_tail(batch: dict, tokenizer, max_length: int) -> dict:
     """
     room = max_length - 2
     head = room // HEAD_SHARE
+    tail = room - head
     pieces = tokenizer(batch["text"], add_special_tokens=False, verbose=False)["input_ids"]
-    kept = [ids if len(ids) <= room else ids[:head] + ids[head - room :] for ids in pieces]
+    kept = [ids if len(ids) <= room else ids[:head] + ids[len(ids) - tail :] for ids in pieces]
     input_ids = [[tokenizer.cls_token_id, *ids, tokenizer.sep_token_id] for ids in kept]
     return {"input_ids": input_ids, "length": [len(ids) for ids in input_ids]}
 
@@ -146,7 +147,7 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
         fp16=profile.precision == "float16",
         use_cpu=profile.device == "cpu",
         save_strategy="steps",
-        save_steps=25,
+        save_steps=0.1,
         save_total_limit=1,
         logging_steps=25,
         report_to="none",

@@ -41,6 +41,27 @@ def test_head_and_tail_keeps_both_ends_and_no_more(head_and_tail, tokenizer, len
         assert ids[4:-1] == every[-11:]
 
 
+def test_the_edit_of_exercise_1_keeps_the_beginning_only(from_lesson, tokenizer):
+    (path,) = (ROOT / "notebooks" / "source").glob("02_*.py")
+    source = path.read_text(encoding="utf-8")
+    body = source[source.index("def head_and_tail") : source.index("# %%", source.index("def head_and_tail"))]
+    scope = {"tokenizer": tokenizer, "profile": type("Profile", (), {"max_length": 16})}
+    exec(body.replace("head = room // 4", "head = room"), scope)
+    text = " ".join(["plot", "and", "star"] * 50)
+    every = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    assert scope["head_and_tail"]({"text": [text]})["input_ids"][0][1:-1] == every[:14]
+
+
+def test_the_paired_difference_is_that_of_the_textbook(from_lesson):
+    (paired_difference,) = from_lesson("02", "paired_difference", np=np)
+    first, second = np.array([True] * 60 + [False] * 40), np.array([True] * 50 + [False] * 30 + [True] * 20)
+    gap, half = paired_difference(first, second)
+    only_first, only_second, n = 10, 20, 100
+    variance = (only_first + only_second - (only_first - only_second) ** 2 / n) / n**2
+    assert gap == pytest.approx(100 * (only_first - only_second) / n)
+    assert half == pytest.approx(196 * variance**0.5)
+
+
 def test_short_texts_get_the_ids_of_the_tokenizer_itself(head_and_tail, tokenizer):
     texts = ["An unwatchable mess.", "", "Très bien !", "good <br />bad"]
     assert head_and_tail({"text": texts})["input_ids"] == tokenizer(texts)["input_ids"]
@@ -78,7 +99,7 @@ def test_the_committed_lesson_reloads_its_model_bit_for_bit():
     """In 16-bit arithmetic too: the Trainer's wrapping of the forward pass must be off before logits are compared."""
     (path,) = (ROOT / "notebooks").glob("02_*.ipynb")
     (cell,) = (cell for cell in nbformat.read(path, as_version=4).cells if "identical logits" in cell.source)
-    assert cell.outputs[0].text == "identical logits: True\nsame ids: True\n"
+    assert cell.outputs[0].text == "identical weights: True\nidentical logits: True\nsame ids: True\n"
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])

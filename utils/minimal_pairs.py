@@ -46,7 +46,7 @@ PHENOMENA: dict[str, list[str]] = {
         "The critics {love|loves} it.",
         "The director {knows|know} what he wants.",
     ],
-    "subject and verb, with words between": [
+    "subject and verb, another noun between": [
         "The actors in this movie {are|is} great.",
         "The actor in these movies {is|are} great.",
         "The scenes with the dog {were|was} funny.",

@@ -100,11 +100,14 @@ class LiveCurve(TrainerCallback):
         ax.plot(*train.T, color=GREY, linewidth=1, label="training loss of the logged steps")
         ax.plot(train[:, 0], _running_mean(train[:, 1]), color=BLUE, linewidth=2, label="its running mean")
         if validation:
-            ax.plot(*np.array(validation).T, "D", color=RED, label="validation loss")
+            ax.plot(*np.array(validation).T, "D", color=RED, label="validation loss", clip_on=False, zorder=5)
         ax.axhline(self.baseline, color=BLACK, linestyle=":", linewidth=1, label="guessing: ln 2")
         last = _running_mean(train[:, 1])[-1]
         ax.set(xlabel="training step (batches)", ylabel="loss (nats)", xlim=(0, state.max_steps), ylim=(0, None))
-        fig.suptitle(f"Training loss: from {train[0, 1]:.2f} to {last:.2f}" + ("" if ended else self._left(state)))
+        fig.suptitle(
+            f"Training loss: running mean {last:.2f} after {state.global_step} steps"
+            + ("" if ended else self._left(state))
+        )
         ax.legend(loc="lower left", fontsize=8, ncols=2)
         alt = (
             f"Line chart of the training loss over {state.global_step} of {state.max_steps} steps: it starts at "
@@ -120,7 +123,7 @@ class LiveCurve(TrainerCallback):
     def _left(self, state) -> str:
         done = max(state.global_step - self.first, 1)
         seconds = (time.monotonic() - self.began) / done * (state.max_steps - state.global_step)
-        return f"   (step {state.global_step} of {state.max_steps}, about {seconds:.0f} s left)"
+        return f" of {state.max_steps}, about {seconds:.0f} s left"
 
 
 def _picture(fig: Figure, alt: str) -> tuple[dict, dict]:

@@ -11,7 +11,7 @@ import numpy as np
 
 SPLIT_SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 RARE_NAME = r"(?<=[a-z,] )[A-Z][a-z]{2,}"  # a capitalised word that does not open a sentence
-RARE_IN_AT_MOST = 40  # reviews; IMDB holds at most 30 reviews of a film per label
+RARE_IN_AT_MOST = 40  # reviews; IMDB holds at most 30 reviews of a film
 SHARED_NAMES = 3
 
 

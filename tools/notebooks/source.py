@@ -76,10 +76,7 @@ def read_source(path: Path) -> nbformat.NotebookNode:
 
 def _header(name: str, course: dict) -> nbformat.NotebookNode:
     address = repository()
-    if address:
-        colab = f"[Open in Colab]({colab_address(name, address)})"
-    else:
-        colab = "Colab: a link stands here once the course has a public address (`pyproject.toml`)"
+    colab = f" · [Open in Colab]({colab_address(name, address)})" if address else ""
     goals = "\n".join(f"- {goal}" for goal in course["goals"])
     return new_markdown_cell(textwrap.dedent("""\
         # {title}
@@ -88,10 +85,15 @@ def _header(name: str, course: dict) -> nbformat.NotebookNode:
 
         {goals}
 
-        **Time** {cpu} minutes on two CPU cores, {gpu} minutes on a GPU · **Needs** {needs} · {colab}""").format(
-            title=course["title"], goals=goals, cpu=course["minutes_cpu"], gpu=course["minutes_gpu"],
-            needs=course["needs"], colab=colab,
+        **Time** two CPU cores: {cpu}; a GPU: {gpu} · **Needs** {needs}{colab}""").format(
+            title=course["title"], goals=goals, cpu=duration(course["minutes_cpu"]),
+            gpu=duration(course["minutes_gpu"]), needs=course["needs"], colab=colab,
         ))  # fmt: skip
+
+
+def duration(minutes: str | int) -> str:
+    """A header's minutes with their unit; words that stand in for a number as they are."""
+    return f"{minutes} min" if str(minutes)[0].isdigit() else str(minutes)
 
 
 def _first_cell() -> nbformat.NotebookNode:
