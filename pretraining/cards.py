@@ -84,7 +84,7 @@ The reviews and articles belong to their authors; the texts are used for researc
 def write(models: Path, name: str) -> None:
     """README.md and curve.png in the model's folder."""
     folder = models / name
-    numbers, log, family = _numbers(folder), _log(folder / "log.csv"), FAMILIES[name]
+    numbers, log, family = _numbers(folder), read_log(folder / "log.csv"), FAMILIES[name]
     last = log[-1]
     alt = (
         f"Line chart of {name}'s loss on held-out text: from {log[0]['held_out_loss']:.2f} nats per guessed token "
@@ -117,7 +117,7 @@ def write_overview(models: Path) -> None:
     fig, ax = plots.figure(3.0)
     rows, ends = [], []
     for name in names:
-        numbers, log = _numbers(models / name), _log(models / name / "log.csv")
+        numbers, log = _numbers(models / name), read_log(models / name / "log.csv")
         _curve(ax, log, name)
         last = log[-1]
         ends.append(f"{name} {last['held_out_loss']:.2f}")
@@ -134,7 +134,7 @@ def write_overview(models: Path) -> None:
 
 
 OVERVIEW = """\
-# Three small models
+# The small models
 
 Made for this course by `pretraining/`: mini-bert, mini-gpt and mini-t5 learn from the same text, over the same number
 of raw characters, with the same loop and nearly the same number of parameters. What differs is the wiring and the
@@ -239,6 +239,7 @@ def _numbers(folder: Path) -> dict:
     return json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
 
 
-def _log(path: Path) -> list[dict[str, float]]:
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The rows of a log.csv as numbers."""
     with open(path, newline="") as stream:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]

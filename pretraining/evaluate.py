@@ -28,12 +28,17 @@ REVIEWS = 400  # of the validation films
 WINDOW = loop.BLOCK  # tokens that a model was trained to see at once
 
 
+def _some_reviews() -> list[str]:
+    everything = text.reviews("validation")
+    return [review for review, _ in everything[:: len(everything) // REVIEWS]]
+
+
 def perplexity_per_word(model, tokenizer) -> dict[str, float]:
     """mini-gpt, a unigram and a 5-gram model on the same reviews: exp(nats / words), words told by white space.
 
     Each token is guessed from at least 119 tokens before it, where the stream has them.
     """
-    documents = [review for review, _ in text.reviews("validation")[:: len(text.reviews("validation")) // REVIEWS]]
+    documents = _some_reviews()
     words = sum(len(document.split()) for document in documents)
     end = tokenizer.eos_token_id
     tokens = np.concatenate([[end], loop.stream(tokenizer, documents, end)]).astype(np.int64)
@@ -69,7 +74,7 @@ def guesses_at_masks(model, tokenizer, positions: int = 1000) -> dict[str, dict[
     them masked one at a time. The 5-gram models guess the same single tokens: from the four tokens before, as language
     models do, or from both sides, where each candidate is scored by all five 5-grams that it would stand in.
     """
-    documents = [review for review, _ in text.reviews("validation")[:: len(text.reviews("validation")) // REVIEWS]]
+    documents = _some_reviews()
     tokens = loop.stream(tokenizer, documents, tokenizer.sep_token_id).astype(np.int64)
     rows = torch.from_numpy(tokens[: len(tokens) // WINDOW * WINDOW].reshape(-1, WINDOW))
     generator = torch.Generator().manual_seed(0)

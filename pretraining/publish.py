@@ -15,9 +15,9 @@ import torch
 from transformers import AutoTokenizer
 
 from pretraining import bert, cards, evaluate, gpt, t5, text, translation
+from pretraining.vocabulary import MODELS
 from utils.assets import cache_folder
 
-MODELS = Path(__file__).parent.parent / "models"
 OBJECTIVES = {module.OBJECTIVE.name: module.OBJECTIVE for module in (bert, gpt, t5)}
 FIXED_TEXTS = 8  # held-out reviews whose loss a test measures again
 HEADLINES = 200
@@ -82,9 +82,7 @@ def load(name: str):
 
 def epochs(log: Path) -> float:
     """How often the training text was seen, from the last row of a log."""
-    last = log.read_text().splitlines()[-1].split(",")
-    characters = float(last[log.read_text().splitlines()[0].split(",").index("characters")])
-    return round(characters / sum(map(len, text.documents("train"))), 1)
+    return round(cards.read_log(log)[-1]["characters"] / sum(map(len, text.documents("train"))), 1)
 
 
 def sha256(path: Path) -> str:

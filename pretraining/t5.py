@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from transformers import T5Config, T5ForConditionalGeneration
 
 from pretraining import loop, text, translation
+from pretraining.bert import IGNORED
+from pretraining.vocabulary import SENTINELS
 
 CORRUPTED, MEAN_SPAN = 0.15, 3
-IGNORED = -100
 MIXTURE = {"translate": 0.5, "sentiment": 0.25, "summarize": 0.15, "corrupt": 0.1}  # shares of the steps
 LABELS = ("negative", "positive")
 LIMIT = 240  # tokens of an input
@@ -55,7 +56,7 @@ def _cut(total: int, parts: int, rng: np.random.Generator) -> list[int]:
 def batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.Batch:
     """Inputs and labels of shape (rows, length), </s> at the end of each; all rows are equally long."""
     rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
-    sentinels = tokenizer.convert_tokens_to_ids([f"<extra_id_{number}>" for number in range(32)])
+    sentinels = tokenizer.convert_tokens_to_ids([f"<extra_id_{number}>" for number in range(SENTINELS)])
     rows = [corrupt_spans(row, sentinels, rng) for row in ids.tolist()]
     end = tokenizer.eos_token_id
     return {

@@ -664,13 +664,12 @@ print("same ids:", AutoTokenizer.from_pretrained(saved)(long)["input_ids"] == to
 #
 # ## Exercises
 #
-# Predict first, then change the cell and run from there to the end of section 7, the validation accuracy. The test
-# reviews have had their turn.
+# Predict first, then change the cell and run from section 4 (in exercise 1, from section 3) to the end of section 7,
+# the validation accuracy. The test reviews have had their turn.
 #
 # 1. In section 3, set `head = room` in `head_and_tail`, so that nothing is kept from the end. What happens to the
-#    validation accuracy? With 1,000 reviews, a difference under 2 points may be chance.
-# 2. In section 6, set `learning_rate=100 * profile.learning_rate`, and run from section 4 on. What does the loss do,
-#    and where does it end?
+#    validation accuracy? On a thousand reviews, two points of difference may be chance.
+# 2. In section 6, set `learning_rate=100 * profile.learning_rate`. What does the loss do, and where does it end?
 # 3. Train with half, once and twice the learning rate, each time with `eval_dataset=test_ids`, and keep the best. Why
 #    is the accuracy that you would report likely to be too high?
 # 4. Print one of the worst errors whole, with `print(test[ROW]["text"])`, and find one whose label you think is wrong.
