@@ -19,8 +19,9 @@ from transformers import (
     TrainingArguments,
 )
 
-from pretraining import bert, loop, t5, text, translation
+from pretraining import bert, loop, t5, text
 from pretraining.ngrams import ORDER, KneserNey
+from utils import translation
 from utils.minimal_pairs import pairs
 from utils.profiles import fast_precision
 

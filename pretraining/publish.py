@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer
 
-from pretraining import bert, cards, evaluate, gpt, t5, text, translation
-from pretraining.vocabulary import MODELS
-from utils.assets import cache_folder
+from pretraining import bert, cards, evaluate, gpt, t5, text
+from utils import translation
+from utils.assets import MODELS, cache_folder
 
 OBJECTIVES = {module.OBJECTIVE.name: module.OBJECTIVE for module in (bert, gpt, t5)}
 FIXED_TEXTS = 8  # held-out reviews whose loss a test measures again

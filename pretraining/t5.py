@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from transformers import T5Config, T5ForConditionalGeneration
 
-from pretraining import loop, text, translation
+from pretraining import loop, text
 from pretraining.bert import IGNORED
 from pretraining.vocabulary import SENTINELS
+from utils import translation
 
 CORRUPTED, MEAN_SPAN = 0.15, 3
 MIXTURE = {"translate": 0.5, "sentiment": 0.25, "summarize": 0.15, "corrupt": 0.1}  # shares of the steps

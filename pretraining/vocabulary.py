@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-MODELS = Path(__file__).parent.parent / "models"
+from utils.assets import MODELS
+
 SIZE = 4096
 MAX_LENGTH = 256
 SENTINELS = 32
@@ -80,7 +81,8 @@ def load_or_learn(name: str, folder: Path):
     """
     from transformers import AutoTokenizer
 
-    from pretraining import text, translation
+    from pretraining import text
+    from utils import translation
 
     for known in (folder, MODELS / name):
         if (known / "tokenizer_config.json").exists():

