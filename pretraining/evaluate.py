@@ -34,15 +34,19 @@ def _some_reviews() -> list[str]:
     return [review for review, _ in everything[:: len(everything) // REVIEWS]]
 
 
-def perplexity_per_word(model, tokenizer) -> dict[str, float]:
+def perplexity_per_word(model, tokenizer) -> dict[str, list[float]]:
     """mini-gpt, a unigram and a 5-gram model on the same reviews: exp(nats / words), words told by white space.
 
     Each token is guessed from at least 119 tokens before it, where the stream has them.
+
+    Returns:
+        Name -> [perplexity, lower and upper end of its 95% interval], bootstrapped over the reviews.
     """
     documents = _some_reviews()
-    words = sum(len(document.split()) for document in documents)
+    words = np.array([len(document.split()) for document in documents])
     end = tokenizer.eos_token_id
     tokens = np.concatenate([[end], loop.stream(tokenizer, documents, end)]).astype(np.int64)
+    starts = np.concatenate([[0], np.flatnonzero(tokens[1:] == end)[:-1] + 1])  # of each review among the guesses
     nats = {"mini-gpt": _gpt_nats(model, torch.from_numpy(tokens))}
     training = loop.stream(tokenizer, text.documents("train"), end)
     for name, order in (("unigram", 1), ("5-gram", 5)):
@@ -53,19 +57,27 @@ def perplexity_per_word(model, tokenizer) -> dict[str, float]:
             if order > 1 else np.zeros((len(tokens), 0), np.int64),
             tokens,
         )  # fmt: skip
-        nats[name] = -float(scores[1:].sum())
-    return {name: float(np.exp(total / words)) for name, total in nats.items()}
+        nats[name] = -scores[1:]
+    draws = np.random.default_rng(0).integers(len(words), size=(2000, len(words)))
+    found = {}
+    for name, each in nats.items():
+        per_review = np.add.reduceat(each, starts)
+        drawn = np.exp(per_review[draws].sum(axis=1) / words[draws].sum(axis=1))
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        found[name] = [float(np.exp(per_review.sum() / words.sum())), float(low), float(high)]
+    return found
 
 
 @torch.inference_mode()
-def _gpt_nats(model, tokens: torch.Tensor) -> float:
-    half, total = (WINDOW - 1) // 2, 0.0  # mini-gpt was trained on 239 inputs
+def _gpt_nats(model, tokens: torch.Tensor) -> np.ndarray:
+    """Loss of each token but the first, shape (tokens - 1,)."""
+    half, losses = (WINDOW - 1) // 2, []  # mini-gpt was trained on 239 inputs
     for start in range(0, len(tokens) - 1, half):
         window = tokens[max(0, start - half) : start + half + 1]
         new = min(half, len(tokens) - 1 - start)
         logits = model(window[None, :-1]).logits[0, -new:].float()
-        total += F.cross_entropy(logits, window[-new:], reduction="sum").item()
-    return total
+        losses.append(F.cross_entropy(logits, window[-new:], reduction="none"))
+    return torch.cat(losses).numpy()
 
 
 def guesses_at_masks(model, tokenizer, positions: int = 1000) -> dict[str, dict[str, float]]:
@@ -249,10 +261,10 @@ def filled_spans(model, tokenizer, number: int = 10) -> list[tuple[str, str, str
     return [(given, (answer or [""])[0], was) for (given, was), answer in zip(found, answers, strict=True)]
 
 
-def rouge(written: Iterable[str], wanted: Iterable[str]) -> dict[str, float]:
-    """Mean F1 of ROUGE-1 and ROUGE-L (Lin 2004), words stemmed."""
+def rouge(written: Iterable[str], wanted: Iterable[str]) -> dict[str, np.ndarray]:
+    """F1 of ROUGE-1 and ROUGE-L (Lin 2004) of each text, words stemmed."""
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
     scores = [scorer.score(target, answer) for answer, target in zip(written, wanted, strict=True)]
-    return {name: float(np.mean([score[name].fmeasure for score in scores])) for name in ("rouge1", "rougeL")}
+    return {name: np.array([score[name].fmeasure for score in scores]) for name in ("rouge1", "rougeL")}

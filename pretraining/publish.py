@@ -17,6 +17,7 @@ from transformers import AutoTokenizer
 from pretraining import bert, cards, evaluate, gpt, t5, text
 from utils import translation
 from utils.assets import MODELS, cache_folder
+from utils.intervals import paired_difference
 
 OBJECTIVES = {module.OBJECTIVE.name: module.OBJECTIVE for module in (bert, gpt, t5)}
 FIXED_TEXTS = 8  # held-out reviews whose loss a test measures again
@@ -34,6 +35,9 @@ def main() -> None:
         model, tokenizer = trained(name, options.folder / name)
         save(model, tokenizer, MODELS / name)
         shutil.copyfile(options.folder / name / "log.csv", MODELS / name / "log.csv")
+        if name == "mini-t5":
+            tasks = t5.tasks_folder(options.folder / name, epochs(MODELS / name / "log.csv"))
+            shutil.copyfile(tasks / "log.csv", MODELS / name / "tasks.csv")
         numbers = {
             "parameters": model.num_parameters(),
             "sha256": sha256(MODELS / name / "model.safetensors"),
@@ -123,6 +127,11 @@ def measure_t5(model, tokenizer) -> dict:
     articles = text.articles("test")[:HEADLINES]
     headlines = evaluate.write(model, tokenizer, [f"summarize: {article.body}" for article in articles])
     wanted = [article.headline for article in articles]
+    scores = {
+        "mini-t5": evaluate.rouge(headlines, wanted),
+        "lead sentence": evaluate.rouge([article.body.split(". ")[0] for article in articles], wanted),
+    }
+    gaps = {kind: paired_difference(*(score[kind] for score in scores.values()), scale=1) for kind in scores["mini-t5"]}
     return {
         "translation": {
             translation.LANGUAGES[language]: found
@@ -130,9 +139,9 @@ def measure_t5(model, tokenizer) -> dict:
         },
         "sentiment": evaluate.sentiment_as_text(model, tokenizer),
         "headlines": {
-            "mini-t5": evaluate.rouge(headlines, wanted),
-            "lead sentence": evaluate.rouge([article.body.split(". ")[0] for article in articles], wanted),
+            name: {kind: float(each.mean()) for kind, each in score.items()} for name, score in scores.items()
         },
+        "headlines, mini-t5 minus lead sentence": {kind: [gap.value, gap.low, gap.high] for kind, gap in gaps.items()},
         "headlines written": list(zip(headlines, wanted, strict=True))[:10],
         "spans filled": evaluate.filled_spans(model, tokenizer),
     }
