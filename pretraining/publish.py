@@ -142,9 +142,19 @@ def measure_t5(model, tokenizer) -> dict:
             name: {kind: float(each.mean()) for kind, each in score.items()} for name, score in scores.items()
         },
         "headlines, mini-t5 minus lead sentence": {kind: [gap.value, gap.low, gap.high] for kind, gap in gaps.items()},
+        "losses by task": {
+            task: [_task_loss(model, t5.Tasks(split, tokenizer, 0), task) for split in ("train", "validation")]
+            for task in t5.MIXTURE
+            if task != "corrupt"
+        },
         "headlines written": list(zip(headlines, wanted, strict=True))[:10],
         "spans filled": evaluate.filled_spans(model, tokenizer),
     }
+
+
+@torch.inference_mode()
+def _task_loss(model, tasks: t5.Tasks, task: str, batches: int = 3) -> float:
+    return sum(t5.loss_of(model, tasks.batch(task, number)).item() for number in range(batches)) / batches
 
 
 MEASURES = {"mini-bert": measure_bert, "mini-gpt": measure_gpt, "mini-t5": measure_t5}

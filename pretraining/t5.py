@@ -166,7 +166,7 @@ def tasks_folder(folder: Path, epochs: float) -> Path:
 def main() -> None:
     """Both parts, or what is left of them."""
     options = loop.parse(__doc__, lambda parser: parser.add_argument(
-        "--task-steps", type=int, default=6000, help="steps on the mixture of tasks (%(default)s)"
+        "--task-steps", type=int, default=4000, help="steps on the mixture of tasks (%(default)s)"
     ))  # fmt: skip
     folder = options.folder / OBJECTIVE.name
     model, tokenizer = loop.pretrain(OBJECTIVE, loop.recipe_of(options), folder)
