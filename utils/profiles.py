@@ -15,6 +15,7 @@ from utils.errors import CourseError
 PROFILE_VARIABLE = "COURSE_PROFILE"
 PROFILES = ("embedded", "full")
 PROBE_SECONDS = 3.0
+BERT_REVISION = "86b5e0934494bd15c9632b12f734a8a67f723594"
 SHOWN_VERSIONS = ("torch", "transformers", "datasets")
 
 
@@ -26,6 +27,9 @@ class Profile:
         name: "embedded" (installed packages only, no network) or "full" (Hugging Face hub).
         encoder: folder or hub id of the pretrained encoder, for `from_pretrained`.
         encoder_revision: the hub commit that the course was tested with; None for a folder.
+        bert, gpt, t5: folder or hub id of one model of each family, for lesson 01 and later.
+        bert_revision, gpt_revision, t5_revision: their hub commits; None for folders.
+        sentiment_prefix: what the T5 was trained to see before a text whose sentiment it is to write.
         imdb: folder or hub id of the movie reviews, for `load_dataset`.
         imdb_revision: the hub commit of the reviews; None for a folder.
         device: "cuda" or "cpu".
@@ -41,6 +45,13 @@ class Profile:
     name: str
     encoder: str
     encoder_revision: str | None
+    bert: str
+    bert_revision: str | None
+    gpt: str
+    gpt_revision: str | None
+    t5: str
+    t5_revision: str | None
+    sentiment_prefix: str
     imdb: str
     imdb_revision: str | None
     device: str
@@ -140,6 +151,13 @@ def _embedded(device: str, reason: str) -> Profile:
         name="embedded",
         encoder=str(assets.encoder()),
         encoder_revision=None,
+        bert=str(assets.small_model("mini-bert")),
+        bert_revision=None,
+        gpt=str(assets.small_model("mini-gpt")),
+        gpt_revision=None,
+        t5=str(assets.small_model("mini-t5")),
+        t5_revision=None,
+        sentiment_prefix="sentiment: ",
         imdb=str(assets.imdb()),
         imdb_revision=None,
         device=device,
@@ -158,7 +176,14 @@ def _full(device: str, reason: str) -> Profile:
     return Profile(
         name="full",
         encoder="google-bert/bert-base-uncased",
-        encoder_revision="86b5e0934494bd15c9632b12f734a8a67f723594",
+        encoder_revision=BERT_REVISION,
+        bert="google-bert/bert-base-uncased",
+        bert_revision=BERT_REVISION,
+        gpt="openai-community/gpt2",
+        gpt_revision="607a30d783dfa663caf39e06633721c8d4cfcd7e",
+        t5="google-t5/t5-small",
+        t5_revision="df1b051c49625cf57a3d0d8d3863ed4d13564fe4",
+        sentiment_prefix="sst2 sentence: ",  # one of the tasks of its supervised mixture
         imdb="stanfordnlp/imdb",
         imdb_revision="e6281661ce1c48d982bc483cf8a173c1bbeb5d31",
         device=device,

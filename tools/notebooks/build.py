@@ -10,6 +10,7 @@ from tools.notebooks.execute import Result, execute
 from tools.notebooks.files import NOTEBOOKS, PICTURES, SOURCES, write_atomically
 from tools.notebooks.source import read_source
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 PICTURE_TAG = "readme"  # a cell with this tag gives its figure to the README
 
 
@@ -40,6 +41,7 @@ def build(name: str, on_cell=lambda number: None) -> Result:
     result = execute(notebook, NOTEBOOKS, on_cell=on_cell)
     if result.ok:
         tidy(notebook)
+        notebook.metadata["measured"] = {"seconds": round(result.seconds), "peak_mib": round(result.peak_mib)}
         for cell in notebook.cells:
             if PICTURE_TAG in cell.metadata.get("tags", []):
                 picture = next(
@@ -51,18 +53,23 @@ def build(name: str, on_cell=lambda number: None) -> Result:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Drop what differs from run to run and says nothing: unused widget state, kernel versions, text in bits."""
-    shown = any(
-        "application/vnd.jupyter.widget-view+json" in output.get("data", {})
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-    )
+    """Drop what says nothing to a reader: finished bars, unused widget state, kernel versions, text in bits."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_finished_bar(output)]
+    shown = any(WIDGET in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
     if not shown:
         notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _joined(cell.outputs)
+
+
+def _is_finished_bar(output) -> bool:
+    """A tqdm bar that was taken away when it was full (`leave=False`); its text stays at 0%."""
+    data = output.get("data", {})
+    return WIDGET in data and "0%|" in data.get("text/plain", "")
 
 
 def _joined(outputs: list) -> list:

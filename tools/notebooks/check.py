@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from tools.notebooks.build import same_cells
+from tools.notebooks.build import WIDGET, same_cells
 from tools.notebooks.files import NOTEBOOKS, SOURCES
 from tools.notebooks.source import CLOSING, lessons, read_source
 
@@ -16,7 +16,6 @@ MARKER = "# NBVAL_CHECK_OUTPUT"
 MIN_COMPARED_CELLS = 3
 MAX_LINES = 20
 MIN_ALT = 30  # characters
-WIDGET = "application/vnd.jupyter.widget-view+json"
 MACHINE_PATH = re.compile(r"/(?:home|root|Users|tmp|work|content)/\S|site-packages|[A-Za-z]:\\\\?\w|/var/folders/")
 DEBRIS = re.compile(r"\r|\d+%\|[█▏▎▍▌▋▊▉ #]*\||\d ?(?:it/s|s/it)\]")
 

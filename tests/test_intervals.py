@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from utils.intervals import Number, paired_difference, share
+
+
+def test_a_share_has_wilson_s_interval():
+    found = share([True] * 40 + [False] * 60)
+    n, p, z = 100, 0.4, 1.959964  # Wilson 1927, written out
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert (found.value, found.low, found.high) == pytest.approx((40, 100 * (centre - half), 100 * (centre + half)))
+    assert str(found) == "40.0% (30.9 to 49.8)"
+
+
+def test_a_paired_difference_covers_the_truth_as_often_as_it_says():
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(400):
+        first = rng.random(300) < 0.7
+        second = np.where(rng.random(300) < 0.8, first, rng.random(300) < 0.5)  # truth: 0.7 - (0.8 * 0.7 + 0.1) = 0.04
+        found = paired_difference(first, second)
+        covered += found.low <= 4 <= found.high
+    assert 0.92 <= covered / 400 <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("number", "above", "below"),
+    [
+        (Number(3, 1, 5), True, False),
+        (Number(-3, -5, -1), False, True),
+        (Number(1, -1, 3), None, None),
+        (Number(2), True, False),
+        (Number(0), False, False),
+        (Number(-2), False, True),
+        (paired_difference([1, 1], [1, 1]), None, None),  # no difference seen is no proof of one
+    ],
+)
+def test_where_the_interval_holds_the_bound_the_data_cannot_tell(number, above, below):
+    assert number.above(0) is above
+    assert number.below(0) is below
+
+
+def test_a_value_inside_the_interval_is_held():
+    assert Number(15.2, 14.8, 15.6).holds(15)
+    assert not Number(15.2, 15.1, 15.6).holds(15)
+    assert Number(1).holds(1)
+
+
+@pytest.mark.parametrize("call", [lambda: share([]), lambda: paired_difference([1], [0]), lambda: share([[True]])])
+def test_too_few_outcomes_are_an_error_that_says_so(call):
+    with pytest.raises(ValueError, match="Expected"):
+        call()

@@ -1,0 +1,100 @@
+"""Measured numbers with their 95% intervals, as the claims of the lessons need them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Number:
+    """A measured number.
+
+    Attributes:
+        value: the estimate.
+        low, high: ends of its 95% interval; None for a number that is exact.
+        unit: written after it, for example "%".
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("value", "low", "high"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, None if given is None else float(given))  # numpy's numbers are no JSON
+
+    def __str__(self) -> str:
+        if self.low is None:
+            return f"{self._written(self.value)}{self.unit}"
+        low, high = self._written(self.low), self._written(self.high)
+        return f"{self._written(self.value)}{self.unit} ({low} to {high})"
+
+    def above(self, bound: float) -> bool | None:
+        """Is the number above the bound? None if its interval holds the bound, so that the data cannot tell."""
+        if self.low is None:
+            return self.value > bound
+        if self.low > bound:
+            return True
+        return False if self.high < bound else None
+
+    def below(self, bound: float) -> bool | None:
+        """Is the number below the bound? None if its interval holds the bound."""
+        if self.low is None:
+            return self.value < bound
+        if self.high < bound:
+            return True
+        return False if self.low > bound else None
+
+    def holds(self, value: float) -> bool:
+        """Is `value` inside the interval?"""
+        low, high = (self.value, self.value) if self.low is None else (self.low, self.high)
+        return low <= value <= high
+
+    def _written(self, value: float) -> str:
+        if value == 0:
+            return "0"  # exactly; a rounded one is 0.0
+        return f"{value:.1f}" if self.unit else f"{value:,.3g}"
+
+
+def share(hits) -> Number:
+    """The share of True among independent outcomes, in percent, with Wilson's interval.
+
+    Args:
+        hits: shape (n,), bool.
+    """
+    from scipy.stats import binomtest
+
+    hits = np.asarray(hits, dtype=bool)
+    if hits.ndim != 1 or len(hits) == 0:
+        raise ValueError(f"Expected outcomes of shape (n,) with n > 0, got {hits.shape}.")
+    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+    return Number(100 * hits.mean(), 100 * interval.low, 100 * interval.high, "%")
+
+
+def paired_difference(first, second, scale: float = 100.0, unit: str = " points") -> Number:
+    """Mean of first - second over the same items, with the normal 95% interval.
+
+    Args:
+        first, second: shape (n,), outcomes (bool) or scores of the same n > 1 items.
+        scale: factor of the difference; 100 turns shares into points.
+        unit: of the scaled difference.
+    """
+    gaps = scale * (np.asarray(first, dtype=float) - np.asarray(second, dtype=float))
+    if gaps.ndim != 1 or len(gaps) < 2:
+        raise ValueError(f"Expected two sets of outcomes of shape (n,) with n > 1, got {gaps.shape}.")
+    half = 1.96 * gaps.std(ddof=1) / np.sqrt(len(gaps))
+    return Number(gaps.mean(), gaps.mean() - half, gaps.mean() + half, unit)
+
+
+def mean(values, unit: str = "") -> Number:
+    """The mean of independent values with the normal 95% interval.
+
+    Args:
+        values: shape (n,), n > 1.
+        unit: of the values.
+    """
+    return paired_difference(values, np.zeros(len(values)), scale=1, unit=unit)
