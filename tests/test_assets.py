@@ -178,6 +178,16 @@ def test_a_missing_package_of_articles_names_the_command_that_mends_it(monkeypat
         articles.split_articles()
 
 
+def test_gpt2_s_tokenizer_gives_the_known_ids_and_loses_nothing(cache):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(assets.gpt2_tokenizer())
+    assert len(tokenizer) == 50_257
+    assert tokenizer("Hello world")["input_ids"] == [15496, 995]  # as published with the model
+    for text in ("naïve café, 电影 🎬", "  two  spaces\n\tand a tab", "x = [1, 2]  # 100%"):
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
 def test_a_small_model_without_weights_says_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setattr(assets, "MODELS", tmp_path)
     with pytest.raises(CourseError, match=r"has no model.safetensors.*git checkout -- models"):

