@@ -51,8 +51,8 @@ language: en
 # {name}
 
 {name} is {kind} with {parameters:,} parameters, made for the course in this repository and small on purpose. The
-models of `models/` learn from the same text and differ in wiring and objective only: see
-[the comparison](../README.md).
+models of `models/` learn from the same text. Wiring and objective are the main difference; the tokenizers differ too,
+and mini-t5 then learned tasks with answers: see [the comparison](../README.md).
 
 ```python
 model = {loading}.from_pretrained("models/{name}", dtype=torch.float32)  # stored in float16
@@ -63,7 +63,8 @@ model = {loading}.from_pretrained("models/{name}", dtype=torch.float32)  # store
 - **Objective**: {objective}.
 - **Vocabulary**: {vocabulary}, {size:,} entries, learned from {learned_from}.
 - **Training**: {tokens:.0f} million tokens in {minutes:.0f} minutes, on one core of a CPU with fast bfloat16;
-  `pretraining/` has the code. The first thousand steps see 30 tokens at a time, so the loss on 240 falls only then.
+  `pretraining/` has the code. The first thousand steps see 30 tokens at a time, so the loss on 240 can stay high
+  until they are over.
 
 ![{alt}](curve.png)
 
@@ -83,7 +84,8 @@ python -m pretraining.publish {name}
 
 sha256 of `model.safetensors`: `{sha256}`
 
-The reviews and articles belong to their authors; the texts are used for research and teaching, and none is stored here.
+The reviews and articles belong to their authors; the texts are used for research and teaching, and none is stored here
+but the lines quoted above.
 """
 
 
@@ -144,8 +146,8 @@ OVERVIEW = """\
 # The small models
 
 Made for this course by `pretraining/`: mini-bert, mini-gpt and mini-t5 learn from the same text, over the same number
-of raw characters, with the same loop and nearly the same number of parameters. What differs is the wiring and the
-objective, and with it the vocabulary's kind.
+of raw characters, with the same loop and nearly the same number of parameters. What differs is the wiring, the
+objective and the tokenizer.
 
 | Model | Parameters | Objective | Tokens seen | Characters seen | Time | Held-out loss |
 |---|---|---|---|---|---|---|
@@ -177,10 +179,16 @@ def _bert(numbers: dict) -> str:
         "## Measured on unseen films\n\nHidden tokens guessed right, at once and within five. The 5-gram models "
         "(modified Kneser-Ney, same training text)\nguess the tokens that mini-bert guesses one at a time.\n\n"
         "| | top 1 | top 5 | tokens |\n|---|---|---|---|\n"
-        f"{rows}\n\n{_pairs(numbers, 'pseudo-log-likelihood')}\n"
+        f"{rows}\n\n{_against_counting(found)}\n\n{_pairs(numbers, 'pseudo-log-likelihood')}\n"
         f"With a classification head, fine-tuned on all training reviews: {_share(*numbers['sentiment'])} of the\n"
         "validation reviews' sentiments right.\n"
     )
+
+
+def _against_counting(found: dict) -> str:
+    model, counting = (found[name]["top 1"] for name in ("mini-bert, one masked", "5-gram, both sides"))
+    verdict = "less often than" if model < counting else "at least as often as"
+    return f"On the same tokens mini-bert is right at once {verdict} 5-grams that count from both sides."
 
 
 def _gpt(numbers: dict) -> str:
@@ -250,7 +258,8 @@ def _t5(numbers: dict) -> str:
         f"{verdict}\nROUGE-L of the model minus that of the lead sentence: {gap:+.3f} "
         f"(95% interval {low:+.3f} to {high:+.3f}).\n\n| | ROUGE-1 | ROUGE-L |\n|---|---|---|\n{headlines}\n\n"
         f"| mini-t5 | BBC |\n|---|---|\n{written}\n\n"
-        f"## Spans filled\n\n| given | written | stood there |\n|---|---|---|\n{spans}\n\n"
+        "## Spans filled\n\nAs in training, a second gap ends each text; shown is what was written for the first.\n\n"
+        f"| given | written | stood there |\n|---|---|---|\n{spans}\n\n"
     )
 
 

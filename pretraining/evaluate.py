@@ -250,7 +250,8 @@ def filled_spans(model, tokenizer, number: int = 10) -> list[tuple[str, str, str
         if not 8 <= len(words) <= 30:
             continue
         place = int(rng.integers(2, len(words) - 4))
-        given = " ".join([*words[:place], "<extra_id_0>", *words[place + 2 :]]) + "."
+        # As in training, a text ends with a gap; without it, mini-t5 takes the sentence for a review and judges it.
+        given = " ".join([*words[:place], "<extra_id_0>", *words[place + 2 :], "<extra_id_1>"])
         found.append((given, " ".join(words[place : place + 2])))
         if len(found) == number:
             break

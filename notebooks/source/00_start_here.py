@@ -16,9 +16,9 @@
 #
 # The cell above printed five lines. The first names your *profile*: `embedded` works without a network, with models and
 # reviews that came with the installation; `full` fetches larger models and all of IMDB from the Hugging Face hub, and
-# is chosen when there is a CUDA GPU and the hub answers. The code of the lessons is the same under both. `machine`,
-# `precision` says which kind of numbers this processor multiplies fast, `reviews` how many film reviews lesson 02 will
-# use, `versions` what is installed.
+# is chosen when there is a CUDA GPU and the hub answers. The code of the lessons is the same under both. `machine` says
+# what this computer has, `precision` which kind of numbers it multiplies fast, `reviews` how many film reviews lesson
+# 02 will use, `versions` what is installed.
 #
 # To choose yourself, set the environment variable `COURSE_PROFILE` to `embedded` or `full` before you start Jupyter.
 #
@@ -29,7 +29,7 @@
 # - Before you run a cell, predict what it will print. Where you were wrong, you have found what to learn.
 # - Change things. **Kernel > Restart Kernel and Run All Cells** makes all variables anew. It does not undo your edits;
 #   Ctrl + Z, or a fresh copy of the notebook, does.
-# - `NameError` means that a cell was skipped. The message says what to do.
+# - `NameError` mostly means that a cell above was skipped. The message of the course says what to do.
 # - You can stop a training at any time with the square button. It goes on from its last checkpoint when you run the
 #   cell again.
 # - Sentences that people repeat about these models are put to the test. The result is a card with the measured numbers
