@@ -108,7 +108,7 @@ for ax, (given, values) in zip(axes, pixels.items(), strict=True):
     ax.imshow(values[1403].reshape(8, 8), cmap="gray", vmin=-2, vmax=2)
     hits = 100 * right["normalised", given].mean()
     ax.set_title(f"{given}: {values[1403].min():.1f} to {values[1403].max():.1f}", fontsize=10)
-    ax.set(xticks=[], yticks=[], xlabel=f"{hits:.0f}% of {len(answers)} images right")
+    ax.set(xticks=[], yticks=[], xlabel=f"{hits:.0f}% right (trained on normalised)")
 fig.suptitle("One digit, drawn from −2 to 2, about the range of normalised pixels")
 alt = "The same digit twice, drawn on the scale of normalised pixels: the stored one is mostly white, beyond the scale."
 plots.show(fig, alt)
