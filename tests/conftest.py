@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +20,12 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 
 @pytest.fixture
-def from_lesson():
+def from_lesson(take_from_lesson):
+    return take_from_lesson
+
+
+@pytest.fixture(scope="session")
+def take_from_lesson():
     """Take functions out of a committed notebook: `from_lesson("02", "head_and_tail", tokenizer=…)`."""
 
     def take(lesson: str, *names: str, **scope):
@@ -47,3 +54,122 @@ def tiny_model():
     set_seed(0)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     return BertForSequenceClassification(BertConfig(vocab_size=50, max_position_embeddings=32, **sizes))
+
+
+def cells_of(lesson: str):
+    import nbformat
+
+    (path,) = (ROOT / "notebooks").glob(f"{lesson}_*.ipynb")
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+@pytest.fixture
+def verdict_of(monkeypatch, tmp_path):
+    """The verdict that a committed lesson's own cell gives to numbers: `verdict_of("01.3", {"counted": …})`."""
+    from utils import claims
+
+    def verdict(id: str, scope: dict) -> str:
+        monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+        monkeypatch.setattr("IPython.display.display", lambda *bundle, **how: None)
+        (cell,) = (cell.source for cell in cells_of(id[:2]) if f'"{id}"' in cell.source)
+        exec(cell, {"claims": claims, "profile": SimpleNamespace(name="test")} | scope)
+        (claim,) = claims.ledger("test")
+        assert claim.id == id
+        return claim.verdict
+
+    return verdict
+
+
+@pytest.fixture
+def cards_are_turned():
+    """Check that the cases (id, numbers, verdict) turn each card of a committed lesson; returns the cards' ids."""
+    from utils import claims
+
+    def check(lesson: str, cases: list[tuple]) -> set[str]:
+        found = set()
+        for cell in cells_of(lesson):
+            for output in cell.outputs:
+                kept = output.get("data", {}).get(claims.MIME)
+                if kept:
+                    assert claims.from_json(json.loads(json.dumps(kept))).verdict == kept["verdict"]
+                    found.add(kept["id"])
+        assert found == {id for id, _, _ in cases if id.startswith(f"{lesson}.")}
+        for id in found:
+            assert len({verdict for other, _, verdict in cases if other == id}) >= 2, id
+        return found
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory):
+    """Untrained models of the three architectures, with other sizes, layers, heads and vocabularies than ours."""
+    import torch
+    from transformers import (
+        BertConfig,
+        BertForMaskedLM,
+        GPT2Config,
+        GPT2LMHeadModel,
+        T5Config,
+        T5ForConditionalGeneration,
+    )
+
+    from pretraining import text, vocabulary
+
+    folder, size = tmp_path_factory.mktemp("stand-ins"), vocabulary.SIZE
+    texts = [review for review, _ in text.reviews("validation")[:300]]
+    texts += ["translate English to German: March 12, 2024 sentiment: summarize: positive negative"] * 20
+    learners = {
+        "bert": (vocabulary.wordpiece, 900), "gpt": (vocabulary.byte_level_bpe, 1000), "t5": (vocabulary.unigram, 800)
+    }  # fmt: skip
+    tokenizers = {}
+    try:
+        for name, (learn, vocabulary.SIZE) in learners.items():
+            tokenizers[name] = learn(texts)
+    finally:
+        vocabulary.SIZE = size
+    sizes = {name: len(tokenizer) for name, tokenizer in tokenizers.items()}
+    torch.manual_seed(0)
+    models = {
+        "bert": BertForMaskedLM(BertConfig(
+            vocab_size=sizes["bert"], hidden_size=24, num_hidden_layers=3, num_attention_heads=3, intermediate_size=32
+        )),
+        "gpt": GPT2LMHeadModel(GPT2Config(vocab_size=sizes["gpt"], n_positions=512, n_embd=20, n_layer=2, n_head=5)),
+        "t5": T5ForConditionalGeneration(T5Config(
+            vocab_size=sizes["t5"], d_model=16, d_kv=8, d_ff=32, num_layers=3, num_decoder_layers=1, num_heads=2,
+            decoder_start_token_id=0,
+        )),
+    }  # fmt: skip
+    for name, model in models.items():
+        tokenizers[name].model_max_length = 512
+        model.save_pretrained(folder / name)
+        tokenizers[name].save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture
+def run_with_stand_ins(stand_ins, tmp_path):
+    """Execute a lesson's source whole, with the stand-ins in the profile's places."""
+
+    def run(lesson: str) -> None:
+        from tools.notebooks.execute import execute
+        from tools.notebooks.files import NOTEBOOKS, SOURCES
+        from tools.notebooks.source import read_source
+        from utils import assets
+
+        assets.imdb(), assets.rotten_tomatoes(), assets.bbc(), assets.encoder(), assets.gpt2_tokenizer()
+        prepared = f"assets-{assets.LAYOUT}"
+        (tmp_path / prepared).symlink_to(assets.cache_folder() / prepared)
+        (source,) = SOURCES.glob(f"{lesson}_*.py")
+        notebook = read_source(source)
+        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        places = {"bert": "bert", "gpt": "gpt", "t5": "t5"}
+        if lesson == "03":
+            places |= {"encoder": "bert", "gpt2_tokenizer": "gpt"}
+        other = ", ".join(f"{name}={str(stand_ins / folder)!r}" for name, folder in places.items())
+        first.source += f"\nimport dataclasses\nprofile = dataclasses.replace(profile, name='stand-ins', {other})"
+        result = execute(notebook, NOTEBOOKS, {"COURSE_CACHE": str(tmp_path), "COURSE_PROFILE": "embedded"})
+        assert result.ok, f"code cell {result.failed_cell}:\n{result.source}\n{result.error}"
+        assert list((tmp_path / "claims" / "stand-ins").glob(f"{lesson}.*.json"))
+
+    return run

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from utils.intervals import Number, paired_difference, share
+from utils.intervals import Number, mean, over_seeds, paired_difference, share
 
 
 def test_a_share_has_wilson_s_interval():
@@ -50,3 +50,28 @@ def test_a_value_inside_the_interval_is_held():
 def test_too_few_outcomes_are_an_error_that_says_so(call):
     with pytest.raises(ValueError, match="Expected"):
         call()
+
+
+def test_other_seeds_and_other_items_both_widen_the_interval():
+    rng = np.random.default_rng(0)
+    items = (rng.random((1, 1000)) < 0.7).astype(float)
+    same = over_seeds(np.repeat(items, 3, axis=0))  # three equal runs: only the items speak
+    assert same.value == pytest.approx(items.mean())
+    assert same.high - same.value == pytest.approx(mean(items[0]).high - items.mean(), rel=0.01)
+    apart = over_seeds(np.array([[0.5], [0.6], [0.7]]) + np.zeros((3, 1000)))  # only the seeds speak: t with 2 freedom
+    assert apart.high - apart.value == pytest.approx(4.303 * 0.1 / np.sqrt(3), rel=1e-3)
+    assert over_seeds(np.ones((3, 5))) == Number(1, 1, 1)
+
+
+def test_the_interval_over_seeds_holds_the_truth_about_95_times_in_100():
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        seeds, items = rng.normal(0, 0.03, (3, 1)), rng.normal(0, 0.5, (1, 300))
+        held += over_seeds(0.6 + seeds + items + rng.normal(0, 0.2, (3, 300))).holds(0.6)
+    assert 0.92 <= held / 400 <= 1
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.6], [[0.5, 0.6]], [[0.5], [0.6]]])
+def test_one_seed_or_one_item_has_no_interval(values):
+    with pytest.raises(ValueError, match="at least two of each"):
+        over_seeds(values)

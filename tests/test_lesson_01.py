@@ -1,10 +1,7 @@
 """The code that students read in lessons 00 and 01, taken out of the committed notebooks."""
 
-import json
 import math
-from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -119,15 +116,6 @@ def test_both_ends_keeps_what_mini_t5_learned_to_read(from_lesson):
     assert both_ends("a  short\ntext") == "a  short\ntext"
 
 
-def claim_cell(id):
-    for lesson in ("00", "01"):
-        (path,) = (claims.Path(__file__).parent.parent / "notebooks").glob(f"{lesson}_*.ipynb")
-        for cell in nbformat.read(path, as_version=4).cells:
-            if cell.cell_type == "code" and f'"{id}"' in cell.source:
-                return cell.source
-    raise AssertionError(f"no claim {id}")
-
-
 def percent(value, half=2.0):
     return Number(value, value - half, value + half, "%")
 
@@ -223,81 +211,16 @@ CASES = [
 
 
 @pytest.mark.parametrize(("id", "numbers", "verdict"), CASES)
-def test_the_verdict_of_a_card_turns_with_its_numbers(monkeypatch, tmp_path, id, numbers, verdict):
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
-    monkeypatch.setattr("IPython.display.display", lambda *bundle, **how: None)
-    scope = {"claims": claims, "np": np, "share": share, "paired_difference": paired_difference, "Number": Number}
-    exec(claim_cell(id), scope | {"profile": SimpleNamespace(name="test")} | numbers)
-    (claim,) = claims.ledger("test")
-    assert (claim.id, claim.verdict) == (id, verdict)
+def test_the_verdict_of_a_card_turns_with_its_numbers(verdict_of, id, numbers, verdict):
+    scope = {"np": np, "share": share, "paired_difference": paired_difference, "Number": Number}
+    assert verdict_of(id, scope | numbers) == verdict
 
 
-def test_each_card_of_the_committed_lessons_is_turned_above():
-    found = set()
-    for path in sorted((claims.Path(__file__).parent.parent / "notebooks").glob("0[01]_*.ipynb")):
-        for cell in nbformat.read(path, as_version=4).cells:
-            for output in cell.get("outputs", []):
-                kept = output.get("data", {}).get(claims.MIME)
-                if kept:
-                    assert claims.from_json(json.loads(json.dumps(kept))).verdict == kept["verdict"]
-                    found.add(kept["id"])
-    assert found == {id for id, _, _ in CASES}
-    assert len(found) >= 8
-    for id in found:
-        assert len({verdict for other, _, verdict in CASES if other == id}) >= 2
-
-
-@pytest.fixture(scope="module")
-def stand_ins(tmp_path_factory):
-    """Untrained models of the three architectures, with other sizes, layers, heads and vocabularies than ours."""
-    from transformers import BertConfig, BertForMaskedLM
-
-    from pretraining import text
-
-    folder, size = tmp_path_factory.mktemp("stand-ins"), vocabulary.SIZE
-    texts = [review for review, _ in text.reviews("validation")[:300]]
-    texts += ["translate English to German: March 12, 2024 sentiment: summarize: positive negative"] * 20
-    try:
-        vocabulary.SIZE = 900
-        learners = {"bert": vocabulary.wordpiece, "gpt": vocabulary.byte_level_bpe, "t5": vocabulary.unigram}
-        tokenizers = {name: learn(texts) for name, learn in learners.items()}
-    finally:
-        vocabulary.SIZE = size
-    sizes = {name: len(tokenizer) for name, tokenizer in tokenizers.items()}
-    torch.manual_seed(0)
-    models = {
-        "bert": BertForMaskedLM(BertConfig(
-            vocab_size=sizes["bert"], hidden_size=24, num_hidden_layers=3, num_attention_heads=3, intermediate_size=32
-        )),
-        "gpt": GPT2LMHeadModel(GPT2Config(vocab_size=sizes["gpt"], n_positions=512, n_embd=20, n_layer=2, n_head=5)),
-        "t5": T5ForConditionalGeneration(T5Config(
-            vocab_size=sizes["t5"], d_model=16, d_kv=8, d_ff=32, num_layers=3, num_decoder_layers=1, num_heads=2,
-            decoder_start_token_id=0,
-        )),
-    }  # fmt: skip
-    for name, model in models.items():
-        tokenizers[name].model_max_length = 512
-        model.save_pretrained(folder / name)
-        tokenizers[name].save_pretrained(folder / name)
-    return folder
+def test_each_card_of_the_committed_lessons_is_turned_above(cards_are_turned):
+    assert len(cards_are_turned("00", CASES)) + len(cards_are_turned("01", CASES)) >= 8
 
 
 @pytest.mark.parametrize("lesson", ["00", "01"])
-def test_a_lesson_runs_with_other_models_of_the_same_kind(stand_ins, tmp_path, lesson):
+def test_a_lesson_runs_with_other_models_of_the_same_kind(run_with_stand_ins, lesson):
     """So `full`, with bert-base-uncased, gpt2 and t5-small, meets no cell that depends on the small models."""
-    from tools.notebooks.execute import execute
-    from tools.notebooks.files import NOTEBOOKS, SOURCES
-    from tools.notebooks.source import read_source
-    from utils import assets
-
-    assets.imdb(), assets.bbc(), assets.encoder()
-    prepared = f"assets-{assets.LAYOUT}"
-    (tmp_path / prepared).symlink_to(assets.cache_folder() / prepared)
-    (source,) = SOURCES.glob(f"{lesson}_*.py")
-    notebook = read_source(source)
-    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    other = ", ".join(f"{name}={str(stand_ins / name)!r}" for name in ("bert", "gpt", "t5"))
-    first.source += f"\nimport dataclasses\nprofile = dataclasses.replace(profile, name='stand-ins', {other})"
-    result = execute(notebook, NOTEBOOKS, {"COURSE_CACHE": str(tmp_path), "COURSE_PROFILE": "embedded"})
-    assert result.ok, f"code cell {result.failed_cell}:\n{result.source}\n{result.error}"
-    assert list((tmp_path / "claims" / "stand-ins").glob(f"{lesson}.*.json"))
+    run_with_stand_ins(lesson)

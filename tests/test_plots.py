@@ -3,6 +3,7 @@ import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from utils import plots
+from utils.intervals import Number
 
 
 @pytest.fixture
@@ -59,3 +60,22 @@ def test_the_curve_is_drawn_while_training_and_at_the_end(shown, tmp_path):
 def test_the_running_mean_has_no_bias_at_the_start():
     assert plots._running_mean(np.array([2.0, 2.0, 2.0])) == pytest.approx([2, 2, 2])
     assert plots._running_mean(np.array([1.0, 0.0]))[0] == 1
+
+
+def test_numbers_are_drawn_with_their_intervals():
+    _, ax = plots.figure()
+    plots.number_bars(ax, {"measured": Number(60, 55, 70), "exact": Number(50)})
+    ends = ax.containers[1].errorbar if hasattr(ax.containers[1], "errorbar") else ax.containers[0]
+    (line,) = ends.lines[2]
+    assert [segment[:, 0].tolist() for segment in line.get_segments()] == [[55, 70], [50, 50]]
+
+
+def test_grouped_bars_hatch_what_is_to_be_read_with_care():
+    _, ax = plots.figure()
+    series = {"one": [(Number(1, 0.5, 2), False), (Number(3), True)], "two": [(Number(2), False), (Number(4), False)]}
+    plots.grouped_bars(ax, ["a", "b"], series, "unknown")
+    hatched = [bar for bar in ax.patches if bar.get_hatch() and bar.get_height()]
+    assert [bar.get_height() for bar in hatched] == [3]
+    assert [text.get_text() for text in ax.legend().get_texts()] == ["one", "two", "unknown"]
+    plots.grouped_bars(ax, ["a"], {"one": [(Number(1), False)]}, "none of these")
+    assert "none of these" not in [text.get_text() for text in ax.legend().get_texts()]

@@ -115,3 +115,53 @@ def test_a_widget_leaves_a_text_where_it_cannot_run(monkeypatch, explorer):
     widgets.display(explorer, "see section 2")
     assert shown[0]["text/plain"] == "see section 2"
     assert shown[0]["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
+
+
+class Letters:
+    """A tokenizer of few letters: a is 0, b is 1, …; any other letter is left out."""
+
+    def __init__(self, letters):
+        self.letters = letters
+
+    def __len__(self):
+        return len(self.letters)
+
+    def __call__(self, text, **how):
+        return {"input_ids": [self.letters.index(letter) for letter in text if letter in self.letters]}
+
+    def convert_ids_to_tokens(self, ids):
+        return [self.letters[number] for number in ids] if isinstance(ids, list) else self.letters[ids]
+
+
+def test_the_tokenizer_playground_cuts_what_is_typed():
+    text, picture = widgets.tokenizer_playground({"one": Letters("abc"), "two": Letters("ca")}, "ab").children
+    assert "one: 2 pieces" in picture.value
+    assert "two: 1 pieces" in picture.value
+    assert 'title="id 1"' in picture.value
+    text.value = "cc"
+    assert "one: 2 pieces" in picture.value
+    assert 'title="id 2"' in picture.value
+    text.value = ""
+    assert "one: 0 pieces" in picture.value
+
+
+def test_what_the_model_hears_reads_with_the_chosen_table():
+    tokenizers = {"one": Letters("ab"), "two": Letters("xyzab")}
+    text, cutter, reader, picture = widgets.what_the_model_hears(tokenizers, "axb").children
+    assert (cutter.value, reader.value) == ("two", "one")
+    assert picture.value.count("(no row)") == 2  # a and b have the ids 3 and 4 in the table of two
+    reader.value = "two"
+    assert "(no row)" not in picture.value
+    cutter.value, reader.value = "one", "two"
+    assert ">x<sub>0</sub>" in picture.value
+    assert ">y<sub>1</sub>" in picture.value
+    text.value = "bb"
+    assert picture.value.count(">y<sub>1</sub>") == 2
+
+
+def test_an_error_of_the_model_is_one_line():
+    def guess(text):
+        raise RuntimeError("too long\nand more")
+
+    picture = widgets.fill_the_blank(guess, "[MASK]", "A film.").children[-1]
+    assert picture.value == "<p>That did not work: too long. Try a shorter or a plainer text.</p>"

@@ -98,3 +98,25 @@ def mean(values, unit: str = "") -> Number:
         unit: of the values.
     """
     return paired_difference(values, np.zeros(len(values)), scale=1, unit=unit)
+
+
+def over_seeds(values, unit: str = "") -> Number:
+    """The mean of n items' scores in several runs, with a 95% interval for other items and other seeds.
+
+    The squared standard errors of the two means, over items and over seeds, are added, and the t distribution gets
+    the degrees of freedom of Welch and Satterthwaite. Each holds a little of the other, so it errs on the wide side.
+
+    Args:
+        values: shape (seeds, items), at least two of each: the score of each item in each run, or a paired difference.
+        unit: of the values.
+    """
+    from scipy.stats import t
+
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2 or min(values.shape) < 2:
+        raise ValueError(f"Expected scores of shape (seeds, items), at least two of each, got {values.shape}.")
+    squares = np.array([values.mean(axis=axis).var(ddof=1) / values.shape[1 - axis] for axis in (0, 1)])
+    total = squares.sum()
+    freedom = total**2 / (squares**2 / (np.array(values.shape)[::-1] - 1)).sum() if total else 1.0
+    half = t.ppf(0.975, freedom) * np.sqrt(total)
+    return Number(values.mean(), values.mean() - half, values.mean() + half, unit)

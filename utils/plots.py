@@ -105,6 +105,52 @@ def bars(ax, labels: list[str], values, errors=None, colors=None, text: str = "{
     ax.margins(x=0.12)
 
 
+def number_bars(ax, numbers: dict, colors=None, text: str = "{:.1f}") -> None:
+    """`bars` of measured numbers with their 95% intervals.
+
+    Args:
+        ax: the axes.
+        numbers: label -> `utils.intervals.Number`.
+        colors, text: as in `bars`.
+    """
+    bars(ax, list(numbers), [one.value for one in numbers.values()], _arms(numbers.values()), colors, text)
+
+
+def grouped_bars(ax, groups: list[str], series: dict[str, list], hatch_label: str) -> None:
+    """Upright bars of measured numbers, side by side in each group; a hatched one is to be read with care.
+
+    Args:
+        ax: the axes.
+        groups: names below the bars.
+        series: name -> for each group a `utils.intervals.Number` and whether its bar is hatched; at most five series.
+        hatch_label: what hatching means, for the legend; the entry appears only if some bar is hatched.
+    """
+    width = 0.8 / len(series)
+    hatched = None
+    for place, (name, values) in enumerate(series.items()):
+        at = np.arange(len(groups)) + (place - (len(series) - 1) / 2) * width
+        numbers = [number for number, _ in values]
+        drawn = ax.bar(
+            at, [number.value for number in numbers], 0.92 * width, yerr=_arms(numbers), label=name,
+            color=(BLUE, ORANGE, GREEN, RED, GREY)[place], error_kw={"ecolor": BLACK, "elinewidth": 1},
+        )  # fmt: skip
+        for bar, (_, is_hatched) in zip(drawn, values, strict=True):
+            if is_hatched:
+                bar.set(hatch="///", facecolor="white", edgecolor=bar.get_facecolor())
+                hatched = bar
+    if hatched is not None:
+        ax.bar([0], [0], hatch="///", facecolor="white", edgecolor=GREY, label=hatch_label)
+    ax.set_xticks(range(len(groups)), groups)
+
+
+def _arms(numbers) -> list[list[float]]:
+    """Distances to the lower and upper ends of the intervals; 0 for exact numbers. Shape (2, n)."""
+    ends = [(one.value, one.value) if one.low is None else (one.low, one.high) for one in numbers]
+    values = [one.value for one in numbers]
+    return [[value - low for value, (low, _) in zip(values, ends, strict=True)],
+            [high - value for value, (_, high) in zip(values, ends, strict=True)]]  # fmt: skip
+
+
 class LiveCurve(TrainerCallback):
     """Draws the training loss while the `Trainer` works: every step, its running mean, the validation loss.
 

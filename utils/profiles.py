@@ -16,6 +16,7 @@ PROFILE_VARIABLE = "COURSE_PROFILE"
 PROFILES = ("embedded", "full")
 PROBE_SECONDS = 3.0
 BERT_REVISION = "86b5e0934494bd15c9632b12f734a8a67f723594"
+GPT2_REVISION = "607a30d783dfa663caf39e06633721c8d4cfcd7e"
 SHOWN_VERSIONS = ("torch", "transformers", "datasets")
 
 
@@ -29,6 +30,8 @@ class Profile:
         encoder_revision: the hub commit that the course was tested with; None for a folder.
         bert, gpt, t5: folder or hub id of one model of each family, for lesson 01 and later.
         bert_revision, gpt_revision, t5_revision: their hub commits; None for folders.
+        gpt2_tokenizer: folder or hub id of GPT-2's own tokenizer, 50,257 pieces, under every profile.
+        gpt2_tokenizer_revision: its hub commit; None for a folder.
         sentiment_prefix: what the T5 was trained to see before a text whose sentiment it is to write.
         imdb: folder or hub id of the movie reviews, for `load_dataset`.
         imdb_revision: the hub commit of the reviews; None for a folder.
@@ -51,6 +54,8 @@ class Profile:
     gpt_revision: str | None
     t5: str
     t5_revision: str | None
+    gpt2_tokenizer: str
+    gpt2_tokenizer_revision: str | None
     sentiment_prefix: str
     imdb: str
     imdb_revision: str | None
@@ -157,6 +162,8 @@ def _embedded(device: str, reason: str) -> Profile:
         gpt_revision=None,
         t5=str(assets.small_model("mini-t5")),
         t5_revision=None,
+        gpt2_tokenizer=str(assets.gpt2_tokenizer()),
+        gpt2_tokenizer_revision=None,
         sentiment_prefix="sentiment: ",
         imdb=str(assets.imdb()),
         imdb_revision=None,
@@ -180,9 +187,11 @@ def _full(device: str, reason: str) -> Profile:
         bert="google-bert/bert-base-uncased",
         bert_revision=BERT_REVISION,
         gpt="openai-community/gpt2",
-        gpt_revision="607a30d783dfa663caf39e06633721c8d4cfcd7e",
+        gpt_revision=GPT2_REVISION,
         t5="google-t5/t5-small",
         t5_revision="df1b051c49625cf57a3d0d8d3863ed4d13564fe4",
+        gpt2_tokenizer="openai-community/gpt2",
+        gpt2_tokenizer_revision=GPT2_REVISION,
         sentiment_prefix="sst2 sentence: ",  # one of the tasks of its supervised mixture
         imdb="stanfordnlp/imdb",
         imdb_revision="e6281661ce1c48d982bc483cf8a173c1bbeb5d31",

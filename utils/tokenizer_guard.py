@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 PLAIN_ENGLISH = (
     "I have seen this film many times, and I still like it. The story is simple, the actors are very good, and the end "
@@ -110,7 +111,8 @@ def _round_trip(tokenizer):
     if "".join(back.lower().split()) != "".join(ROUND_TRIP.lower().split()):
         yield Finding(
             f"{ROUND_TRIP!r} comes back from the tokenizer as {back!r}.",
-            "Its vocabulary is empty, damaged or of another kind: load it again from where it came from.",
+            "Its vocabulary is empty, damaged or of another kind, or a setting such as do_lower_case was changed: "
+            "load it again from where it came from, without options.",
             loud=False,
         )
 
@@ -126,17 +128,11 @@ def _loss(model, tokenizer):
     rows = model.get_input_embeddings().weight.shape[0]
     training = model.training
     model.eval()
-    with torch.inference_mode():
-        if tokenizer.mask_token_id is None:
-            loss = model(input_ids=ids, labels=ids).loss
-        else:
-            # every sixth token hidden, one batch of six, so that each is hidden once
-            places = torch.arange(1, ids.shape[1] - 1, device=ids.device)
-            hidden = torch.stack([torch.isin(torch.arange(ids.shape[1]), places[start::6].cpu()) for start in range(6)])
-            hidden = hidden.to(ids.device)
-            seen = torch.where(hidden, tokenizer.mask_token_id, ids)
-            loss = model(input_ids=seen, labels=torch.where(hidden, ids, -100)).loss
-    model.train(training)
+    try:
+        with torch.inference_mode():
+            loss = _plain_english_loss(model, tokenizer, ids)
+    finally:
+        model.train(training)
     if not loss < GUESSING * math.log(rows):
         yield Finding(
             f"On plain English the model's loss is {loss:.1f} nats; blind guessing among its tokens has "
@@ -146,11 +142,26 @@ def _loss(model, tokenizer):
         )
 
 
+def _plain_english_loss(model, tokenizer, ids):
+    import torch
+
+    if tokenizer.mask_token_id is None:
+        return model(input_ids=ids, labels=ids).loss
+    # every sixth token hidden, one batch of six, so that each is hidden once
+    places = torch.arange(1, ids.shape[1] - 1)
+    hidden = torch.stack([torch.isin(torch.arange(ids.shape[1]), places[start::6]) for start in range(6)]).to(
+        ids.device
+    )
+    seen = torch.where(hidden, tokenizer.mask_token_id, ids)
+    return model(input_ids=seen, labels=torch.where(hidden, ids, -100)).loss
+
+
 def _plain(name: str | None) -> str | None:
     return name.removesuffix("Fast") if name else None
 
 
 def _origin(model) -> str:
-    return (
-        f"AutoTokenizer.from_pretrained({model.config._name_or_path!r})" if model.config._name_or_path else "its folder"
-    )
+    name = model.config._name_or_path
+    if not name:
+        return "the folder or hub id that it was loaded from"
+    return f"the folder {Path(name).name}" if Path(name).is_dir() else f"AutoTokenizer.from_pretrained({name!r})"

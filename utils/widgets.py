@@ -1,7 +1,8 @@
-"""Three things to play with: look at attention, hide a word, let a model write.
+"""Things to play with: look at attention, hide a word, let a model write, cut a text, hear it with another table.
 
 Each is a plain ipywidgets box whose controls have labels and whose result is a picture with alternative text or plain
 text. Only what ipywidgets 7 and 8 share is used. The lesson shows the first state as a static figure above each.
+Whatever is typed, the answer is a picture, a text or one line that says what is wrong.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Callable
 import ipywidgets
 import numpy as np
 
-from utils import plots
+from utils import pieces, plots
 
 WIDE = ipywidgets.Layout(width="98%")
 LABEL = {"description_width": "9em"}
+MOST_LETTERS = 2000  # of a typed text; more would only make the page slow
+MOST_WORDS = 60  # to choose from
 
 
 def attention_explorer(wirings: dict[str, tuple[np.ndarray, list[str], list[str]]]) -> ipywidgets.VBox:
@@ -73,25 +76,26 @@ def fill_the_blank(guess: Callable[[str], list[tuple[str, float]]], mask: str, s
     words = ipywidgets.ToggleButtons(options=[], description="hide", style=LABEL | {"button_width": "auto"})
     picture = ipywidgets.HTML()
 
-    def draw(_=None) -> None:
+    def answer() -> str:
         if words.value is None:
-            picture.value = "<p>Type a sentence of at least one word.</p>"
-            return
-        pieces = re.findall(r"\w+|[^\w\s]|\s+", text.value)
-        places = [place for place, piece in enumerate(pieces) if re.match(r"\w", piece)]
-        hidden = places[words.value]
-        pieces[hidden], was = mask, pieces[hidden]
-        found = guess("".join(pieces))
+            return "<p>Type a sentence of at least one word.</p>"
+        parts = re.findall(r"\w+|[^\w\s]|\s+", _typed(text))
+        hidden = [place for place, part in enumerate(parts) if re.match(r"\w", part)][words.value]
+        parts[hidden], was = mask, parts[hidden]
+        found = guess("".join(parts))
         fig, ax = plots.figure(2.2)
         colors = [plots.ORANGE if token.strip().lower() == was.lower() else plots.BLUE for token, _ in found]
         plots.bars(ax, [token for token, _ in found], [100 * share for _, share in found], colors=colors, text="{:.1f}")
         ax.set(xlim=(0, 100), xlabel="probability (%)")
-        fig.suptitle("".join(pieces).replace(mask, "▁▁▁"))
+        fig.suptitle("".join(parts).replace(mask, "▁▁▁"), wrap=True, parse_math=False)
         answers = ", ".join(f"{token} {share:.1%}" for token, share in found)
-        picture.value = plots.as_html(fig, f"Best guesses for the hidden word, which was {was}: {answers}.")
+        return plots.as_html(fig, f"Best guesses for the hidden word, which was {was}: {answers}.")
+
+    def draw(_=None) -> None:
+        _answer(picture, answer)
 
     def fit(_=None) -> None:
-        found = re.findall(r"\w+", text.value)
+        found = re.findall(r"\w+", _typed(text))[:MOST_WORDS]
         words.unobserve(draw, "value")  # drawn once, when both are set
         words.options = [(word, number) for number, word in enumerate(found)]
         words.value = len(found) // 2 if found else None
@@ -124,14 +128,14 @@ def generation_playground(write: Callable[[str, float, float, int], str], prompt
     answer = ipywidgets.HTML()
 
     def show(text: str) -> None:
-        answer.value = f'<p style="white-space: pre-wrap; max-width: 60em">{html.escape(text)}</p>'
+        answer.value = f'<p style="white-space: pre-wrap; max-width: 60em">{html.escape(pieces.clean(text))}</p>'
 
     def press(_=None) -> None:
         button.disabled, button.description = True, "Writing …"
         try:
-            show(write(start.value, temperature.value, top_p.value, seed.value))
+            show(write(_typed(start), temperature.value, top_p.value, seed.value))
         except Exception as error:
-            show(f"That did not work: {error}")
+            show(_sorry(error))
         finally:
             button.disabled, button.description = False, "Write"
 
@@ -140,9 +144,73 @@ def generation_playground(write: Callable[[str, float, float, int], str], prompt
     return ipywidgets.VBox([start, temperature, top_p, seed, button, answer])
 
 
+def tokenizer_playground(tokenizers: dict, text: str) -> ipywidgets.VBox:
+    """Type a text, see the pieces and ids that each tokenizer makes of it.
+
+    Args:
+        tokenizers: name -> tokenizer.
+        text: to start with.
+    """
+    typed = ipywidgets.Text(value=text, description="text", style=LABEL, layout=WIDE, continuous_update=False)
+    picture = ipywidgets.HTML()
+
+    def draw(_=None) -> None:
+        _answer(
+            picture,
+            lambda: pieces.as_html({name: pieces.cut(one, _typed(typed)) for name, one in tokenizers.items()}),
+        )
+
+    typed.observe(draw, "value")
+    draw()
+    return ipywidgets.VBox([typed, picture])
+
+
+def what_the_model_hears(tokenizers: dict, text: str) -> ipywidgets.VBox:
+    """Choose the tokenizer that cuts a text and the table that reads its ids; see both.
+
+    Args:
+        tokenizers: name -> tokenizer, at least two.
+        text: to start with.
+    """
+    names = list(tokenizers)
+    typed = ipywidgets.Text(value=text, description="text", style=LABEL, layout=WIDE, continuous_update=False)
+    cutter = ipywidgets.Dropdown(options=names, value=names[1], description="cut by", style=LABEL)
+    reader = ipywidgets.Dropdown(options=names, value=names[0], description="read by", style=LABEL)
+    picture = ipywidgets.HTML()
+
+    def answer() -> str:
+        said = pieces.cut(tokenizers[cutter.value], _typed(typed))
+        read = pieces.heard([number for _, number in said], tokenizers[reader.value])
+        return pieces.as_html({f"{cutter.value} says": said, f"{reader.value} hears": read})
+
+    def draw(_=None) -> None:
+        _answer(picture, answer)
+
+    for control in (typed, cutter, reader):
+        control.observe(draw, "value")
+    draw()
+    return ipywidgets.VBox([typed, cutter, reader, picture])
+
+
 def display(widget: ipywidgets.Widget, instead: str) -> None:
     """Show a widget; where widgets do not run (GitHub, print), the text `instead` stands in its place."""
     from IPython.display import display as show
 
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     show({"application/vnd.jupyter.widget-view+json": view, "text/plain": instead}, raw=True)
+
+
+def _typed(box: ipywidgets.Text) -> str:
+    return pieces.clean(box.value)[:MOST_LETTERS]
+
+
+def _answer(picture: ipywidgets.HTML, make: Callable[[], str]) -> None:
+    try:
+        picture.value = make()
+    except Exception as error:
+        picture.value = f"<p>{html.escape(pieces.clean(_sorry(error)))}</p>"
+
+
+def _sorry(error: Exception) -> str:
+    said = next(iter(str(error).splitlines()), type(error).__name__)
+    return f"That did not work: {said}. Try a shorter or a plainer text."

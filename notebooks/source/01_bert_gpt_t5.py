@@ -579,9 +579,9 @@ plots.show(fig, "BERT's five best guesses for a blank. " + "; ".join(said))
 
 # %% [markdown]
 # One sentence is an anecdote. So take a word out of each of many reviews and let the families guess it: from 20 words
-# on each side, from 20 on the left, and, because 40 words may be better than 20 wherever they stand, from 40 on the
-# left. To be fair to three vocabularies, a guess must be a word that is a single token in each. Such words are
-# collected from the training reviews, the frequent ones first.
+# on each side, from 20 on the left or on the right only, and, because 40 words may be better than 20 wherever they
+# stand, from 40 on the left. To be fair to three vocabularies, a guess must be a word that is a single token in each.
+# Such words are collected from the training reviews, the frequent ones first.
 
 # %%
 import re

@@ -1,0 +1,187 @@
+"""Whatever is typed, the answer is a result or one clear line: odd text for everything that takes a text."""
+
+import json
+import re
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, set_seed
+
+from utils import assets, pieces, splits, widgets
+
+ODD = {
+    "empty": "", "spaces": "   \t\n  ", "one letter": "a", "100,000 letters": "x" * 100_000,
+    "100,000 letters in words": "odd text " * 11_112, "100,000 emoji": "😀" * 100_000,
+    "lone surrogates": "a\ud800b \udfff", "control characters": "".join(map(chr, range(32))) + "\x7f\x80\x9f",
+    "right to left": "שלום عالم\u202e abc", "emoji": "😀👍🏽👨\u200d👩\u200d👧🇩🇪",
+    "accents on nothing": "\u0301\u0308\u20dd" * 50, "zero width": "a\u200b\u200d\ufeffb",
+    "html": "<script>alert(1)</script>&amp;\"'", "formula": "$x_1 \\frac{$ $$", "null": "\x00" * 10,
+    "special tokens": "[MASK] [CLS] </s> <pad>", "private": "\ue000\uf8ff\U0010ffff", "Chinese": "这部电影很好看" * 40,
+    "line breaks": "a\r\n\u2028\u2029b",
+}  # fmt: skip
+# Any text at all, lone surrogates too; the same examples in every run.
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=300)
+EVERY_RUN_THE_SAME = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+@pytest.fixture(scope="module")
+def tokenizers():
+    folders = {"WordPiece": assets.encoder(), "BPE": assets.gpt2_tokenizer(), "Unigram": assets.small_model("mini-t5")}
+    return {name: AutoTokenizer.from_pretrained(folder) for name, folder in folders.items()}
+
+
+def shown(value: str) -> str:
+    """Every result must be one that a browser can be sent."""
+    value.encode("utf-8")
+    assert value
+    assert "Traceback" not in value
+    assert "<script" not in value
+    return value
+
+
+def use_pieces(tokenizers, text):
+    cut = {name: pieces.cut(tokenizer, text) for name, tokenizer in tokenizers.items()}
+    for said in cut.values():
+        for reader in tokenizers.values():
+            heard = pieces.heard([number for _, number in said], reader)
+            assert len(heard) == len(said)
+            shown(pieces.as_html({"one": heard}))
+    shown(pieces.as_html(cut))
+    shown(pieces.as_text(cut))
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_pieces_of_odd_text(tokenizers, name):
+    use_pieces(tokenizers, ODD[name])
+
+
+@EVERY_RUN_THE_SAME
+@given(text=ANY_TEXT)
+def test_pieces_of_any_text(tokenizers, text):
+    use_pieces(tokenizers, text)
+
+
+@given(text=ANY_TEXT)
+@EVERY_RUN_THE_SAME
+def test_clean_text_changes_nothing_but_lone_surrogates(text):
+    cleaned = pieces.clean(text)
+    cleaned.encode("utf-8")
+    assert len(cleaned) <= len(text)  # two surrogates side by side can make one character
+    if not re.search("[\ud800-\udfff]", text):
+        assert cleaned == text
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_algorithms_of_lesson_03(from_lesson, tokenizers, name):
+    rules = {kind: json.loads(one.backend_tokenizer.to_str())["model"] for kind, one in tokenizers.items()}
+    scope = {
+        "pieces": pieces, "pairwise": pairwise, "wordpiece": tokenizers["WordPiece"], "gpt2": tokenizers["BPE"],
+        "unigram": tokenizers["Unigram"], "gpt2_numbers": tokenizers["BPE"].get_vocab(),
+        "word_numbers": tokenizers["WordPiece"].get_vocab(), "scores": dict(rules["Unigram"]["vocab"]),
+        "ranks": {tuple(pair): rank for rank, pair in enumerate(rules["BPE"]["merges"])},
+        "t5_numbers": tokenizers["Unigram"].get_vocab(),
+        "unknown_score": min(score for _, score in rules["Unigram"]["vocab"]) - 10,
+        "longest": max(len(piece) for piece, _ in rules["Unigram"]["vocab"]),
+    }  # fmt: skip
+    names = ["words_of", "merge", "bpe_pieces", "wordpiece_pieces", "unigram_pieces", "round_trip"]
+    taken = from_lesson("03", *names, "bpe_ids", "wordpiece_ids", "unigram_ids", **scope)
+    *_, round_trip, bpe_ids, wordpiece_ids, unigram_ids = taken
+    for own, tokenizer in ((bpe_ids, "BPE"), (wordpiece_ids, "WordPiece"), (unigram_ids, "Unigram")):
+        ids = own(ODD[name])
+        if name != "special tokens":  # the library finds these before its algorithm begins
+            assert ids == [number for _, number in pieces.cut(tokenizers[tokenizer], ODD[name])]
+        assert isinstance(round_trip(tokenizers[tokenizer], ODD[name]), str)
+
+
+@pytest.fixture(scope="module")
+def boxes(tokenizers):
+    playground = widgets.tokenizer_playground(tokenizers, "A film.")
+    return playground, widgets.what_the_model_hears(tokenizers, "A film.")
+
+
+def use_boxes(boxes, text):
+    (typed, picture), (said, cutter, _, heard) = (box.children for box in boxes)
+    typed.value = said.value = text
+    shown(picture.value)
+    shown(heard.value)
+    for name in cutter.options:
+        cutter.value = name
+        shown(heard.value)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_widgets_of_lesson_03_with_odd_text(boxes, name):
+    use_boxes(boxes, ODD[name])
+
+
+@EVERY_RUN_THE_SAME
+@given(text=ANY_TEXT)
+def test_the_widgets_of_lesson_03_with_any_text(boxes, text):
+    use_boxes(boxes, text)
+
+
+@pytest.fixture(scope="module")
+def blank(request):
+    """Lesson 01's widget with its own function and mini-bert."""
+    take = request.getfixturevalue("take_from_lesson")
+    folder = assets.small_model("mini-bert")
+    scope = {
+        "bert": AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32).eval(), "torch": torch,
+        "bert_tokenizer": AutoTokenizer.from_pretrained(folder), "profile": type("Profile", (), {"device": "cpu"}),
+    }  # fmt: skip
+    _, fill = take("01", "encode", "fill", **scope)
+    return widgets.fill_the_blank(fill, "[MASK]", "A good film.")
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_fill_the_blank_with_odd_text(blank, name):
+    text, words, picture = blank.children
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # letters that the font has not
+        text.value = ODD[name]
+    shown(picture.value)
+    assert len(words.options) <= widgets.MOST_WORDS
+
+
+@pytest.fixture(scope="module")
+def writer(request):
+    """Lesson 01's playground with its own functions and mini-gpt."""
+    take = request.getfixturevalue("take_from_lesson")
+    folder = assets.small_model("mini-gpt")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token = tokenizer.eos_token
+    scope = {
+        "gpt": AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), "gpt_tokenizer": tokenizer,
+        "profile": type("Profile", (), {"device": "cpu"}), "set_seed": set_seed, "greedy": {"do_sample": False},
+        "sampling": {"do_sample": True, "top_k": 0},
+    }  # fmt: skip
+    _, play = take("01", "write_on", "play", **scope)
+    return widgets.generation_playground(play, "A film", "A film")
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_generation_playground_with_odd_text(writer, name):
+    prompt, temperature, _, _, button, answer = writer.children
+    temperature.value = 0.8
+    prompt.value = ODD[name]
+    button.click()
+    shown(answer.value)
+    assert not button.disabled
+
+
+def test_the_splits_take_odd_text():
+    texts = [f"{text} {number}" for number, text in enumerate([*ODD.values(), "A plain review."] * 2)]
+    found = splits.film_split(texts, np.array([0, 1] * (len(texts) // 2)))
+    assert set(found) == set(splits.SPLIT_SHARES)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_functions_of_lesson_01_that_take_a_text(from_lesson, name):
+    repeated, both_ends = from_lesson("01", "repeated", "both_ends")
+    assert 0 <= repeated(ODD[name]) <= 100
+    assert len(both_ends(ODD[name]).split()) <= 100
