@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import cross_val_predict
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer
@@ -136,7 +136,7 @@ def test_round_trips_are_named_for_what_they_lose(from_lesson, tokenizers):
 
 
 def told_by(from_lesson, vectors, topics):
-    scope = {"np": np, "cross_val_predict": cross_val_predict, "LogisticRegression": LogisticRegression}
+    scope = {"np": np, "cross_val_predict": cross_val_predict, "RidgeClassifier": RidgeClassifier}
     (told_by_the_vectors,) = from_lesson("03", "told_by_the_vectors", topics=np.array(topics), **scope)
     return told_by_the_vectors(np.array(vectors, dtype=float))
 

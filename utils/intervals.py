@@ -120,3 +120,19 @@ def over_seeds(values, unit: str = "") -> Number:
     freedom = total**2 / (squares**2 / (np.array(values.shape)[::-1] - 1)).sum() if total else 1.0
     half = t.ppf(0.975, freedom) * np.sqrt(total)
     return Number(values.mean(), values.mean() - half, values.mean() + half, unit)
+
+
+def over_runs(values, unit: str = "") -> Number:
+    """The mean of one number per run with its t interval, for other seeds.
+
+    Args:
+        values: shape (runs,), at least two; paired differences where two methods share their seeds.
+        unit: of the values.
+    """
+    from scipy.stats import t
+
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"Expected one number for each of at least two runs, got shape {values.shape}.")
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return Number(values.mean(), values.mean() - half, values.mean() + half, unit)

@@ -1,0 +1,169 @@
+"""Results are kept by all that decides them, and a kill at any point loses one run at most."""
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from utils import assets, experiments
+from utils.experiments import Experiments
+
+
+@dataclass(frozen=True)
+class Profile:
+    name: str = "embedded"
+    encoder: str = "one"
+    why: tuple = ("a reason",)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+CALLS = []
+
+
+def square(number, seed=0):
+    CALLS.append(number)
+    return {"square": number**2, "list": [1.5, True], "seed": seed}
+
+
+def helper():
+    return 1
+
+
+@pytest.fixture(autouse=True)
+def no_calls():
+    CALLS.clear()
+
+
+def make(**changes):
+    how = {"name": "test", "profile": Profile(), "data": ["a", "b"], "code": [helper]} | changes
+    return Experiments(**how)
+
+
+CONFIGURATIONS = [{"number": number} for number in (3, 1, 2)]
+
+
+def test_a_second_run_is_read_and_equal():
+    first = make().run(square, CONFIGURATIONS, "squares")
+    assert [result["square"] for result in first] == [9, 1, 4]
+    assert CALLS == [3, 1, 2]
+    assert make().run(square, CONFIGURATIONS, "squares") == first
+    assert CALLS == [3, 1, 2]
+
+
+def test_only_what_is_missing_is_run_and_a_twin_once():
+    make().run(square, CONFIGURATIONS[:1], "squares")
+    found = make().run(square, [{"number": 5}, *CONFIGURATIONS, {"number": 5}], "squares")
+    assert [result["square"] for result in found] == [25, 9, 1, 4, 25]
+    assert CALLS == [3, 5, 1, 2]
+
+
+def other_helper():
+    return 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"profile": Profile(name="full")}, {"profile": Profile(encoder="two")}, {"data": ["a", "c"]},
+        {"code": [other_helper]}, {"name": "other"},
+    ],
+)  # fmt: skip
+def test_what_decides_is_never_mixed(changes):
+    make().run(square, CONFIGURATIONS, "squares")
+    make(**changes).run(square, CONFIGURATIONS, "squares")
+    assert len(CALLS) == 6
+
+
+def test_another_release_of_a_library_starts_afresh(monkeypatch):
+    make().run(square, CONFIGURATIONS, "squares")
+    monkeypatch.setattr(experiments, "_release", lambda name: "0.0")
+    make().run(square, CONFIGURATIONS, "squares")
+    assert len(CALLS) == 6
+
+
+def test_seeds_and_functions_are_never_mixed():
+    def cube(number):
+        return {"square": number**3}
+
+    kept = make()
+    assert kept.run(square, [{"number": 2, "seed": 1}], "")[0]["seed"] == 1
+    assert kept.run(square, [{"number": 2, "seed": 2}], "")[0]["seed"] == 2
+    assert kept.run(cube, [{"number": 2}], "")[0]["square"] == 8
+    assert kept.run(square, [{"number": 2}], "")[0]["square"] == 4
+
+
+def test_the_reasons_of_a_profile_decide_nothing():
+    make().run(square, CONFIGURATIONS, "squares")
+    make(profile=dataclasses.replace(Profile(), why=("another reason",))).run(square, CONFIGURATIONS, "squares")
+    assert len(CALLS) == 3
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"result": 1}', '{"configuration": {"number": 9}, "result": {}}', "[]"])
+def test_a_damaged_file_is_run_again(cache, damage):
+    make().run(square, CONFIGURATIONS[:1], "squares")
+    (path,) = (cache / "experiments" / "test").glob("*.json")
+    path.write_text(damage)
+    assert make().run(square, CONFIGURATIONS[:1], "squares")[0]["square"] == 9
+    assert json.loads(path.read_text())["result"]["square"] == 9
+
+
+def test_an_interrupt_keeps_what_was_finished():
+    def until_the_third(number):
+        if number == 2 and len(CALLS) == 2:
+            raise KeyboardInterrupt
+        return square(number)
+
+    kept = make()
+    with pytest.raises(KeyboardInterrupt):
+        kept.run(until_the_third, CONFIGURATIONS, "squares")
+    assert CALLS == [3, 1]
+    CALLS.append("resumed")
+    assert [result["square"] for result in kept.run(until_the_third, CONFIGURATIONS, "squares")] == [9, 1, 4]
+    assert CALLS == [3, 1, "resumed", 2]
+
+
+def test_an_error_is_the_error_and_the_rest_is_kept():
+    def fail_at_three(number):
+        if number == 3:
+            raise ValueError("three")
+        return {"number": number}
+
+    kept = make()
+    with pytest.raises(ValueError, match="three"):
+        kept.run(fail_at_three, [{"number": number} for number in (1, 2, 3)], "")
+    assert kept.read(fail_at_three, {"number": 2}) == {"number": 2}
+    assert kept.read(fail_at_three, {"number": 3}) is None
+
+
+def slow(number):
+    time.sleep(0.02)
+    return {"square": number**2, "much": list(range(20_000))}
+
+
+def run_slowly(cache):
+    os.environ[assets.CACHE_VARIABLE] = str(cache)
+    make().run(slow, [{"number": number} for number in range(200)], "squares")
+
+
+@pytest.mark.parametrize("after", [0.1, 0.15, 0.3, 0.5])
+def test_a_kill_leaves_whole_results_only(cache, after):
+    process = multiprocessing.get_context("fork").Process(target=run_slowly, args=(cache,))
+    process.start()
+    time.sleep(after)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    for path in (cache / "experiments" / "test").glob("*.json"):
+        kept = json.loads(path.read_text())
+        assert kept["result"]["square"] == kept["configuration"]["number"] ** 2
+    found = make().run(slow, [{"number": number} for number in range(5)], "squares")
+    assert [result["square"] for result in found] == [0, 1, 4, 9, 16]
