@@ -84,6 +84,14 @@ def test_what_decides_is_never_mixed(changes):
     assert len(CALLS) == 6
 
 
+def test_a_helper_that_is_defined_anew_starts_afresh(monkeypatch):
+    kept = make()
+    kept.run(square, CONFIGURATIONS, "squares")
+    monkeypatch.setitem(square.__globals__, "helper", other_helper)  # as a cell that is run again does
+    kept.run(square, CONFIGURATIONS, "squares")
+    assert len(CALLS) == 6
+
+
 def test_another_release_of_a_library_starts_afresh(monkeypatch):
     make().run(square, CONFIGURATIONS, "squares")
     monkeypatch.setattr(experiments, "_release", lambda name: "0.0")

@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 from utils.assets import cache_folder
 
-LIBRARIES = ("torch", "transformers", "peft", "numpy", "scikit-learn")
+LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "numpy", "scikit-learn")
 
 
 class Experiments:
@@ -27,15 +27,15 @@ class Experiments:
         name: folder name below the cache.
         profile: the `utils.profiles.Profile` in use; all of it but its explanations decides.
         data: what the function reads besides its configuration: texts, labels, anything that `repr` shows whole.
-        code: the functions that the experiment consists of; a change in the source of any of them starts afresh.
+        code: the functions that the experiment consists of. A change in the source of any of them starts afresh, also
+            when a notebook's cell defines one of them anew: the newest of that name is what will run.
     """
 
     def __init__(self, name: str, profile, data, code: list[Callable]) -> None:
-        self.folder = cache_folder() / "experiments" / name
+        self.folder, self.code = cache_folder() / "experiments" / name, code
         decides = {
             "profile": {key: value for key, value in asdict(profile).items() if key != "why"},
             "data": hashlib.sha256(repr(data).encode("utf-8", "surrogatepass")).hexdigest(),
-            "code": [_source(function) for function in code],
             "libraries": {name: _release(name) for name in LIBRARIES},
         }
         self.decides = json.dumps(decides, sort_keys=True, default=str)
@@ -72,7 +72,9 @@ class Experiments:
         unfinished.replace(path)
 
     def _path(self, function: Callable[..., dict], configuration: dict):
-        everything = json.dumps([self.decides, _source(function), configuration], sort_keys=True)
+        newest = [function.__globals__.get(one.__name__, one) for one in self.code]
+        sources = [_source(one) for one in (function, *newest)]
+        everything = json.dumps([self.decides, sources, configuration], sort_keys=True)
         return self.folder / f"{hashlib.sha256(everything.encode()).hexdigest()[:32]}.json"
 
 
