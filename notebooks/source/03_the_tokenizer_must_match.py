@@ -1210,7 +1210,8 @@ claims.record(
 #
 # ## 7. Play
 #
-# Two widgets; they need a running kernel. Sections 2 and 3 show the same for one text each.
+# Two widgets; they need a running kernel. Sections 2 and 3 show the same for one text each. Without a mouse: go on with
+# Tab; in a list, type the first letters of a choice (JupyterLab keeps the arrow keys for itself).
 #
 # **Three tokenizers.** Type a text and press Enter. Look for a word that all three cut differently; then try your own
 # name, another language, code.
