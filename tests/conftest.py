@@ -173,3 +173,37 @@ def run_with_stand_ins(stand_ins, tmp_path):
         assert list((tmp_path / "claims" / "stand-ins").glob(f"{lesson}.*.json"))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def real_tokenizers():
+    """The three real vocabularies of lesson 03, by the name that its code gives them."""
+    from transformers import AutoTokenizer
+
+    from utils import assets
+
+    folders = {
+        "wordpiece": assets.encoder(), "gpt2": assets.gpt2_tokenizer(), "unigram": assets.small_model("mini-t5")
+    }  # fmt: skip
+    return {name: AutoTokenizer.from_pretrained(folder) for name, folder in folders.items()}
+
+
+@pytest.fixture(scope="session")
+def cutters(take_from_lesson, real_tokenizers):
+    """Name of the vocabulary -> lesson 03's own function from a text to its ids."""
+    from itertools import pairwise
+
+    from utils import pieces
+
+    rules = {name: json.loads(one.backend_tokenizer.to_str())["model"] for name, one in real_tokenizers.items()}
+    scores = dict(rules["unigram"]["vocab"])
+    scope = real_tokenizers | {
+        "pieces": pieces, "pairwise": pairwise, "scores": scores, "unknown_score": min(scores.values()) - 10,
+        "longest": max(map(len, scores)),
+        "ranks": {tuple(pair): rank for rank, pair in enumerate(rules["gpt2"]["merges"])},
+        "gpt2_numbers": real_tokenizers["gpt2"].get_vocab(), "word_numbers": real_tokenizers["wordpiece"].get_vocab(),
+        "t5_numbers": real_tokenizers["unigram"].get_vocab(),
+    }  # fmt: skip
+    names = ["words_of", "merge", "bpe_pieces", "wordpiece_pieces", "unigram_pieces"]
+    *_, bpe, wordpiece, unigram = take_from_lesson("03", *names, "bpe_ids", "wordpiece_ids", "unigram_ids", **scope)
+    return {"gpt2": bpe, "wordpiece": wordpiece, "unigram": unigram}

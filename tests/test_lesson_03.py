@@ -14,17 +14,11 @@ import pytest
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import cross_val_predict
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import AutoTokenizer
 
 from utils import assets, claims, pieces
 from utils.intervals import Number, mean, over_seeds, paired_difference, share
 
-FOLDERS = {"wordpiece": assets.encoder, "gpt2": assets.gpt2_tokenizer, "unigram": lambda: assets.small_model("mini-t5")}
-
-
-@pytest.fixture(scope="module")
-def tokenizers():
-    return {name: AutoTokenizer.from_pretrained(folder()) for name, folder in FOLDERS.items()}
+VOCABULARIES = ("wordpiece", "gpt2", "unigram")
 
 
 @pytest.fixture(scope="module")
@@ -52,42 +46,24 @@ def odd_strings():
     return found
 
 
-@pytest.fixture
-def ids_of(from_lesson, tokenizers):
-    """Name of the algorithm -> the lesson's function from a text to its ids, with the real vocabulary."""
-    rules = {name: json.loads(one.backend_tokenizer.to_str())["model"] for name, one in tokenizers.items()}
-    scope = tokenizers | {
-        "pieces": pieces, "pairwise": pairwise,
-        "ranks": {tuple(pair): rank for rank, pair in enumerate(rules["gpt2"]["merges"])},
-        "gpt2_numbers": tokenizers["gpt2"].get_vocab(),
-        "word_numbers": tokenizers["wordpiece"].get_vocab(),
-        "scores": (scores := dict(rules["unigram"]["vocab"])),
-        "unknown_score": min(scores.values()) - 10, "longest": max(map(len, scores)),
-        "t5_numbers": tokenizers["unigram"].get_vocab(),
-    }  # fmt: skip
-    names = ["words_of", "merge", "bpe_pieces", "wordpiece_pieces", "unigram_pieces"]
-    *_, bpe, wordpiece, unigram = from_lesson("03", *names, "bpe_ids", "wordpiece_ids", "unigram_ids", **scope)
-    return {"gpt2": bpe, "wordpiece": wordpiece, "unigram": unigram}
-
-
-@pytest.mark.parametrize("name", FOLDERS)
-def test_each_algorithm_is_the_library_s_on_review_sentences(ids_of, tokenizers, sentences, name):
-    library = tokenizers[name](sentences, add_special_tokens=False)["input_ids"]
-    wrong = [text for text, ids in zip(sentences, library, strict=True) if ids_of[name](text) != ids]
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_each_algorithm_is_the_library_s_on_review_sentences(cutters, real_tokenizers, sentences, name):
+    library = real_tokenizers[name](sentences, add_special_tokens=False)["input_ids"]
+    wrong = [text for text, ids in zip(sentences, library, strict=True) if cutters[name](text) != ids]
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_each_algorithm_is_the_library_s_on_odd_strings(ids_of, tokenizers, odd_strings, name):
-    library = tokenizers[name](odd_strings, add_special_tokens=False)["input_ids"]
-    wrong = [text for text, ids in zip(odd_strings, library, strict=True) if ids_of[name](text) != ids]
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_each_algorithm_is_the_library_s_on_odd_strings(cutters, real_tokenizers, odd_strings, name):
+    library = real_tokenizers[name](odd_strings, add_special_tokens=False)["input_ids"]
+    wrong = [text for text, ids in zip(odd_strings, library, strict=True) if cutters[name](text) != ids]
     assert wrong == []
 
 
 @pytest.mark.parametrize("text", ["x" * 100, "x" * 101, "é" * 100, "", " ", "\n", "#" * 30, "ab" * 400, "a b " * 3000])
-def test_the_algorithms_agree_at_the_edges(ids_of, tokenizers, text):
-    for name, own in ids_of.items():
-        assert own(text) == tokenizers[name](text, add_special_tokens=False, verbose=False)["input_ids"], name
+def test_the_algorithms_agree_at_the_edges(cutters, real_tokenizers, text):
+    for name, own in cutters.items():
+        assert own(text) == real_tokenizers[name](text, add_special_tokens=False, verbose=False)["input_ids"], name
 
 
 @pytest.mark.parametrize("steps", [0, 1, 40, 400])
@@ -111,28 +87,28 @@ def test_learning_stops_when_no_pair_is_left(from_lesson):
     assert learn_merges(Counter(), 10) == []
 
 
-def test_ids_are_forced_into_the_table(from_lesson, tokenizers):
+def test_ids_are_forced_into_the_table(from_lesson, real_tokenizers):
     in_range, wrong_rows, right_rows = from_lesson("03", "in_range", "wrong_rows", "right_rows", pieces=pieces)
     assert in_range([1, 9, 10, 25], 10, "dropped") == [1, 9]
     assert in_range([1, 9, 10, 25], 10, "clipped") == [1, 9, 9, 9]
     assert in_range([1, 9, 10, 25], 10, "wrapped") == [1, 9, 0, 5]
-    own, text = tokenizers["wordpiece"], "An extraordinarily unforgettable Kurosawa retrospective " * 30
+    own, text = real_tokenizers["wordpiece"], "An extraordinarily unforgettable Kurosawa retrospective " * 30
     for how in ("dropped", "clipped", "wrapped"):
-        (row,) = wrong_rows([text], tokenizers["gpt2"], own, how)
+        (row,) = wrong_rows([text], real_tokenizers["gpt2"], own, how)
         assert (row[0], row[-1]) == (own.cls_token_id, own.sep_token_id)
         assert max(row) < len(own)
         assert len(row) == 64
     assert right_rows([text], own) == own([text], truncation=True, max_length=64)["input_ids"]
 
 
-def test_round_trips_are_named_for_what_they_lose(from_lesson, tokenizers):
+def test_round_trips_are_named_for_what_they_lose(from_lesson, real_tokenizers):
     (round_trip,) = from_lesson("03", "round_trip", pieces=pieces)
-    assert round_trip(tokenizers["wordpiece"], "a film") == "exact"
-    assert round_trip(tokenizers["wordpiece"], "A film") == "letters change"
-    assert round_trip(tokenizers["wordpiece"], "a  film") == "spaces change"
-    assert round_trip(tokenizers["wordpiece"], "a film 😀 😀") == "2 × [UNK]"
-    assert round_trip(tokenizers["gpt2"], "A  café 😀\n") == "exact"
-    assert round_trip(tokenizers["unigram"], "A film 😀") == "1 × <unk>"
+    assert round_trip(real_tokenizers["wordpiece"], "a film") == "exact"
+    assert round_trip(real_tokenizers["wordpiece"], "A film") == "letters change"
+    assert round_trip(real_tokenizers["wordpiece"], "a  film") == "spaces change"
+    assert round_trip(real_tokenizers["wordpiece"], "a film 😀 😀") == "2 × [UNK]"
+    assert round_trip(real_tokenizers["gpt2"], "A  café 😀\n") == "exact"
+    assert round_trip(real_tokenizers["unigram"], "A film 😀") == "1 × <unk>"
 
 
 def told_by(from_lesson, vectors, topics):
@@ -160,8 +136,8 @@ def test_vectors_tell_what_is_in_them_and_nothing_else(from_lesson):
 
 
 @pytest.mark.parametrize("name", ["wordpiece", "gpt2"])
-def test_shuffling_numbers_keeps_special_tokens_and_spare_rows(from_lesson, tokenizers, name):
-    tokenizer = tokenizers[name]
+def test_shuffling_numbers_keeps_special_tokens_and_spare_rows(from_lesson, real_tokenizers, name):
+    tokenizer = real_tokenizers[name]
     rows_in_use, shuffled_numbers, shuffled_rows = from_lesson(
         "03", "rows_in_use", "shuffled_numbers", "shuffled_rows", np=np
     )

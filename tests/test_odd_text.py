@@ -1,9 +1,7 @@
 """Whatever is typed, the answer is a result or one clear line: odd text for everything that takes a text."""
 
-import json
 import re
 import warnings
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,12 +27,6 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=300)
 EVERY_RUN_THE_SAME = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
-@pytest.fixture(scope="module")
-def tokenizers():
-    folders = {"WordPiece": assets.encoder(), "BPE": assets.gpt2_tokenizer(), "Unigram": assets.small_model("mini-t5")}
-    return {name: AutoTokenizer.from_pretrained(folder) for name, folder in folders.items()}
-
-
 def shown(value: str) -> str:
     """Every result must be one that a browser can be sent."""
     value.encode("utf-8")
@@ -44,10 +36,10 @@ def shown(value: str) -> str:
     return value
 
 
-def use_pieces(tokenizers, text):
-    cut = {name: pieces.cut(tokenizer, text) for name, tokenizer in tokenizers.items()}
+def use_pieces(real_tokenizers, text):
+    cut = {name: pieces.cut(tokenizer, text) for name, tokenizer in real_tokenizers.items()}
     for said in cut.values():
-        for reader in tokenizers.values():
+        for reader in real_tokenizers.values():
             heard = pieces.heard([number for _, number in said], reader)
             assert len(heard) == len(said)
             shown(pieces.as_html({"one": heard}))
@@ -56,14 +48,14 @@ def use_pieces(tokenizers, text):
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_pieces_of_odd_text(tokenizers, name):
-    use_pieces(tokenizers, ODD[name])
+def test_pieces_of_odd_text(real_tokenizers, name):
+    use_pieces(real_tokenizers, ODD[name])
 
 
 @EVERY_RUN_THE_SAME
 @given(text=ANY_TEXT)
-def test_pieces_of_any_text(tokenizers, text):
-    use_pieces(tokenizers, text)
+def test_pieces_of_any_text(real_tokenizers, text):
+    use_pieces(real_tokenizers, text)
 
 
 @given(text=ANY_TEXT)
@@ -77,31 +69,19 @@ def test_clean_text_changes_nothing_but_lone_surrogates(text):
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_the_algorithms_of_lesson_03(from_lesson, tokenizers, name):
-    rules = {kind: json.loads(one.backend_tokenizer.to_str())["model"] for kind, one in tokenizers.items()}
-    scope = {
-        "pieces": pieces, "pairwise": pairwise, "wordpiece": tokenizers["WordPiece"], "gpt2": tokenizers["BPE"],
-        "unigram": tokenizers["Unigram"], "gpt2_numbers": tokenizers["BPE"].get_vocab(),
-        "word_numbers": tokenizers["WordPiece"].get_vocab(), "scores": dict(rules["Unigram"]["vocab"]),
-        "ranks": {tuple(pair): rank for rank, pair in enumerate(rules["BPE"]["merges"])},
-        "t5_numbers": tokenizers["Unigram"].get_vocab(),
-        "unknown_score": min(score for _, score in rules["Unigram"]["vocab"]) - 10,
-        "longest": max(len(piece) for piece, _ in rules["Unigram"]["vocab"]),
-    }  # fmt: skip
-    names = ["words_of", "merge", "bpe_pieces", "wordpiece_pieces", "unigram_pieces", "round_trip"]
-    taken = from_lesson("03", *names, "bpe_ids", "wordpiece_ids", "unigram_ids", **scope)
-    *_, round_trip, bpe_ids, wordpiece_ids, unigram_ids = taken
-    for own, tokenizer in ((bpe_ids, "BPE"), (wordpiece_ids, "WordPiece"), (unigram_ids, "Unigram")):
+def test_the_algorithms_of_lesson_03(from_lesson, cutters, real_tokenizers, name):
+    (round_trip,) = from_lesson("03", "round_trip", pieces=pieces)
+    for vocabulary, own in cutters.items():
         ids = own(ODD[name])
         if name != "special tokens":  # the library finds these before its algorithm begins
-            assert ids == [number for _, number in pieces.cut(tokenizers[tokenizer], ODD[name])]
-        assert isinstance(round_trip(tokenizers[tokenizer], ODD[name]), str)
+            assert ids == [number for _, number in pieces.cut(real_tokenizers[vocabulary], ODD[name])]
+        assert isinstance(round_trip(real_tokenizers[vocabulary], ODD[name]), str)
 
 
 @pytest.fixture(scope="module")
-def boxes(tokenizers):
-    playground = widgets.tokenizer_playground(tokenizers, "A film.")
-    return playground, widgets.what_the_model_hears(tokenizers, "A film.")
+def boxes(real_tokenizers):
+    playground = widgets.tokenizer_playground(real_tokenizers, "A film.")
+    return playground, widgets.what_the_model_hears(real_tokenizers, "A film.")
 
 
 def use_boxes(boxes, text):
