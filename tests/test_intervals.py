@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from utils.intervals import Number, mean, over_runs, over_seeds, paired_difference, share
+from utils.intervals import Number, mean, over_seeds, paired_difference, share
 
 
 def test_a_share_has_wilson_s_interval():
@@ -75,12 +75,3 @@ def test_the_interval_over_seeds_holds_the_truth_about_95_times_in_100():
 def test_one_seed_or_one_item_has_no_interval(values):
     with pytest.raises(ValueError, match="at least two of each"):
         over_seeds(values)
-
-
-def test_few_runs_get_student_s_interval():
-    found = over_runs([1.0, 2.0, 3.0], " points")
-    assert (found.value, found.high - found.value) == pytest.approx((2, 4.302653 / np.sqrt(3)))
-    assert over_runs([1, 1]) == Number(1, 1, 1)
-    for values in ([1.0], [[1.0, 2.0]]):
-        with pytest.raises(ValueError, match="at least two runs"):
-            over_runs(values)

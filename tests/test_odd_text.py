@@ -2,11 +2,12 @@
 
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, set_seed
 
@@ -47,15 +48,37 @@ def use_pieces(real_tokenizers, text):
     shown(pieces.as_text(cut))
 
 
+@pytest.fixture(scope="module")
+def boxes(real_tokenizers):
+    playground = widgets.tokenizer_playground(real_tokenizers, "A film.")
+    return playground, widgets.what_the_model_hears(real_tokenizers, "A film.")
+
+
+def use_boxes(boxes, text):
+    (typed, picture), (said, cutter, _, heard) = (box.children for box in boxes)
+    typed.value = said.value = text
+    shown(picture.value)
+    shown(heard.value)
+    for name in cutter.options:
+        cutter.value = name
+        shown(heard.value)
+
+
+@pytest.fixture(params=["pieces", "widgets"])
+def use(request, real_tokenizers, boxes):
+    """Something that shows the pieces of a text."""
+    return {"pieces": partial(use_pieces, real_tokenizers), "widgets": partial(use_boxes, boxes)}[request.param]
+
+
 @pytest.mark.parametrize("name", ODD)
-def test_pieces_of_odd_text(real_tokenizers, name):
-    use_pieces(real_tokenizers, ODD[name])
+def test_pieces_of_odd_text(use, name):
+    use(ODD[name])
 
 
-@EVERY_RUN_THE_SAME
+@settings(EVERY_RUN_THE_SAME, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=ANY_TEXT)
-def test_pieces_of_any_text(real_tokenizers, text):
-    use_pieces(real_tokenizers, text)
+def test_pieces_of_any_text(use, text):
+    use(text)
 
 
 @given(text=ANY_TEXT)
@@ -76,33 +99,6 @@ def test_the_algorithms_of_lesson_03(from_lesson, cutters, real_tokenizers, name
         if name != "special tokens":  # the library finds these before its algorithm begins
             assert ids == [number for _, number in pieces.cut(real_tokenizers[vocabulary], ODD[name])]
         assert isinstance(round_trip(real_tokenizers[vocabulary], ODD[name]), str)
-
-
-@pytest.fixture(scope="module")
-def boxes(real_tokenizers):
-    playground = widgets.tokenizer_playground(real_tokenizers, "A film.")
-    return playground, widgets.what_the_model_hears(real_tokenizers, "A film.")
-
-
-def use_boxes(boxes, text):
-    (typed, picture), (said, cutter, _, heard) = (box.children for box in boxes)
-    typed.value = said.value = text
-    shown(picture.value)
-    shown(heard.value)
-    for name in cutter.options:
-        cutter.value = name
-        shown(heard.value)
-
-
-@pytest.mark.parametrize("name", ODD)
-def test_the_widgets_of_lesson_03_with_odd_text(boxes, name):
-    use_boxes(boxes, ODD[name])
-
-
-@EVERY_RUN_THE_SAME
-@given(text=ANY_TEXT)
-def test_the_widgets_of_lesson_03_with_any_text(boxes, text):
-    use_boxes(boxes, text)
 
 
 @pytest.fixture(scope="module")

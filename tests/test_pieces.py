@@ -23,9 +23,9 @@ def test_rows_in_words_and_in_colours_say_the_same():
     assert text == "said: 2 pieces\n  Ġa[3] <b>[7]\nheard: 1 pieces\n  (no row)[90000]"
     for part in (
         "said: 2 pieces",
-        "Ġa<sub>3</sub>",
-        "&lt;b&gt;<sub>7</sub>",
-        "(no row)<sub>90000</sub>",
+        "<bdi>Ġa</bdi><sub>3</sub>",
+        "&lt;b&gt;</bdi><sub>7</sub>",
+        "(no row)</bdi><sub>90000</sub>",
         'title="id 7"',
     ):
         assert part in page

@@ -153,10 +153,10 @@ def test_what_the_model_hears_reads_with_the_chosen_table():
     reader.value = "two"
     assert "(no row)" not in picture.value
     cutter.value, reader.value = "one", "two"
-    assert ">x<sub>0</sub>" in picture.value
-    assert ">y<sub>1</sub>" in picture.value
+    assert ">x</bdi><sub>0</sub>" in picture.value
+    assert ">y</bdi><sub>1</sub>" in picture.value
     text.value = "bb"
-    assert picture.value.count(">y<sub>1</sub>") == 2
+    assert picture.value.count(">y</bdi><sub>1</sub>") == 2
 
 
 def test_an_error_of_the_model_is_one_line():

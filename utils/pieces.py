@@ -66,8 +66,9 @@ def _head(name: str, pieces: list[Piece]) -> str:
 
 
 def _box(token: str | None, number: int, place: int) -> str:
+    # <bdi>: a right-to-left token keeps its id behind it, and its neighbours their places.
     color = "#FFFFFF; outline: 1px dashed #D55E00" if token is None else _COLORS[place % len(_COLORS)]
     return (
         f'<span title="id {number}" style="background: {color}; color: #222222; border-radius: 3px; '
-        f'padding: 0.1em 0.25em">{html.escape(NO_ROW if token is None else token)}<sub>{number}</sub></span>'
+        f'padding: 0.1em 0.25em"><bdi>{html.escape(NO_ROW if token is None else token)}</bdi><sub>{number}</sub></span>'
     )
