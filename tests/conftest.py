@@ -151,7 +151,7 @@ def stand_ins(tmp_path_factory):
 def run_with_stand_ins(stand_ins, tmp_path):
     """Execute a lesson's source whole, with the stand-ins in the profile's places."""
 
-    def run(lesson: str) -> None:
+    def run(lesson: str, edits: dict[str, str] | None = None) -> None:
         from tools.notebooks.execute import execute
         from tools.notebooks.files import NOTEBOOKS, SOURCES
         from tools.notebooks.source import read_source
@@ -164,8 +164,11 @@ def run_with_stand_ins(stand_ins, tmp_path):
         notebook = read_source(source)
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         places = {"bert": "bert", "gpt": "gpt", "t5": "t5"}
-        if lesson == "03":
+        if lesson in ("03", "04"):
             places |= {"encoder": "bert", "gpt2_tokenizer": "gpt"}
+        for old, new in (edits or {}).items():  # smaller sizes
+            (cell,) = (cell for cell in notebook.cells if cell.cell_type == "code" and old in cell.source)
+            cell.source = cell.source.replace(old, new)
         other = ", ".join(f"{name}={str(stand_ins / folder)!r}" for name, folder in places.items())
         first.source += f"\nimport dataclasses\nprofile = dataclasses.replace(profile, name='stand-ins', {other})"
         result = execute(notebook, NOTEBOOKS, {"COURSE_CACHE": str(tmp_path), "COURSE_PROFILE": "embedded"})

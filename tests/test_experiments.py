@@ -175,3 +175,64 @@ def test_a_kill_leaves_whole_results_only(cache, after):
         assert kept["result"]["square"] == kept["configuration"]["number"] ** 2
     found = make().run(slow, [{"number": number} for number in range(5)], "squares")
     assert [result["square"] for result in found] == [0, 1, 4, 9, 16]
+
+
+def test_several_jobs_give_the_same_and_are_kept(cache):
+    def cube(number):  # defined here, as a cell of a notebook would
+        return {"cube": number**3, "process": os.getpid()}
+
+    found = make(jobs=2).run(cube, CONFIGURATIONS, "cubes")
+    assert [result["cube"] for result in found] == [27, 1, 8]
+    assert os.getpid() not in {result["process"] for result in found}
+    assert make(jobs=2).run(cube, CONFIGURATIONS, "cubes") == found
+
+
+def test_an_error_in_one_of_several_jobs_is_the_error():
+    def fail_at_three(number):
+        if number == 3:
+            raise ValueError(f"Expected another number than {number}.")
+        return {"number": number}
+
+    kept = make(jobs=2)
+    with pytest.raises(ValueError, match="another number than 3"):
+        kept.run(fail_at_three, [{"number": number} for number in (1, 2, 3)], "")
+    assert kept.read(fail_at_three, {"number": 3}) is None
+
+
+def beforehand(path, **changes):
+    made = make(**changes)
+    made.run(square, CONFIGURATIONS, "squares")
+    made.write_beforehand({square: CONFIGURATIONS}, path, ["a machine"])
+    CALLS.clear()
+    return path
+
+
+def test_results_measured_beforehand_are_taken(cache, tmp_path, monkeypatch):
+    path = beforehand(tmp_path / "results" / "squares.json")
+    first = make().run(square, CONFIGURATIONS, "squares")
+    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path / "another student"))
+    monkeypatch.setattr(experiments, "_release", lambda name: "another")
+    other = make(beforehand=path, profile=Profile(encoder="elsewhere"))
+    assert other.run(square, CONFIGURATIONS, "squares") == first
+    assert CALLS == []
+    assert other.is_beforehand(square, CONFIGURATIONS[0])
+    other.run(square, [{"number": 7}], "squares")
+    assert CALLS == [7]
+    assert not other.is_beforehand(square, {"number": 7})
+    assert not other.is_beforehand(square, {"number": 8})
+
+
+@pytest.mark.parametrize("changes", [{"profile": Profile(name="full")}, {"data": ["a", "c"]}, {"code": [other_helper]}])
+def test_results_measured_beforehand_on_something_else_are_not(tmp_path, monkeypatch, changes):
+    path = beforehand(tmp_path / "squares.json")
+    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path / "another student"))
+    make(beforehand=path, **changes).run(square, CONFIGURATIONS, "squares")
+    assert len(CALLS) == 3
+
+
+@pytest.mark.parametrize("value", [
+    {"right": [0, 1, 1]}, {"right": [[0, 1], [1, 0]], "curve": [0.5, 1.0]}, {"one": True, "many": [2, 1], "none": []},
+    {"text": "0101", "nested": {"bits": [1]}},
+])  # fmt: skip
+def test_what_is_written_beforehand_is_read_as_it_was(value):
+    assert experiments._unpacked(json.loads(json.dumps(experiments._packed(value)))) == value

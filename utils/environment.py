@@ -9,18 +9,22 @@ import importlib.metadata
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 
 from utils.errors import CourseError, show_errors_in_one_line
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements.txt"
 NOT_IN_A_KERNEL = {"jupyterlab"}  # the server may live in another environment, and Colab has its own
+OLD_NAME = "`is_gradient_checkpointing` is deprecated"
 QUIET = {
     # Bars for waits of a second, and notes that the lessons explain in their own words.
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "true",
+    # peft calls transformers by a name that is on its way out; processes that a lesson starts read this.
+    "PYTHONWARNINGS": f"ignore:{OLD_NAME}:FutureWarning",
 }
 
 
@@ -40,6 +44,7 @@ def begin(profile_name: str | None = None):
     require_packages()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", OLD_NAME, FutureWarning)
     from utils.memory import keep_freed_memory
     from utils.profiles import banner, detect
 

@@ -143,6 +143,18 @@ def grouped_bars(ax, groups: list[str], series: dict[str, list], hatch_label: st
     ax.set_xticks(range(len(groups)), groups)
 
 
+def number_line(ax, places, numbers: list, **how) -> None:
+    """Measured numbers as points with their 95% intervals, joined by a line.
+
+    Args:
+        ax: the axes.
+        places: shape (n,), on the horizontal axis.
+        numbers: n of `utils.intervals.Number`.
+        how: colour, marker, label and the like, for `Axes.errorbar`.
+    """
+    ax.errorbar(places, [one.value for one in numbers], _arms(numbers), **({"capsize": 2, "elinewidth": 1} | how))
+
+
 def _arms(numbers) -> list[list[float]]:
     """Distances to the lower and upper ends of the intervals; 0 for exact numbers. Shape (2, n)."""
     ends = [(one.value, one.value) if one.low is None else (one.low, one.high) for one in numbers]
