@@ -306,7 +306,7 @@ for steps in (100, 103, 109, 19, 9):
         print(f"{steps:>3} steps: division by zero")
 
 # %% [markdown]
-# Where $T \cdot cut\_frac$ is no whole number, $cut$ is rounded down, the fall ends too early, and $p$ drops below 0.
+# Where $T \cdot cut\_frac$ is no whole number, $cut$ is rounded down, and $p$ can drop below 0 before the end.
 # Below -1/31 the *learning rate is negative*: the loop would climb. With fewer than 10 steps the formula divides by
 # zero. The repair: at least one step of rise, and the fall lasts for all steps that are left. Where the printed formula
 # works, this is the same number. `LambdaLR` makes a scheduler of a factor.
