@@ -6,8 +6,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from tools.notebooks.check import CHECKS, MARKER, check, check_all
-from tools.notebooks.source import FIELDS, read_source
+import tools.notebooks.build as build_module
+from tools.notebooks.check import BLANK_CHECKS, CHECKS, MARKER, SOLUTION_CHECKS, check, check_all
+from tools.notebooks.source import FIELDS, read_exercises, read_source
 
 SCRIPT = """\
 # ---
@@ -188,13 +189,13 @@ def test_a_described_figure_is_no_fault(sound, source):
 
 
 def test_files_are_checked_against_sources(tmp_path, sound, source):
-    folder, sources = tmp_path, tmp_path / "source"
-    assert check_all(folder, sources) == ["07_lesson.ipynb: not built; run: python -m tools.notebooks build 07_lesson"]
+    folder = tmp_path
+    assert check_all(folder) == ["07_lesson.ipynb: not built; run: python -m tools.notebooks build 07_lesson"]
     nbformat.write(sound, folder / "07_lesson.ipynb")
-    assert check_all(folder, sources) == []
+    assert check_all(folder) == []
     (folder / "08_stray.ipynb").write_text("{}")
     (folder / "07_lesson.ipynb").write_text("{")
-    faults = check_all(folder, sources)
+    faults = check_all(folder)
     assert any("08_stray.ipynb: it has no source" in fault for fault in faults)
     assert any("07_lesson.ipynb: not a valid notebook" in fault for fault in faults)
 
@@ -221,3 +222,96 @@ def test_equal_cells_get_different_ids(tmp_path):
     ids = [cell.id for cell in read_source(path).cells]
     assert len(set(ids)) == len(ids)
     nbformat.validate(nbformat.v4.new_notebook(cells=[new_code_cell("1", id=ids[-2])]))
+
+
+EXERCISES = """\
+# ---
+# jupyter:
+#   course:
+#     title: Exercises
+# ---
+
+# %% [markdown]
+# ## 01.1
+
+# %%
+answer = None
+# Your lines start here.
+answer = 1
+# Your lines end here.
+"""
+
+
+@pytest.fixture
+def exercises(tmp_path):
+    """The source's two notebooks, solved and blank, with a check for each exercise of lesson 01."""
+    from utils.checks import exercises
+
+    path = tmp_path / "01_exercises.py"
+    path.write_text(EXERCISES + "".join(f'\n# %%\ncheck("{one.id}", answer)\n' for one in exercises("01")))
+    solved, blank = (read_exercises(path, solved) for solved in (True, False))
+    done = copy.deepcopy(solved)
+    for number, cell in enumerate((cell for cell in done.cells if cell.cell_type == "code"), 1):
+        cell.execution_count = number
+        if found := [one for one in exercises("01") if one.id in cell.source]:
+            cell.outputs = [new_output("stream", name="stdout", text=f"{found[0].id} ✓ Right. {found[0].why}\n")]
+    return solved, blank, done
+
+
+def test_sound_exercises_have_no_fault(exercises):
+    solved, blank, done = exercises
+    assert check(done, solved, SOLUTION_CHECKS) == []
+    assert check(copy.deepcopy(blank), blank, BLANK_CHECKS) == []
+
+
+def wrong_answer(notebook):
+    last_code(notebook).outputs[0].text = "01.5 ✗ Not yet."
+
+
+def old_words(notebook):
+    last_code(notebook).outputs[0].text = "01.5 ✓ Right. Other words than now."
+
+
+def no_check(notebook):
+    notebook.cells.pop()
+
+
+def twice(notebook):
+    notebook.cells.append(copy.deepcopy(notebook.cells[-1]))
+
+
+def not_alone(notebook):
+    last_code(notebook).source = "x = 1\n" + last_code(notebook).source
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [(wrong_answer, "its output is not"), (old_words, "its output is not"), (no_check, "expected each exercise once"),
+     (twice, "expected each exercise once"), (not_alone, "must stand alone"), (not_run, "not run")],
+)  # fmt: skip
+def test_each_fault_of_solutions_is_found(exercises, edit, words):
+    solved, _, done = exercises
+    edit(done)
+    assert any(words in fault for _, fault in check(done, solved, SOLUTION_CHECKS))
+
+
+def test_an_exercise_to_fill_in_comes_without_outputs(exercises):
+    _, blank, _ = exercises
+    filled = copy.deepcopy(blank)
+    last_code(filled).execution_count = 1
+    assert any("without outputs" in fault for _, fault in check(filled, blank, BLANK_CHECKS))
+
+
+def test_where_only_text_changed_the_outputs_are_kept(tmp_path, monkeypatch, sound, source):
+    nbformat.write(sound, tmp_path / "07_lesson.ipynb")
+    monkeypatch.setattr(build_module, "wanted", lambda name: {tmp_path / f"{name}.ipynb": copy.deepcopy(source)})
+    monkeypatch.setattr(build_module, "execute", lambda *_, **__: pytest.fail("executed"))
+    source.cells[-1].source += "\n- four"
+    assert build_module.build("07_lesson") is None
+    built = nbformat.read(tmp_path / "07_lesson.ipynb", as_version=4)
+    assert built.cells[-1].source.endswith("- four")
+    assert last_code(built).outputs == last_code(sound).outputs
+    assert not (tmp_path / "07_lesson.ipynb.unfinished").exists()
+    last_code(source).source += " + 1"
+    with pytest.raises(pytest.fail.Exception, match="executed"):
+        build_module.build("07_lesson")

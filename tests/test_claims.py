@@ -91,3 +91,38 @@ def test_numbers_of_numpy_are_kept_as_plain_ones(shown):
     (claim,) = claims.ledger("embedded")
     assert claim.numbers == {"a": Number(0.25)}
     assert claim.tests == {"t": True}
+
+
+def test_the_table_of_claims_says_words_verdict_numbers_and_source(shown):
+    record({"a": True, "b": False})
+    table = claims.table(claims.ledger("embedded"))
+    for part in ("01.1", "A &lt; B &amp; C", "holds in part", "40.0% (30.9 to 49.8)", "A source"):
+        assert part in table["text/html"]
+    assert "01.1  ◐ holds in part" in table["text/plain"]
+
+
+def test_the_ledger_can_be_kept_elsewhere(shown, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_CLAIMS", str(tmp_path / "other"))
+    record({"a": True})
+    assert (tmp_path / "other" / "embedded" / "01.1.json").exists()
+    monkeypatch.delenv("COURSE_CLAIMS")
+    assert claims.ledger("embedded") == []
+
+
+def test_lesson_06_says_which_lessons_were_not_run(tmp_path):
+    import nbformat
+
+    from tools.notebooks.execute import execute
+    from tools.notebooks.files import NOTEBOOKS
+
+    (path,) = NOTEBOOKS.glob("06_*.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    committed = [claim.id for claim in claims.in_notebooks(NOTEBOOKS)]
+    assert len(committed) >= 30
+    outputs = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    assert all(f">{id}</td>" in outputs for id in committed)
+    assert "Not run on this machine" not in outputs
+    result = execute(notebook, NOTEBOOKS, {"COURSE_CLAIMS": str(tmp_path), "COURSE_PROFILE": "embedded"})
+    assert result.ok, f"{result.source}\n{result.error}"
+    said = [output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("Not run on this machine under `embedded` yet" in text for text in said) == 6

@@ -10,6 +10,8 @@ from datasets import Dataset
 from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
 
 from utils import assets
+from utils.claims import FAILS, HOLDS, IN_PART, OPEN
+from utils.intervals import Number
 
 ROOT = Path(__file__).parent.parent
 
@@ -114,3 +116,30 @@ def test_unwrapping_takes_16_bit_arithmetic_off(tiny_model, tmp_path, precision)
     reloaded = type(tiny_model).from_pretrained(tmp_path / "saved", dtype=torch.float32).eval()
     with torch.inference_mode():
         assert torch.equal(in_memory(**batch).logits, reloaded(**batch).logits)
+
+
+def measured(p_value=0.01, difference=2.0):
+    return {
+        "train": range(4000), "p_value": p_value, "difference": difference, "half": 1.0,
+        "intervals": {"encoder": (0.9, 0.88, 0.92), "counting": (0.88, 0.86, 0.9)},
+    }  # fmt: skip
+
+
+CASES = [
+    ("02.1", {"gaps": [(3.0, 1.0), (2.0, 1.0)]}, HOLDS),
+    ("02.1", {"gaps": [(3.0, 1.0), (0.5, 1.0)]}, IN_PART),
+    ("02.1", {"gaps": [(-3.0, 1.0), (-2.0, 1.0)]}, FAILS),
+    ("02.1", {"gaps": [(0.5, 1.0)]}, OPEN),
+    ("02.2", measured(), HOLDS),
+    ("02.2", measured(difference=-2.0), FAILS),
+    ("02.2", measured(p_value=0.2), OPEN),
+]
+
+
+@pytest.mark.parametrize(("id", "numbers", "verdict"), CASES)
+def test_the_verdict_of_a_card_turns_with_its_numbers(verdict_of, id, numbers, verdict):
+    assert verdict_of(id, {"Number": Number} | numbers) == verdict
+
+
+def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
+    assert cards_are_turned("02", CASES) == {"02.1", "02.2"}

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tools.notebooks import readme, source
+from tools.notebooks.files import SOURCES
 from utils.environment import _numbers, read_requirements
 
 ROOT = Path(__file__).parent.parent
@@ -70,7 +71,7 @@ def test_the_public_address_reaches_readme_header_and_first_cell(monkeypatch, ad
     monkeypatch.setattr(source, "repository", lambda: address)
     monkeypatch.setattr(readme, "repository", lambda: address)
     name = source.lessons()[0]
-    cells = source.read_source(source.SOURCES / f"{name}.py").cells
+    cells = source.read_source(SOURCES / f"{name}.py").cells
     link = "https://colab.research.google.com/github/someone/course/blob/main/notebooks/"
     assert (f"({link}{name}.ipynb)" in cells[0].source) == bool(address)
     assert ("git" in cells[1].source) == bool(address)

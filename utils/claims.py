@@ -16,6 +16,7 @@ from pathlib import Path
 from utils.assets import cache_folder
 from utils.intervals import Number
 
+CLAIMS_VARIABLE = "COURSE_CLAIMS"
 MIME = "application/vnd.transfer-learning-nlp.claim+json"
 HOLDS, IN_PART, FAILS, OPEN = "holds", "holds in part", "does not hold", "not settled here"
 SIGNS = {HOLDS: "✓", IN_PART: "◐", FAILS: "✗", OPEN: "?"}
@@ -89,12 +90,28 @@ def ledger(profile: str) -> list[Claim]:
             claims.append(from_json(json.loads(path.read_text(encoding="utf-8"))))
         except (ValueError, TypeError, KeyError):
             continue  # not one of ours, or of another release of the course
-    return sorted(claims, key=lambda claim: [int(part) for part in claim.id.split(".")])
+    return in_order(claims)
 
 
 def ledger_folder(profile: str) -> Path:
-    """Where the records of a profile are kept."""
-    return cache_folder() / "claims" / profile
+    """Where the records of a profile are kept: in the cache, or in the folder that COURSE_CLAIMS names."""
+    chosen = os.environ.get(CLAIMS_VARIABLE)
+    return (Path(chosen) if chosen else cache_folder() / "claims") / profile
+
+
+def in_notebooks(folder: Path) -> list[Claim]:
+    """The claims whose cards stand in the executed notebooks of a folder, in the order of their ids."""
+    claims = []
+    for path in folder.glob("[0-9][0-9]_*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            found = (output.get("data", {}).get(MIME) for output in cell.get("outputs", []))
+            claims += [from_json(kept) for kept in found if kept]
+    return in_order(claims)
+
+
+def in_order(claims: list[Claim]) -> list[Claim]:
+    """Sorted by lesson and number."""
+    return sorted(claims, key=lambda claim: [int(part) for part in claim.id.split(".")])
 
 
 def as_json(claim: Claim) -> dict:
@@ -129,6 +146,24 @@ def as_html(claim: Claim) -> str:
         f"“{html.escape(claim.words)}”</p>"
         f"<table>{numbers}</table><ul>{tests}</ul><p><small>{html.escape(claim.source)}</small></p></div>"
     )
+
+
+def table(claims: list[Claim]) -> dict[str, str]:
+    """The claims as a table, for `IPython.display.display(…, raw=True)`: a page, and plain text."""
+    lines = [f"{claim.id:<6}{SIGNS[claim.verdict]} {claim.verdict:<17}{claim.words}" for claim in claims]
+    rows = []
+    for claim in claims:
+        numbers = "".join(f"<li>{html.escape(name)}: {number}</li>" for name, number in claim.numbers.items())
+        rows.append(
+            f'<tr><td style="vertical-align: top">{claim.id}</td>'
+            f'<td style="text-align: left">{html.escape(claim.words)}<details><summary>numbers and source</summary>'
+            f"<ul>{numbers}</ul><small>{html.escape(claim.source)}</small></details></td>"
+            f'<td style="text-align: left; vertical-align: top; border-left: 5px solid {COLORS[claim.verdict]}">'
+            f"{SIGNS[claim.verdict]} {claim.verdict}</td></tr>"
+        )
+    heads = "".join(f'<th scope="col" style="text-align: left">{head}</th>' for head in ("", "sentence", "verdict"))
+    page = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return {"text/html": page, "text/plain": "\n".join(lines)}
 
 
 _SAID = {True: "met", False: "not met", None: "cannot tell"}

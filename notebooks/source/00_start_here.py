@@ -14,11 +14,11 @@
 # %% [markdown]
 # ## 1. Your machine and your profile
 #
-# The cell above printed five lines. The first names your *profile*: `embedded` works without a network, with models and
-# reviews that came with the installation; `full` fetches larger models and all of IMDB from the Hugging Face hub, and
-# is chosen when there is a CUDA GPU and the hub answers. The code of the lessons is the same under both. `machine` says
-# what this computer has, `precision` which kind of numbers it multiplies fast, `reviews` how many film reviews lesson
-# 02 will use, `versions` what is installed.
+# The cell above printed five lines. The first names your *profile*: `embedded` works without an internet connection,
+# with models and reviews that came with the installation; `full` fetches larger models and all of IMDB from the Hugging
+# Face hub, and is chosen when there is a CUDA GPU and the hub answers. The code of the lessons is the same under both.
+# `machine` says what this computer has, `precision` which kind of numbers it multiplies fast, `reviews` how many film
+# reviews lesson 02 will use, `versions` what is installed.
 #
 # To choose yourself, set the environment variable `COURSE_PROFILE` to `embedded` or `full` before you start Jupyter.
 #
@@ -27,6 +27,8 @@
 # - Run the cells from top to bottom: **Shift + Enter** runs one and goes to the next. Each cell uses what the ones
 #   above it made.
 # - Before you run a cell, predict what it will print. Where you were wrong, you have found what to learn.
+# - Lessons 01 to 05 each have a notebook of exercises, which say whether you are right and give a hint where you are
+#   not. They end with a few questions, and so does lesson 06.
 # - Change things. **Kernel > Restart Kernel and Run All Cells** makes all variables anew. It does not undo your edits;
 #   Ctrl + Z, or a fresh copy of the notebook, does.
 # - `NameError` mostly means that a cell above was skipped. The message of the course says what to do.
@@ -54,6 +56,14 @@ for path in sorted((course / "notebooks").glob("*.ipynb")):
         continue  # a notebook of yours
     lines.append(f"| [{about['title']}]({path.name}) | {about['goals'][0]} | {measured.get('seconds', '–')} |")
 Markdown("\n".join(lines))
+
+# %% [markdown]
+# And this is how far you have come with the exercises:
+
+# %%
+from utils import progress
+
+Markdown(progress.table())
 
 # %% [markdown]
 # ## 4. From pixels to tokens

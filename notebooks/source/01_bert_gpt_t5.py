@@ -7,7 +7,7 @@
 #       - read the three training objectives as code and check what the library has of them
 #       - fill a blank, generate and translate, and say which family is built for which
 #       - meet a popular sentence about these models with a measurement
-#     minutes_cpu: about 1
+#     minutes_cpu: about 1 min
 #     minutes_gpu: not yet measured
 #     needs: nothing but this course
 # ---
@@ -28,7 +28,7 @@
 # the probability that the model gave to the right token. *Wiring* is short for: which positions may look at which.
 #
 # For each position, each *layer* computes a vector. Most of it is work on that position alone. Only *attention* looks
-# elsewhere: a position gives every position a *score*, softmax turns the scores into *attention weights* (scores 2, 1
+# elsewhere: a position gives every position a *score*, *softmax* turns the scores into *attention weights* (scores 2, 1
 # and 0 become 0.67, 0.24 and 0.09), and the position takes the mean of what all positions offer, with these weights. A
 # layer does this several times side by side, in its *heads*. From the last layer's vectors come the *logits*, a number
 # for each token of the vocabulary; softmax turns them into probabilities.
@@ -167,7 +167,7 @@ plots.show(fig, "Five grids of attention weights, positions that look down, posi
 # becomes 0. Attention is the only part of these networks that carries anything from one position to another.
 #
 # **The padding mask is another matter.** Texts of a batch have different lengths, and the shorter are filled up with a
-# padding token. The `attention_mask` is 1 for a real token and 0 for padding; a column with 0 gets no weight, by the
+# padding token. The *attention mask* is 1 for a real token and 0 for padding; a column with 0 gets no weight, by the
 # same low score. What happens to a short text in a batch, with this mask and without?
 
 # %%
@@ -741,7 +741,8 @@ claims.record(
 # To generate, GPT guesses a token, puts it at the end, and guesses again. *Greedy* takes the likeliest token each time.
 # *Sampling* draws one by its probability, and two numbers bend the probabilities before. First the *temperature*
 # divides the logits: below 1 it favours the likely tokens, above 1 it evens them out. Then *top-p* keeps the smallest
-# set of tokens whose probabilities reach p and drops the rest. What is left is scaled to add up to 1.
+# set of tokens whose probabilities together reach p and drops the rest. What is left is scaled to add up to 1. (At
+# `top_p` 1 nothing is cut off, also where rounding lets the sum reach 1 too early.)
 
 
 # %%
@@ -844,7 +845,7 @@ claims.record(
 #
 # T5 reads a text that begins with a *prefix*, the name of the task, and writes the answer. The same parameters
 # translate, classify and summarize. mini-t5 and t5-small were trained on a few fixed prefixes; expect nothing of others
-# (exercise 4). Its relative FLAN-T5 was trained on many instructions and follows new ones.
+# (exercise 4 at the end). Its relative FLAN-T5 was trained on many instructions and follows new ones.
 
 
 # %%
@@ -1202,6 +1203,9 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; sec
 # - A popular sentence about a model can be tested in a few cells. Look at the interval before you repeat it.
 #
 # ## Exercises
+#
+# [Five exercises](exercises/01_bert_gpt_t5.ipynb) say whether you are right.
+# And some for this notebook:
 #
 # 1. In section 3, let `changed` be the sentence with *were* for the first *are*. Predict for each family which
 #    positions change, then run the cells of the section.

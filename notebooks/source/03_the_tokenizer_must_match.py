@@ -84,10 +84,10 @@ pieces.show({name: pieces.cut(tokenizer, sample) for name, tokenizer in tokenize
 # writes each byte as a printable sign: the space as `Ġ`, é as two bytes, `Ã©`, the emoji as four. T5 first
 # splits at white space only, so that *naïve,* with its comma is one word for it, and puts `▁` in front of each word.
 #
-# In each, two things happen. First a *normalizer*, where there is one, cleans the text (BERT's takes away capitals and
-# accents), and a *pre-tokenizer* splits it into words; take these from the library. Then an algorithm cuts each word
-# into pieces of the vocabulary. You will write all three, and compare them with the library on real text: 500 sentences
-# of film reviews. The 500 reviews are for later.
+# In each, two things happen. First a *normalizer*, where there is one, cleans the text (BERT's makes capitals small and
+# drops accents), and a *pre-tokenizer* splits it into words; take these from the library. Then an algorithm cuts each
+# word into pieces of the vocabulary. You will write all three, and compare them with the library on real text: 500
+# sentences of film reviews. The 500 reviews are for later.
 
 # %%
 import re
@@ -225,10 +225,10 @@ print("same ids as the library:", same_as_library(gpt2, bpe_ids, sentences), "of
 # %% [markdown]
 # ### WordPiece (BERT)
 #
-# WordPiece learns by merges too, but takes the pair that most raises the likelihood of the text (Schuster and Nakajima
-# 2012). To cut, BERT's tokenizer needs no merges, only the vocabulary: the longest piece with which the word begins,
-# then the longest with which the rest begins, and so on (`tokenization.py` in google-research/bert). If at some point
-# nothing fits, the *whole word* becomes `[UNK]`; so does a word of more than 100 letters.
+# *WordPiece* learns by merges too, but takes the pair that most raises the likelihood of the text (Schuster and
+# Nakajima 2012). To cut, BERT's tokenizer needs no merges, only the vocabulary: the longest piece with which the word
+# begins, then the longest with which the rest begins, and so on (`tokenization.py` in google-research/bert). If at some
+# point nothing fits, the *whole word* becomes `[UNK]`; so does a word of more than 100 letters.
 
 # %%
 word_numbers = wordpiece.get_vocab()
@@ -261,7 +261,7 @@ print("same ids as the library:", same_as_library(wordpiece, wordpiece_ids, sent
 # %% [markdown]
 # ### Unigram (T5)
 #
-# Unigram (Kudo 2018) starts from far too many pieces and drops those that help least. Each piece that stays has a
+# *Unigram* (Kudo 2018) starts from far too many pieces and drops those that help least. Each piece that stays has a
 # score, the logarithm of its probability, which is negative. Of all ways to cut a word it takes the one with the
 # largest sum, the one nearest to zero. Trying all would take for ever. But the best cut up to a place ends in *some*
 # last piece, and what stands before that piece is cut in the best way too. So go through the word once and keep, for
@@ -339,7 +339,7 @@ for kind, text in examples.items():
 
 # %% [markdown]
 # (T5 writes one `<unk>` for several unknown letters in a row, so 6 and 1 are not comparable.) Bytes can spell anything,
-# so byte-level BPE needs no unknown token. What comes back of all 500 reviews?
+# so *byte-level BPE* needs no unknown token. What comes back of all 500 reviews?
 
 # %%
 from utils.intervals import Number, share
@@ -1237,13 +1237,15 @@ widgets.display(hearing, "A box to read a text's ids with another table; section
 # - Byte-level BPE gives every text back. An uncased BERT tokenizer loses capitals, accents, spacing and whatever it has
 #   no pieces for; T5's loses runs of spaces and unknown letters.
 # - Ids beyond the table raise an error on a CPU; on CUDA every later call of the process fails too, until you restart
-#   the kernel. Ids within it pass in silence, and the output
-#   looks like any other.
+#   the kernel. Ids within it pass in silence, and the output looks like any other.
 # - Nothing becomes undefined, and the weights stay as they were. What pretraining knew about words can no longer be
 #   reached through these ids; sections 4 and 5 say how much was left and how much came back on your machine.
 # - Load and save model and tokenizer together, and check the pair once, before you train.
 #
 # ## Exercises
+#
+# [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right.
+# And some for this notebook:
 #
 # 1. Which is the eighth merge of the toy in section 2? All pairs that are left are equally frequent, so use the rule
 #    for equal counts. Then run `learn_merges(toy, 8)`.

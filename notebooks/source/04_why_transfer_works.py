@@ -773,6 +773,9 @@ claims.record(
 #
 # ## Exercises
 #
+# [Five exercises](exercises/04_why_transfer_works.ipynb) say whether you are right.
+# And some for this notebook:
+#
 # 1. Predict how *frozen + linear* does with 10 labels, then measure it with `read_layers(10)`. How far do the seeds lie
 #    apart?
 # 2. Find the largest rate of section 3 at which grammar loses less than 3 points. Add a rate between it and the next

@@ -99,7 +99,7 @@ def batches(rows, epoch, seed, size=BATCH):
 
 # %% [markdown]
 # **The optimizer** is AdamW: each weight's step is the running mean of its gradient, divided by the gradient's usual
-# size, times the learning rate. **Weight decay** pulls weights towards 0, so that none grows without need. Biases and
+# size, times the learning rate. *Weight decay* pulls weights towards 0, so that none grows without need. Biases and
 # the scales of layer normalisation are left out, as is usual. So the optimizer gets two *parameter groups*, each with
 # options of its own.
 
@@ -267,10 +267,10 @@ table = [
 pd.DataFrame(table).style.hide(axis="index").format("{:,}", "weights").format("{:.1e}", ["rate with 2.6", "with 1.05"])
 
 # %% [markdown]
-# Each layer further down, the rate shrinks by the same factor, and that adds up. ULMFiT's network had five such groups:
-# embeddings, three layers, head. Under bert-base's twelve layers the embeddings would get 2.6¹³, some 250,000 times
-# less than the head: they would as good as stand still. For Transformers people use milder steps: Sun et al. (2019,
-# arXiv 1905.05583) multiply by 0.95, which is about a divisor of 1.05.
+# Each layer further down, the rate is divided by the same number, and the factors multiply. ULMFiT's network had five
+# such groups: embeddings, three layers, head. Under bert-base's twelve layers the embeddings would get 2.6¹³, some
+# 250,000 times less than the head: they would hardly move at all. For Transformers people use milder steps: Sun et al.
+# (2019, arXiv 1905.05583) multiply by 0.95, which is about a divisor of 1.05.
 #
 # ## 3. The slanted triangular schedule
 #
@@ -439,7 +439,7 @@ plots.show(
 # down need a larger one. Neighbouring rates can hardly be told apart that way. Under `full` they are common rates, not
 # searched.
 #
-# Judged are the task and, as in lesson 04, what the network has forgotten. Forgetting little is no art if little is
+# Judged are the task and, as in lesson 04, what the network has forgotten. It is easy to forget little if little is
 # learned: so there is a control, *smaller rate*, which is plain at a third of its rate.
 
 # %%
@@ -672,7 +672,10 @@ print((scripts / "two_processes.yaml").read_text(encoding="utf-8"))
 #
 # ## Exercises
 #
-# 1. Predict what happens to the losses if you leave out `optimizer.zero_grad()`. Then try it.
+# [Five exercises](exercises/05_beyond_the_trainer.ipynb) say whether you are right.
+# And some for this notebook:
+#
+# 1. Set `BATCH` to 64 and run section 1 again. Predict the number of steps, and whether the two losses still agree.
 # 2. Leave out the clipping. From which step on do the losses differ from the Trainer's by more than 0.0001, if at all?
-# 3. Write the cosine schedule as a factor for `LambdaLR`, and compare it with the library's at every step.
+# 3. In section 3, let `cut_frac` be 0.3. Predict the blue curve, then run the cells.
 # 4. Unfreeze from below instead of from above. Predict task and forgetting first.

@@ -11,10 +11,9 @@ import nbformat
 from tqdm import tqdm
 
 from tools.notebooks import readme
-from tools.notebooks.build import build, is_current
+from tools.notebooks.build import build, is_current, sources
 from tools.notebooks.check import check_all
 from tools.notebooks.files import NOTEBOOKS, README, ROOT, write_atomically
-from tools.notebooks.source import lessons
 from utils.errors import CourseError
 from utils.profiles import PROFILE_VARIABLE, PROFILES
 
@@ -25,8 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
 
     building = commands.add_parser("build", help="generate and execute the notebooks whose source changed")
-    building.add_argument("names", nargs="*", metavar="NAME", help="lessons, for example 02; all by default")
-    building.add_argument("--force", action="store_true", help="also those whose source did not change")
+    building.add_argument(
+        "names", nargs="*", metavar="NAME", help="for example 02, exercises or exercises/02; all by default"
+    )
+    building.add_argument("--force", action="store_true", help="execute also what did not change")
 
     commands.add_parser("check", help="find faults in the committed notebooks without running them")
 
@@ -49,27 +50,29 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _build(options) -> int:
     failed = 0
-    for name in chosen(options.names, lessons()):
+    for name in chosen(options.names, sources()):
         if not options.force and is_current(name):
             print(f"{name}: unchanged")
             continue
         with tqdm(desc=name, unit="cell", bar_format="{desc}: cell {n_fmt}, {elapsed}") as bar:
-            result = build(name, on_cell=lambda number, bar=bar: bar.update())
-        if result.ok:
+            result = build(name, options.force, on_cell=lambda number, bar=bar: bar.update())
+        if result is None:
+            print(f"{name}: only text changed, outputs kept")
+        elif result.ok:
             print(f"{name}: built in {result.seconds:.0f} s, peak memory {result.peak_mib:.0f} MiB")
         else:
             failed += 1
             print(f"{name}: cell {result.failed_cell} failed, notebook left as it was\n{result.traceback}")
     if not readme.is_current():
-        write_atomically(README, readme.with_table(README.read_text(encoding="utf-8")))
+        write_atomically(README, readme.with_blocks(README.read_text(encoding="utf-8")))
     return 1 if failed else 0
 
 
 def _check(options) -> int:
     faults = check_all()
     if not readme.is_current():
-        faults.append("README.md: its table of lessons is not the generated one; run: make notebooks")
-    print("\n".join(faults) or f"{len(lessons())} notebook(s): no fault")
+        faults.append("README.md: its tables are not the generated ones; run: make notebooks")
+    print("\n".join(faults) or f"{len(sources())} source(s): no fault")
     return 1 if faults else 0
 
 

@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 import base64
+import json
+import tempfile
+from pathlib import Path
 
 import nbformat
 
 from tools.notebooks.execute import Result, execute
-from tools.notebooks.files import NOTEBOOKS, PICTURES, SOURCES, write_atomically
-from tools.notebooks.source import read_source
+from tools.notebooks.files import NOTEBOOKS, PICTURES, write_atomically
+from tools.notebooks.source import exercises, lessons, read_exercises, read_source
+from utils import claims
+from utils.progress import PROGRESS_VARIABLE
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PICTURE_TAG = "readme"  # a cell with this tag gives its figure to the README
 
 
+def sources(folder: Path = NOTEBOOKS) -> list[str]:
+    """What can be built: the lessons by name, and `exercises/NAME` for the exercises of a lesson."""
+    return [*lessons(folder), *(f"exercises/{name}" for name in exercises(folder))]
+
+
+def wanted(name: str, folder: Path = NOTEBOOKS) -> dict[Path, nbformat.NotebookNode]:
+    """The notebooks of a source: where they belong -> their cells, without outputs. The first one is executed."""
+    source = folder / "source" / f"{name}.py"
+    if not name.startswith("exercises/"):
+        return {folder / f"{name}.ipynb": read_source(source)}
+    return {
+        folder / "solutions" / f"{source.stem}.ipynb": read_exercises(source, solved=True),
+        folder / "exercises" / f"{source.stem}.ipynb": read_exercises(source, solved=False),
+    }
+
+
 def is_current(name: str) -> bool:
-    """Does the committed notebook have the cells of its source, executed?"""
-    path = NOTEBOOKS / f"{name}.ipynb"
-    if not path.exists():
+    """Do the committed notebooks have the cells of their source, the first one's executed?"""
+    notebooks = wanted(name)
+    if not all(path.exists() for path in notebooks):
         return False
-    committed = nbformat.read(path, as_version=4)
-    wanted = read_source(SOURCES / f"{name}.py")
-    executed = all(cell.execution_count for cell in committed.cells if cell.cell_type == "code")
-    return executed and same_cells(committed, wanted)
+    committed = [nbformat.read(path, as_version=4) for path in notebooks]
+    executed = all(cell.execution_count for cell in committed[0].cells if cell.cell_type == "code")
+    return executed and all(map(same_cells, committed, notebooks.values()))
 
 
 def same_cells(one: nbformat.NotebookNode, other: nbformat.NotebookNode) -> bool:
@@ -35,11 +55,19 @@ def same_cells(one: nbformat.NotebookNode, other: nbformat.NotebookNode) -> bool
     return content(one) == content(other)
 
 
-def build(name: str, on_cell=lambda number: None) -> Result:
-    """Execute the lesson's source and, if every cell ran, write its notebook."""
-    notebook = read_source(SOURCES / f"{name}.py")
-    result = execute(notebook, NOTEBOOKS, on_cell=on_cell)
-    if result.ok:
+def build(name: str, force: bool = False, on_cell=lambda number: None) -> Result | None:
+    """Execute a source and, if every cell ran, write its notebooks.
+
+    Returns:
+        What came of it; None where only text changed, so that the committed outputs were kept.
+    """
+    (path, notebook), *others = wanted(name).items()
+    result = None
+    if force or not _take_outputs(notebook, path):
+        with tempfile.TemporaryDirectory() as own:  # the author's own progress and ledger are no part of a notebook
+            result = execute(notebook, NOTEBOOKS, _as_committed(Path(own)), on_cell=on_cell)
+        if not result.ok:
+            return result
         tidy(notebook)
         notebook.metadata["measured"] = {"seconds": round(result.seconds), "peak_mib": round(result.peak_mib)}
         for cell in notebook.cells:
@@ -48,8 +76,35 @@ def build(name: str, on_cell=lambda number: None) -> Result:
                     output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})
                 )
                 write_atomically(PICTURES / f"{name}.png", base64.b64decode(picture))
-        write_atomically(NOTEBOOKS / f"{name}.ipynb", nbformat.writes(notebook) + "\n")
+    for place, one in [(path, notebook), *others]:
+        write_atomically(place, nbformat.writes(one) + "\n")
     return result
+
+
+def _as_committed(folder: Path) -> dict[str, str]:
+    """Variables for a kernel: nothing solved yet, and the ledger holds what the committed notebooks show."""
+    for claim in claims.in_notebooks(NOTEBOOKS):
+        path = folder / "claims" / claim.profile / f"{claim.id}.json"
+        write_atomically(path, json.dumps(claims.as_json(claim)))
+    return {PROGRESS_VARIABLE: str(folder / "progress.json"), claims.CLAIMS_VARIABLE: str(folder / "claims")}
+
+
+def _take_outputs(notebook: nbformat.NotebookNode, path: Path) -> bool:
+    """Put the committed outputs into a notebook whose code cells are the same, so that only its text changes."""
+    if not path.exists():
+        return False
+    committed = nbformat.read(path, as_version=4)
+    old, new = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (committed, notebook))
+    if [(one.source, one.metadata.get("tags", [])) for one in old] != [
+        (one.source, one.metadata.get("tags", [])) for one in new
+    ] or not all(cell.execution_count for cell in old):
+        return False
+    for kept, cell in zip(old, new, strict=True):
+        cell.outputs, cell.execution_count = kept.outputs, kept.execution_count
+    for field in ("measured", "widgets"):
+        if field in committed.metadata:
+            notebook.metadata[field] = committed.metadata[field]
+    return True
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import nbformat
 
-from tools.notebooks.build import WIDGET, same_cells
-from tools.notebooks.files import NOTEBOOKS, SOURCES
-from tools.notebooks.source import CLOSING, lessons, read_source
+from tools.notebooks.build import WIDGET, same_cells, sources, wanted
+from tools.notebooks.files import NOTEBOOKS
+from tools.notebooks.source import CHECK, CLOSING
 
 MARKER = "# NBVAL_CHECK_OUTPUT"
 MIN_COMPARED_CELLS = 3
@@ -22,31 +22,34 @@ DEBRIS = re.compile(r"\r|\d+%\|[█▏▎▍▌▋▊▉ #]*\||\d ?(?:it/s|s/it)
 Fault = tuple[int, str]  # number of the cell from 1, or 0 for the notebook; what is wrong
 
 
-def check_all(folder: Path = NOTEBOOKS, sources: Path = SOURCES) -> list[str]:
-    """Every fault of every lesson, a line each; also notebooks without a source and sources without a notebook."""
-    lines = []
-    names = lessons() if sources == SOURCES else sorted(path.stem for path in sources.glob("*.py"))
-    for stray in sorted(path.stem for path in folder.glob("*.ipynb") if path.stem not in names):
-        lines.append(f"{stray}.ipynb: it has no source; write notebooks/source/{stray}.py or remove it")
-    for name in names:
-        path = folder / f"{name}.ipynb"
-        if not path.exists():
-            lines.append(f"{name}.ipynb: not built; run: python -m tools.notebooks build {name}")
-            continue
-        try:
-            notebook = nbformat.read(path, as_version=4)
-            nbformat.validate(notebook)
-        except Exception as error:
-            lines.append(f"{name}.ipynb: not a valid notebook ({str(error).splitlines()[0]}); build it again")
-            continue
-        for cell, fault in check(notebook, read_source(sources / f"{name}.py")):
-            lines.append(f"{name}.ipynb{f', cell {cell}' if cell else ''}: {fault}")
+def check_all(folder: Path = NOTEBOOKS) -> list[str]:
+    """Every fault of every notebook, a line each; also notebooks without a source and sources without a notebook."""
+    lines, expected = [], set()
+    for name in sources(folder):
+        for path, source in wanted(name, folder).items():
+            shown = path.relative_to(folder).as_posix()
+            expected.add(path)
+            if not path.exists():
+                lines.append(f"{shown}: not built; run: python -m tools.notebooks build {name}")
+                continue
+            try:
+                notebook = nbformat.read(path, as_version=4)
+                nbformat.validate(notebook)
+            except Exception as error:
+                lines.append(f"{shown}: not a valid notebook ({str(error).splitlines()[0]}); build it again")
+                continue
+            finders = {"exercises": BLANK_CHECKS, "solutions": SOLUTION_CHECKS}.get(path.parent.name, CHECKS)
+            for cell, fault in check(notebook, source, finders):
+                lines.append(f"{shown}{f', cell {cell}' if cell else ''}: {fault}")
+    present = {path for part in ("", "exercises", "solutions") for path in (folder / part).glob("*.ipynb")}
+    for stray in sorted(present - expected):
+        lines.append(f"{stray.relative_to(folder).as_posix()}: it has no source; write one or remove it")
     return lines
 
 
-def check(notebook: nbformat.NotebookNode, source: nbformat.NotebookNode) -> list[Fault]:
-    """The faults of one notebook against the one that its source stands for."""
-    return [fault for find in CHECKS for fault in find(notebook, source)]
+def check(notebook: nbformat.NotebookNode, source: nbformat.NotebookNode, finders=None) -> list[Fault]:
+    """The faults of one notebook against the one that its source stands for; by default those of a lesson."""
+    return [fault for find in finders or CHECKS for fault in find(notebook, source)]
 
 
 def drift(notebook, source) -> Iterator[Fault]:
@@ -145,9 +148,42 @@ def compared_cells(notebook, source) -> Iterator[Fault]:
         yield 0, f"{compared} cells with {MARKER}; at least {MIN_COMPARED_CELLS}"
 
 
+def checked_exercises(notebook, source) -> Iterator[Fault]:
+    from utils.checks import exercises
+
+    asked = [match[1] for _, cell in _code(notebook) if (match := CHECK.match(cell.source))]
+    lesson = source.metadata["course"]["exercises"][:2]
+    expected = [one.id for one in exercises(lesson)]
+    if asked != expected:
+        yield 0, f"checks {', '.join(asked) or 'nothing'}; expected each exercise once, in order: {', '.join(expected)}"
+    for place, cell in _code(notebook):
+        if "check(" in cell.source and not CHECK.match(cell.source):
+            yield place, 'a check must stand alone in its cell: check("01.1", name)'
+
+
+def solved(notebook, source) -> Iterator[Fault]:
+    from utils.checks import find
+
+    for place, cell in _code(notebook):
+        if match := CHECK.match(cell.source):
+            expected = f"{match[1]} ✓ Right. {find(match[1]).why}"
+            if expected not in "".join(map(_text, cell.outputs)):
+                yield place, f"its output is not {expected[:40]!r} …; build it with --force"
+
+
+def no_outputs(notebook, source) -> Iterator[Fault]:
+    for place, cell in _code(notebook):
+        if cell.outputs or cell.execution_count is not None:
+            yield place, "an exercise to fill in must come without outputs"
+
+
 CHECKS: tuple[Callable[..., Iterator[Fault]], ...] = (
     drift, executed_in_order, errors, noise, machine_paths, widgets, lengths, alt_texts, structure, compared_cells,
 )  # fmt: skip
+SOLUTION_CHECKS = (
+    drift, executed_in_order, errors, noise, machine_paths, widgets, lengths, alt_texts, checked_exercises, solved
+)  # fmt: skip
+BLANK_CHECKS = (drift, lengths, checked_exercises, no_outputs)
 
 
 def _code(notebook) -> Iterator[tuple[int, nbformat.NotebookNode]]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import re
 import textwrap
 from pathlib import Path
 
 import jupytext
 import nbformat
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from tools.notebooks.files import SOURCES, colab_address, repository
+from tools.notebooks.files import NOTEBOOKS, colab_address, repository
 from utils.environment import REQUIREMENTS
 
 FIELDS = ("title", "goals", "minutes_cpu", "minutes_gpu", "needs")
 CLOSING = "## To remember"
+START, END = "# Your lines start here.", "# Your lines end here."
+CHECK = re.compile(r'^check\("(\d\d\.\d)", (\w+)\)$')
+QUIZ, GLOSSARY = "quiz.yaml", "glossary.md"
+EMPHASIS = re.compile(r"(?<![*\w])\*([^*\n]+(?:\n[^*\n]+)?)\*(?![*\w])")
+COMPARED = "nbval-check-output"  # nbval's tag for what `# NBVAL_CHECK_OUTPUT` says in a cell
 
 FIRST_CELL = """\
 # Every lesson opens with this cell: it finds the course, checks this kernel and chooses a profile.
@@ -31,7 +39,7 @@ sys.path.insert(0, str(course))
 
 from utils.environment import begin
 
-profile = begin()"""
+profile = begin(){imports}"""
 
 COLAB = """\
 import os, subprocess
@@ -45,34 +53,171 @@ if "google.colab" in sys.modules:
 """
 
 
-def lessons() -> list[str]:
+def lessons(folder: Path = NOTEBOOKS) -> list[str]:
     """Names of the lessons, in order."""
-    return sorted(path.stem for path in SOURCES.glob("*.py"))
+    return sorted(path.stem for path in (folder / "source").glob("*.py"))
+
+
+def exercises(folder: Path = NOTEBOOKS) -> list[str]:
+    """Names of the lessons that have exercises, in order."""
+    return sorted(path.stem for path in (folder / "source" / "exercises").glob("*.py"))
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
-    """The notebook that a percent script stands for: no outputs, stable cell ids, generated header and first cell.
+    """The notebook that a lesson's percent script stands for: no outputs, stable ids, generated header and first cell.
 
     Raises:
         ValueError: the script's header lacks a field.
     """
-    script = jupytext.read(path, fmt="py:percent")
-    course = script.metadata.get("course", {})
-    missing = [field for field in FIELDS if not course.get(field)]
-    if missing:
-        raise ValueError(f"{path.name}: the header lacks {', '.join(missing)} under `jupyter: course:`.")
-    notebook = nbformat.v4.new_notebook(metadata={
-        "course": dict(course),
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    })  # fmt: skip
+    script, course = _read(path, FIELDS)
+    notebook = _new_notebook(course)
     notebook.cells = [_header(path.stem, course), _first_cell()]
     for cell in script.cells:
         new = new_code_cell if cell.cell_type == "code" else new_markdown_cell
         metadata = {"tags": list(cell.metadata.tags)} if cell.metadata.get("tags") else {}
         notebook.cells.append(new(cell.source, metadata=metadata))
+    _add_quiz(notebook, path)
+    _link_terms(notebook, path.parent.parent / GLOSSARY)
     _number(notebook)
     return notebook
+
+
+def read_exercises(path: Path, solved: bool) -> nbformat.NotebookNode:
+    """The notebook of a lesson's exercises, with the marked lines or without them.
+
+    Raises:
+        ValueError: the header lacks a field, a mark lacks its partner, or what is left is no Python.
+    """
+    script, course = _read(path, ("title",))
+    notebook = _new_notebook({"exercises": path.stem})
+    intro = _SOLVED if solved else _BLANK
+    title = f"# {course['title']}\n\n{intro.format(name=path.stem)}"
+    notebook.cells = [new_markdown_cell(title), _first_cell("\n\nfrom utils.checks import check")]
+    for cell in script.cells:
+        if cell.cell_type != "code":
+            notebook.cells.append(new_markdown_cell(cell.source))
+            continue
+        blank = without_solution(cell.source)
+        ast.parse(blank)
+        compared = solved and CHECK.match(cell.source)
+        metadata = {"tags": [COMPARED]} if compared else {}
+        notebook.cells.append(new_code_cell(cell.source if solved else blank, metadata=metadata))
+    _number(notebook)
+    return notebook
+
+
+def without_solution(source: str) -> str:
+    """A cell's text without the lines between the two marks.
+
+    Raises:
+        ValueError: a mark without its partner, or nothing between them.
+    """
+    kept, inside = [], None
+    for line in source.splitlines():
+        mark = line.strip()
+        if mark == START and inside is None:
+            inside = 0
+        elif mark == END and inside:
+            inside = None
+        elif mark in (START, END):
+            raise ValueError(f"Expected {START!r}, lines, {END!r}, in this order; see:\n{source}")
+        elif inside is not None:
+            inside += 1
+            continue
+        kept.append(line)
+    if inside is not None:
+        raise ValueError(f"{START!r} without {END!r} in:\n{source}")
+    return "\n".join(kept)
+
+
+def glossary(path: Path) -> dict[str, str]:
+    """Each term of the glossary in each of its forms, lower case -> the anchor of its heading.
+
+    Raises:
+        ValueError: a form that stands twice.
+    """
+    forms: dict[str, str] = {}
+    anchor = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("### "):
+            found = [line.removeprefix("### ")]
+            anchor = found[0].lower().replace(" ", "-")
+        elif line.startswith("Also: "):
+            found = line.removeprefix("Also: ").split(", ")
+        else:
+            continue
+        for form in map(str.lower, found):
+            if form in forms:
+                raise ValueError(f"{path.name}: {form!r} stands there twice.")
+            forms[form] = anchor
+    return forms
+
+
+def _link_terms(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Link each emphasised term of the glossary, where a lesson emphasises it first."""
+    forms = glossary(path) if path.exists() else {}
+    linked = set()
+
+    def link(match: re.Match) -> str:
+        anchor = forms.get(" ".join(match[1].lower().split()))
+        if anchor is None or anchor in linked:
+            return match[0]
+        linked.add(anchor)
+        return f"[*{match[1]}*]({path.name}#{anchor})"
+
+    for cell in notebook.cells[1:]:
+        if cell.cell_type == "markdown":
+            parts = re.split(r"(```.*?```|`[^`]*`|\$[^$]*\$|\]\([^)]*\))", cell.source, flags=re.DOTALL)
+            cell.source = "".join(part if place % 2 else EMPHASIS.sub(link, part) for place, part in enumerate(parts))
+
+
+def _add_quiz(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Put the lesson's questions in front of its closing cell; each choice unfolds into what is right or wrong with it.
+
+    Plain Markdown with HTML's own disclosures: it works in JupyterLab, in Colab, on GitHub, on the site, without a
+    kernel and by keyboard.
+    """
+    kept = path.parent / QUIZ
+    questions = yaml.safe_load(kept.read_text(encoding="utf-8")).get(path.stem[:2], []) if kept.exists() else []
+    if not questions:
+        return
+    parts = ["## Quiz\n\nOpen the answer that you would give."]
+    for number, question in enumerate(questions, 1):
+        parts.append(f"---\n\n**{number}.** {question['question']}")
+        for choice in question["choices"]:
+            verdict = "✓ Right." if choice.get("right") else "✗ No."
+            text = re.sub(r"`([^`]+)`", r"<code>\1</code>", choice["text"])  # a summary is HTML, not Markdown
+            parts.append(f"<details><summary>{text}</summary>\n\n{verdict} {choice['because']}\n\n</details>")
+    closing = [place for place, cell in enumerate(notebook.cells) if cell.source.startswith(CLOSING)]
+    notebook.cells.insert(closing[0] if closing else len(notebook.cells), new_markdown_cell("\n\n".join(parts)))
+
+
+_BLANK = """\
+To [the lesson](../{name}.ipynb). Run the cells in order. Write between the two marks, in as many lines as you like, and
+change nothing else; the cell below says whether it is right, or gives a hint. After three wrong tries it gives a
+stronger one. Lesson 00 shows what you have solved. The [solutions](../solutions/{name}.ipynb) are there too: try
+first."""
+
+_SOLVED = """\
+These are the solutions: one way to solve each of [the exercises](../exercises/{name}.ipynb) of
+[the lesson](../{name}.ipynb). Other ways are as good; the checks look at what your lines do."""
+
+
+def _read(path: Path, fields: tuple[str, ...]):
+    script = jupytext.read(path, fmt="py:percent")
+    course = script.metadata.get("course", {})
+    missing = [field for field in fields if not course.get(field)]
+    if missing:
+        raise ValueError(f"{path.name}: the header lacks {', '.join(missing)} under `jupyter: course:`.")
+    return script, course
+
+
+def _new_notebook(course: dict) -> nbformat.NotebookNode:
+    return nbformat.v4.new_notebook(metadata={
+        "course": dict(course),
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    })  # fmt: skip
 
 
 def _header(name: str, course: dict) -> nbformat.NotebookNode:
@@ -97,11 +242,12 @@ def duration(minutes: str | int) -> str:
     return f"{minutes} min" if str(minutes)[0].isdigit() else str(minutes)
 
 
-def _first_cell() -> nbformat.NotebookNode:
+def _first_cell(imports: str = "") -> nbformat.NotebookNode:
     address = repository()
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     pinned = [line for line in lines if "==" in line]
-    return new_code_cell(FIRST_CELL.format(colab=COLAB.format(address=address, packages=pinned) if address else ""))
+    colab = COLAB.format(address=address, packages=pinned) if address else ""
+    return new_code_cell(FIRST_CELL.format(colab=colab, imports=imports))
 
 
 def _number(notebook: nbformat.NotebookNode) -> None:

@@ -1,0 +1,187 @@
+"""Typical wrong answers to the exercises of lesson 04, each with words of the hint that it must get."""
+
+import math
+
+
+def detours(of_layers=True, matrices=2, rank=lambda r: r, width=lambda w: w, queries=1, beside=2, **fixed):
+    """All four entries by one formula; `fixed` are entries of their own, with _ for a space."""
+
+    def weights(wide, layers, thin, places):
+        return (layers if of_layers else 1) * places * matrices * rank(thin) * width(wide)
+
+    answer = {
+        "encoder": weights(384, 6, 8, beside), "rank 16": weights(384, 6, 16, beside),
+        "queries only": weights(384, 6, 8, queries), "bert-base": weights(768, 12, 8, beside),
+    }  # fmt: skip
+    return answer | {name.replace("_", " "): value for name, value in fixed.items()}
+
+
+def least_lost(measured, before):
+    return min(measured, key=lambda one: (before - one[2], one[0]))[0]
+
+
+def among(keeps, better=lambda one: (-one[1], one[0]), otherwise=least_lost):
+    def choose_rate(measured, before, allowed):
+        left = [one for one in measured if keeps(before - one[2], allowed)]
+        return min(left, key=better)[0] if left else otherwise(measured, before)
+
+    return choose_rate
+
+
+def at_most(lost, allowed):
+    return lost <= allowed
+
+
+def best_task(measured, before=None, allowed=None):
+    return max(measured, key=lambda one: one[1])[0]
+
+
+def smallest(measured, before=None, allowed=None):
+    return min(measured)[0]
+
+
+def up(value):
+    return math.ceil(value)
+
+
+def of_run(count, warm=lambda all_steps, epochs: up(all_steps / 10)):
+    def steps(labels, batch, epochs):
+        found = count(labels, batch, epochs)
+        return found, warm(found, epochs)
+
+    return steps
+
+
+def right_steps(labels, batch, epochs):
+    return epochs * up(labels / batch)
+
+
+def frozen(layers_of, embeddings=True, above="", end="."):
+    def still(names, layers):
+        parts = [f"layer.{number}{end}" for number in layers_of(layers)]
+        parts += [*["embeddings"] * embeddings, *above.split()]
+        return [name for name in names if any(part in name for part in parts)]
+
+    return still
+
+
+def lower_half(layers):
+    return range(layers // 2)
+
+
+def trained_instead(names, layers):
+    kept = set(frozen(lower_half)(names, layers))
+    return [name for name in names if name not in kept]
+
+
+def saved(goal=lambda pretrained, counting: counting[-1], reaches=lambda one, goal: one >= goal,
+          factor=lambda largest, enough: largest / enough, pick=min, never=0):  # fmt: skip
+    def labels_saved(budgets, pretrained, counting):
+        wanted = goal(pretrained, counting)
+        enough = [budget for budget, one in zip(budgets, pretrained, strict=True) if reaches(one, wanted)]
+        return factor(budgets[-1], pick(enough)) if enough else never
+
+    return labels_saved
+
+
+def at_the_same_budget(budgets, pretrained, counting):
+    ahead = [budget for budget, one, other in zip(budgets, pretrained, counting, strict=True) if one >= other]
+    return budgets[-1] / ahead[0]
+
+
+def roles_swapped(budgets, pretrained, counting):
+    enough = [budget for budget, one in zip(budgets, counting, strict=True) if one >= pretrained[-1]]
+    return budgets[-1] / enough[0] if enough else 0
+
+
+def from_the_top(budgets, pretrained, counting):
+    place = len(budgets)
+    while place and pretrained[place - 1] >= counting[-1]:
+        place -= 1
+    return budgets[-1] / budgets[place] if place < len(budgets) else 0
+
+
+def goal_is_the_highest(budgets, pretrained, counting):
+    enough = [budget for budget, right in zip(budgets, pretrained, strict=True) if right >= max(counting)]
+    return budgets[-1] / enough[0] if enough else 0
+
+
+def looks_at_the_end(budgets, pretrained, counting):
+    if pretrained[-1] < counting[-1]:
+        return 0
+    return budgets[-1] / next(b for b, right in zip(budgets, pretrained, strict=True) if right >= counting[-1])
+
+
+WRONG = [
+    ("04.1", detours(matrices=1), "Of how many thin matrices"),
+    ("04.1", detours(beside=1), "Beside what else"),
+    ("04.1", detours(of_layers=False), "you counted one layer"),
+    ("04.1", detours(rank_16=4 * 73728), "Which side of each does the rank change"),
+    ("04.1", detours(rank_16=73728), "Which side of each does the rank change"),
+    ("04.1", detours(matrices=1, width=lambda w: w * w, rank=lambda r: 1), "How wide is a detour's middle"),
+    ("04.1", detours(matrices=1, width=lambda w: 1, rank=lambda r: r * r), "the rank on both sides"),
+    ("04.1", detours(encoder=74498), "you counted the head"),
+    ("04.1", detours(queries=2), "the values have no detours"),
+    ("04.1", detours(encoder=6 * 2 * (2 * 8 * 384 + 8 + 384)), "bias"),
+    ("04.1", detours() | {"bert-base": 2 * 73728}, "two things differ"),
+    ("04.1", detours() | {"bert-base": 8 * 73728}, "grow with the width squared"),
+    ("04.1", detours(rank=lambda r: r * r), "'encoder' is off"),
+    ("04.1", detours() | {"bert-base": None}, "is still empty"),
+    ("04.2", best_task, "the best for the task"),
+    ("04.2", lambda measured, before, allowed: least_lost(measured, before), "forgets least"),
+    ("04.2", smallest, "or the smallest"),
+    ("04.2", among(at_most, better=lambda one: one[0]), "or the smallest"),
+    ("04.2", among(lambda lost, allowed: lost < allowed), "“at most”"),
+    ("04.2", among(lambda lost, allowed: -lost >= allowed), "forgets least"),
+    ("04.2", among(lambda lost, allowed: -lost <= allowed), "the best for the task"),
+    ("04.2", among(lambda lost, allowed: abs(lost) <= allowed), "*gained*"),
+    ("04.2", among(at_most, better=lambda one: -one[1]), "equally good at the task"),
+    ("04.2", among(at_most, better=lambda one: -one[0]), "better at the task"),
+    ("04.2", among(at_most, better=lambda one: (-one[1], -one[2])), "equally good at the task"),
+    ("04.2", among(at_most, otherwise=best_task), "you take the best task"),
+    ("04.2", among(at_most, otherwise=smallest), "you take the smallest"),
+    ("04.2", among(at_most, otherwise=lambda rows, before: max(rows, key=lambda one: one[2])[0]), "two lose equally"),
+    ("04.2", lambda measured, before, allowed: max(measured, key=lambda one: one[1]), "the learning rate alone"),
+    ("04.2", among(at_most, otherwise=lambda measured, before: None), "Is a `return` missing"),
+    ("04.3", of_run(lambda labels, batch, epochs: labels // batch * epochs), "is a batch too"),
+    ("04.3", of_run(lambda labels, batch, epochs: up(labels * epochs / batch)), "reaches into the next epoch"),
+    ("04.3", of_run(lambda labels, batch, epochs: up(labels / batch)), "the steps of one epoch"),
+    ("04.3", of_run(lambda labels, batch, epochs: (labels // batch + 1) * epochs), "nothing is left over"),
+    ("04.3", of_run(lambda labels, batch, epochs: round(labels / batch) * epochs), "is a batch too"),
+    ("04.3", of_run(lambda labels, batch, epochs: labels // batch * epochs + 1), "one step for the run"),
+    ("04.3", of_run(lambda labels, batch, epochs: labels * epochs / batch), "Where must you round"),
+    ("04.3", of_run(right_steps, lambda all_steps, epochs: all_steps // 10), "Which way is it rounded"),
+    ("04.3", of_run(right_steps, lambda all_steps, epochs: round(all_steps / 10)), "Which way is it rounded"),
+    ("04.3", of_run(right_steps, lambda all_steps, epochs: all_steps // 10 + 1), "needs no rounding"),
+    ("04.3", of_run(right_steps, lambda all_steps, epochs: up(all_steps / epochs / 10)), "of an *epoch*"),
+    ("04.3", of_run(right_steps, lambda all_steps, epochs: epochs * up(all_steps / epochs / 10)), "of an *epoch*"),
+    ("04.3", lambda labels, batch, epochs: of_run(right_steps)(labels, batch, epochs)[::-1], "in the wrong order"),
+    ("04.3", right_steps, "Expected two numbers"),
+    ("04.4", frozen(lower_half, end=""), "What has its name in common"),
+    ("04.4", frozen(lower_half, embeddings=False, end=""), "What has its name in common"),
+    ("04.4", frozen(lower_half, embeddings=False), "the embeddings are trained"),
+    ("04.4", lambda names, layers: [
+        name for name in frozen(lower_half)(names, layers) if "embeddings.L" not in name], "some of the embeddings"),
+    ("04.4", frozen(lambda layers: range(layers // 2, layers)), "*upper* half"),
+    ("04.4", frozen(lambda layers: range(-(-layers // 2))), "the one in the middle"),
+    ("04.4", frozen(lambda layers: range(layers // 2 + 1)), "one layer too many"),
+    ("04.4", frozen(lambda layers: range(1, layers // 2 + 1)), "layer 0 is trained"),
+    ("04.4", frozen(lambda layers: range(layers)), "How many are the lower half"),
+    ("04.4", frozen(lower_half, above="pooler"), "the pooler or the classifier"),
+    ("04.4", frozen(lower_half, above="classifier"), "the pooler or the classifier"),
+    ("04.4", trained_instead, "those that *are* trained"),
+    ("04.4", lambda names, layers: list(lower_half(layers)), "which are texts"),
+    ("04.5", at_the_same_budget, "at the same budget"),
+    ("04.5", saved(goal=lambda pretrained, counting: counting[0]), "*smallest* budget"),
+    ("04.5", saved(factor=lambda largest, enough: largest - enough), "labels fewer"),
+    ("04.5", saved(factor=lambda largest, enough: enough / largest), "The other way round"),
+    ("04.5", saved(factor=lambda largest, enough: enough), "a number of labels"),
+    ("04.5", saved(factor=lambda largest, enough: largest // enough), "need not be a whole number"),
+    ("04.5", saved(reaches=lambda one, goal: one > goal), "an equal accuracy"),
+    ("04.5", saved(pick=max), "Do fewer labels"),
+    ("04.5", saved(never=1), "What was to be given back"),
+    ("04.5", roles_swapped, "at the right line"),
+    ("04.5", from_the_top, "dips below"),
+    ("04.5", goal_is_the_highest, "Counting words dips at its end"),
+    ("04.5", looks_at_the_end, "ends below it here"),
+]  # fmt: skip

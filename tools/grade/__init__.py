@@ -1,0 +1,1 @@
+"""`python -m tools.grade FOLDER`: run submitted exercise notebooks and judge what their functions do."""

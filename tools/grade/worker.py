@@ -1,0 +1,101 @@
+"""The process in which one submission runs. It computes; what is right is decided in the other process.
+
+It reads one JSON object a line from the other process and answers each with one: first the cells to run and the names
+to hand in, then calls of functions that the submission made. See `tools.grade.submission`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import sys
+
+from utils.checks.answers import Function, Hint, decoded, encoded, is_blank, limited, plain
+
+
+def limit_memory(mib: float) -> None:
+    """Allow so much more address space than now; beyond it, allocations raise MemoryError."""
+    import resource
+
+    import psutil
+
+    most = psutil.Process().memory_info().vms + int(mib * 2**20)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def run(shell, order: dict) -> dict:
+    """Run the cells, go on after an error, and say what each name stands for at the end."""
+    limit_memory(order["mib"])
+    remarks = []
+    for number, source in enumerate(order["cells"], 1):
+        before = set(shell.user_ns)
+        try:
+            with limited(order["seconds"]):
+                result = shell.run_cell(source, store_history=False)
+            error = result.error_before_exec or result.error_in_exec
+        except BaseException as raised:
+            error = raised
+        if error is not None:
+            remarks.append(f"cell {number}: {type(error).__name__}: {' '.join(str(error).split())[:120]}")
+        if isinstance(error, MemoryError):  # let go of what the cell has made, so that the others have room
+            for name in set(shell.user_ns) - before:
+                del shell.user_ns[name]
+            result = error = None
+            gc.collect()
+    return {"answers": {name: said(shell.user_ns, name) for name in order["names"]}, "remarks": remarks}
+
+
+def said(scope: dict, name: str) -> dict:
+    """A name's value for the other process: {"blank"}, {"function"}, {"value": …} or {"hint": …}."""
+    value = scope.get(name)
+    if name not in scope or is_blank(value):
+        return {"blank": True}
+    if callable(value) and not isinstance(value, type):
+        return {"function": True}
+    try:
+        return {"value": encoded(plain(value))}
+    except Hint as hint:
+        return {"hint": str(hint)}
+    except Exception as error:
+        return {"hint": f"Your answer cannot be read: {type(error).__name__}."}
+
+
+def called(scope: dict, order: dict) -> dict:
+    """Call a function of the submission."""
+    try:
+        function = Function(scope[order["call"]], order["seconds"])
+        return {"value": encoded(function(*decoded(order["arguments"], tensors=True)))}
+    except Hint as hint:
+        return {"hint": str(hint)}
+    except BaseException as error:
+        return {"hint": f"Your function stops with {type(error).__name__}."}
+
+
+def main() -> None:
+    """Serve until the other process hangs up."""
+    orders, answers = os.fdopen(os.dup(0), "r", encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):  # a submission's own prints go nowhere
+        os.dup2(os.open(os.devnull, mode), number)
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    shell.enable_gui = lambda *_: None  # for `%matplotlib inline`
+    shell.showtraceback = shell.showsyntaxerror = lambda *_, **__: None  # nobody reads it, and it takes memory
+    order = json.loads(orders.readline())
+    shell.run_cell(order["first"], store_history=False)
+    shell.user_ns["check"] = lambda *_: None  # judged in the other process
+    while order:
+        answer = called(shell.user_ns, order) if "call" in order else run(shell, order)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+        order = json.loads(orders.readline() or "null")
+    os._exit(0)  # whatever the submission left running
+
+
+if __name__ == "__main__":
+    sys.exit(main())
