@@ -17,7 +17,9 @@ STYLE = """
 body { max-width: 75rem; margin: 1rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: 0.3rem 0.6rem; vertical-align: top }
-tr { border-bottom: 1px solid gray } summary { cursor: pointer } .scroll { overflow-x: auto }
+tr { border-bottom: 1px solid gray }
+span { white-space: nowrap }
+summary { cursor: pointer } .scroll { overflow-x: auto }
 """
 
 
