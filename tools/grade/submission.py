@@ -36,7 +36,7 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", "lesson_*.py")  # a submission 
 LARGEST_FILE = 20 * 2**20  # bytes
 LONGEST_LINE, MOST_LINES = 16 * 2**20, 4  # of what its process says and nobody has read yet
 NOT_AS_AGREED = "its process does not answer as agreed"
-PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "OMP_NUM_THREADS")  # no tokens, no secrets
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")  # no tokens, no secrets
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,7 @@ class Worker:
             "HOME": str(self.folder), "PYTHONPATH": str(self.folder / "course"), "MPLBACKEND": "Agg",
             CACHE_VARIABLE: str(cache_folder()), PROGRESS_VARIABLE: str(self.folder / "progress.json"),
             PROFILE_VARIABLE: "embedded", "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",  # or the libraries reserve memory by the number of cores
         }  # fmt: skip
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tools.grade.worker"], cwd=working, env=environment, stdin=subprocess.PIPE,
