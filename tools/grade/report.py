@@ -7,8 +7,9 @@ import html
 import io
 from pathlib import Path
 
-from tools.grade.submission import Grade, title_of
+from tools.grade.submission import Grade
 from tools.notebooks.files import write_atomically
+from utils.checks import find
 
 COLUMNS = ("file", "lesson", "solved", "exercises", "right", "wrong", "not tried", "remarks")
 SIGNS = {True: "✓", False: "✗", None: "·"}
@@ -53,7 +54,7 @@ def write_page(path: Path, grades: list[Grade], seed: int) -> None:
     lines = []
     for grade in grades:
         verdicts = " ".join(
-            f'<span title="{html.escape(title_of(id))}">{id} {SIGNS[of]}</span>' for id, of in grade.verdicts.items()
+            f'<span title="{html.escape(find(id).title)}">{id} {SIGNS[of]}</span>' for id, of in grade.verdicts.items()
         )
         said = [f"{id}: {hint}" for id, hint in grade.hints.items()] + grade.remarks
         items = "".join(f"<li>{html.escape(one)}</li>" for one in said)

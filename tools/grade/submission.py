@@ -27,7 +27,7 @@ import psutil
 from tools.notebooks.files import NOTEBOOKS, ROOT
 from tools.notebooks.source import CHECK, exercises, read_exercises
 from utils.assets import CACHE_VARIABLE, cache_folder
-from utils.checks import Verdict, find, judge
+from utils.checks import Verdict, judge
 from utils.checks.answers import Function, Hint, decoded, encoded
 from utils.profiles import PROFILE_VARIABLE
 from utils.progress import PROGRESS_VARIABLE
@@ -289,8 +289,3 @@ class Worker:
             own = psutil.Process(self.process.pid)
             return [*own.children(recursive=True), own]
         return []
-
-
-def title_of(id: str) -> str:
-    """An exercise's title."""
-    return find(id).title
