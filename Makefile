@@ -10,10 +10,10 @@ READY := $(VENV)/.ready
 REQUIREMENTS := requirements.txt requirements-dev.txt constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab notebooks clean
+.PHONY: help setup run test test-floor lab notebooks clean
 
 help:  ## show this list
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /:/' | awk -F: '{ printf "  make %-10s %s\n", $$(NF-1), $$NF }'
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /:/' | awk -F: '{ printf "  make %-10s %s\n", $$(NF-1), $$NF }'
 
 setup: $(READY)  ## make .venv with everything the course needs
 
@@ -26,6 +26,9 @@ test: $(READY)  ## run all checks and tests
 	$(BIN)/python -m tools.notebooks check
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --ignore=notebooks/exercises tests notebooks
 
+test-floor: $(READY)  ## the tests and lessons 00 to 03 with Colab's releases, in .venv-floor
+	$(BIN)/python -m tools.floor .venv-floor
+
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
@@ -33,7 +36,7 @@ notebooks: $(READY)  ## rebuild the notebooks whose source changed
 	$(BIN)/python -m tools.notebooks build
 
 clean:  ## remove .venv and what runs wrote into the repository
-	rm -rf $(VENV) build .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-floor build .pytest_cache .ruff_cache
 
 # A set-up that was interrupted left no .ready, so it starts afresh; one that is out of date is brought up to date.
 $(READY): $(REQUIREMENTS)

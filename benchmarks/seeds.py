@@ -49,7 +49,7 @@ def bag_of_words(profile, seed: int) -> float:
 
     from utils.splits import with_validation
 
-    imdb = load_dataset(profile.imdb, revision=profile.imdb_revision)
+    imdb = load_dataset(profile.imdb)
     if "validation" not in imdb:
         imdb = with_validation(imdb)
     sizes = {"train": profile.train_size, "validation": profile.validation_size, "test": profile.test_size}

@@ -57,9 +57,9 @@ def with_validation_sentences(profile) -> dict:
     scope = {
         "profile": profile, "tomatoes": tomatoes, "test": tomatoes["validation"],
         "truth": np.array(tomatoes["validation"]["label"]),
-        "wordpiece": AutoTokenizer.from_pretrained(profile.encoder, revision=profile.encoder_revision),
-        "bert_tokenizer": AutoTokenizer.from_pretrained(profile.bert, revision=profile.bert_revision),
-        "gpt_tokenizer": AutoTokenizer.from_pretrained(profile.gpt, revision=profile.gpt_revision),
+        "wordpiece": AutoTokenizer.from_pretrained(profile.encoder),
+        "bert_tokenizer": AutoTokenizer.from_pretrained(profile.bert),
+        "gpt_tokenizer": AutoTokenizer.from_pretrained(profile.gpt),
     }  # fmt: skip
     wanted = {
         "in_range", "wrong_rows", "right_rows", "as_dataset", "fine_tune", "is_right", "new_classifier",

@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the program; returns the exit status."""
     options = parse(arguments)
     try:
-        profile = begin(options.profile)
+        profile = begin(options.profile, uses=["encoder", "imdb"])
         given = {name: value for name, value in vars(options).items() if value is not None}
         fields = {field.name for field in dataclasses.fields(profile)} - {"name"}
         profile = dataclasses.replace(profile, **{name: given[name] for name in fields & given.keys()})
@@ -104,13 +104,14 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
         set_seed,
     )
 
+    from utils.memory import within_memory
     from utils.resume import run_folder, unfinished
     from utils.splits import with_validation
 
-    imdb = load_dataset(profile.imdb, revision=profile.imdb_revision)
+    imdb = load_dataset(profile.imdb)
     if "validation" not in imdb:
         imdb = with_validation(imdb)
-    tokenizer = AutoTokenizer.from_pretrained(profile.encoder, revision=profile.encoder_revision)
+    tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
 
     def take(split: str, size: int | None):
         rows = imdb[split].shuffle(seed=seed)
@@ -126,7 +127,6 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
     set_seed(seed)
     model = AutoModelForSequenceClassification.from_pretrained(
         profile.encoder,
-        revision=profile.encoder_revision,
         num_labels=2,
         id2label={0: "neg", 1: "pos"},
         label2id={"neg": 0, "pos": 1},
@@ -138,7 +138,8 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
         output_dir=run_folder(f"day4_ex-{profile.name}"),
         eval_strategy="epoch",
         learning_rate=profile.learning_rate,
-        per_device_train_batch_size=16,
+        per_device_train_batch_size=profile.batch_size,
+        gradient_accumulation_steps=profile.accumulation,
         num_train_epochs=epochs,
         per_device_eval_batch_size=32,
         warmup_steps=0.1,
@@ -146,6 +147,7 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
         bf16=profile.precision == "bfloat16",
         fp16=profile.precision == "float16",
         use_cpu=profile.device == "cpu",
+        accelerator_config={"non_blocking": True},
         save_strategy="steps",
         save_steps=0.1,
         save_total_limit=1,
@@ -165,7 +167,7 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
             "accuracy": float((outputs.predictions.argmax(1) == outputs.label_ids).mean())
         },
     )
-    trainer.train(resume_from_checkpoint=unfinished(trainer))
+    within_memory(trainer, lambda: trainer.train(resume_from_checkpoint=unfinished(trainer)))
     answers = trainer.predict(test)  # answers and labels come in the same, grouped order
     trainer.save_model(output)
     return int((answers.predictions.argmax(axis=1) == answers.label_ids).sum()), len(test)

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(options: argparse.Namespace) -> None:
     """Fine-tune the profile's BERT; the main process writes the model and the losses to `options.output`."""
-    profile = begin()
+    profile = begin(uses=["bert"])
     import torch
     from accelerate import Accelerator, DataLoaderConfiguration
     from datasets import load_dataset
@@ -59,15 +59,13 @@ def train(options: argparse.Namespace) -> None:
 
     train_part = load_dataset(str(assets.rotten_tomatoes()))["train"]
     check(options, len(train_part), accelerator.num_processes)
-    tokenizer = AutoTokenizer.from_pretrained(profile.bert, revision=profile.bert_revision)
+    tokenizer = AutoTokenizer.from_pretrained(profile.bert)
     rows = train_part.shuffle(seed=0).select(range(options.sentences))
     rows = rows.map(lambda part: tokenizer(part["text"], truncation=True, max_length=64), batched=True)
     rows = rows.rename_column("label", "labels").select_columns(["input_ids", "attention_mask", "labels"])
     set_seed(0)
     still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # dropout differs from process to process
-    model = AutoModelForSequenceClassification.from_pretrained(
-        profile.bert, revision=profile.bert_revision, num_labels=2, dtype=torch.float32, **still
-    )
+    model = AutoModelForSequenceClassification.from_pretrained(profile.bert, num_labels=2, dtype=torch.float32, **still)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.0)
     loader = DataLoader(rows, options.batch, shuffle=True, collate_fn=DataCollatorWithPadding(tokenizer))
     steps = options.epochs * len(loader)

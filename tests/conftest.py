@@ -105,80 +105,13 @@ def cards_are_turned():
 
 
 @pytest.fixture(scope="session")
-def stand_ins(tmp_path_factory):
-    """Untrained models of the three architectures, with other sizes, layers, heads and vocabularies than ours."""
-    import torch
-    from transformers import (
-        BertConfig,
-        BertForMaskedLM,
-        GPT2Config,
-        GPT2LMHeadModel,
-        T5Config,
-        T5ForConditionalGeneration,
-    )
+def hub_files(tmp_path_factory):
+    """What the loopback hub serves, see `tests/hub_stand_ins.py`."""
+    from tests import hub_stand_ins
 
-    from pretraining import text, vocabulary
-
-    folder, size = tmp_path_factory.mktemp("stand-ins"), vocabulary.SIZE
-    texts = [review for review, _ in text.reviews("validation")[:300]]
-    texts += ["translate English to German: March 12, 2024 sentiment: summarize: positive negative"] * 20
-    learners = {
-        "bert": (vocabulary.wordpiece, 900), "gpt": (vocabulary.byte_level_bpe, 1000), "t5": (vocabulary.unigram, 800)
-    }  # fmt: skip
-    tokenizers = {}
-    try:
-        for name, (learn, vocabulary.SIZE) in learners.items():
-            tokenizers[name] = learn(texts)
-    finally:
-        vocabulary.SIZE = size
-    sizes = {name: len(tokenizer) for name, tokenizer in tokenizers.items()}
-    torch.manual_seed(0)
-    models = {
-        "bert": BertForMaskedLM(BertConfig(
-            vocab_size=sizes["bert"], hidden_size=24, num_hidden_layers=3, num_attention_heads=3, intermediate_size=32
-        )),
-        "gpt": GPT2LMHeadModel(GPT2Config(vocab_size=sizes["gpt"], n_positions=512, n_embd=20, n_layer=2, n_head=5)),
-        "t5": T5ForConditionalGeneration(T5Config(
-            vocab_size=sizes["t5"], d_model=16, d_kv=8, d_ff=32, num_layers=3, num_decoder_layers=1, num_heads=2,
-            decoder_start_token_id=0,
-        )),
-    }  # fmt: skip
-    for name, model in models.items():
-        tokenizers[name].model_max_length = 512
-        model.save_pretrained(folder / name)
-        tokenizers[name].save_pretrained(folder / name)
+    folder = tmp_path_factory.mktemp("hub")
+    hub_stand_ins.write(folder)
     return folder
-
-
-@pytest.fixture
-def run_with_stand_ins(stand_ins, tmp_path):
-    """Execute a lesson's source whole, with the stand-ins in the profile's places."""
-
-    def run(lesson: str, edits: dict[str, str] | None = None) -> None:
-        from tools.notebooks.execute import execute
-        from tools.notebooks.files import NOTEBOOKS, SOURCES
-        from tools.notebooks.source import read_source
-        from utils import assets
-
-        assets.imdb(), assets.rotten_tomatoes(), assets.bbc(), assets.encoder(), assets.gpt2_tokenizer()
-        prepared = f"assets-{assets.LAYOUT}"
-        (tmp_path / prepared).symlink_to(assets.cache_folder() / prepared)
-        (source,) = SOURCES.glob(f"{lesson}_*.py")
-        notebook = read_source(source)
-        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
-        places = {"bert": "bert", "gpt": "gpt", "t5": "t5"}
-        if lesson in ("03", "04"):
-            places |= {"encoder": "bert", "gpt2_tokenizer": "gpt"}
-        for old, new in (edits or {}).items():  # smaller sizes
-            (cell,) = (cell for cell in notebook.cells if cell.cell_type == "code" and old in cell.source)
-            cell.source = cell.source.replace(old, new)
-        other = ", ".join(f"{name}={str(stand_ins / folder)!r}" for name, folder in places.items())
-        first.source += f"\nimport dataclasses\nprofile = dataclasses.replace(profile, name='stand-ins', {other})"
-        result = execute(notebook, NOTEBOOKS, {"COURSE_CACHE": str(tmp_path), "COURSE_PROFILE": "embedded"})
-        assert result.ok, f"code cell {result.failed_cell}:\n{result.source}\n{result.error}"
-        assert list((tmp_path / "claims" / "stand-ins").glob(f"{lesson}.*.json"))
-
-    return run
 
 
 @pytest.fixture(scope="session")

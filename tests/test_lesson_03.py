@@ -261,8 +261,3 @@ def test_the_verdict_of_a_card_turns_with_its_numbers(verdict_of, id, numbers, v
 
 def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
     assert len(cards_are_turned("03", CASES)) >= 6
-
-
-def test_the_lesson_runs_with_other_models_of_the_same_kind(run_with_stand_ins):
-    """So `full`, with bert-base-uncased and gpt2, meets no cell that depends on the small models."""
-    run_with_stand_ins("03")

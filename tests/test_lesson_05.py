@@ -276,7 +276,3 @@ def test_the_verdict_of_a_card_turns_with_its_numbers(verdict_of, take_from_less
 
 def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
     assert len(cards_are_turned("05", CASES)) >= 6
-
-
-def test_the_lesson_runs_with_other_models_of_the_same_kind(run_with_stand_ins):
-    run_with_stand_ins("05")

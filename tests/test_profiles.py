@@ -1,6 +1,5 @@
 import dataclasses
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,25 +7,30 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils import assets, profiles
+from utils import assets, hub, profiles
 from utils.errors import CourseError
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch, tmp_path):
-    """No GPU, an unset profile, a hub that answers, assets that cost nothing; each test changes what it is about."""
+    """No GPU, an unset profile, a hub that has all, assets that cost nothing; each test changes what it is about."""
     monkeypatch.delenv(profiles.PROFILE_VARIABLE, raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr(profiles, "_has_cuda", lambda: False)
-    monkeypatch.setattr(profiles, "hub_problem", lambda: None)
+    monkeypatch.setattr(hub, "fetch", lambda wanted, patience: None)
     monkeypatch.setattr(assets, "encoder", lambda: tmp_path / "encoder")
     monkeypatch.setattr(assets, "imdb", lambda: tmp_path / "imdb")
     return monkeypatch
 
 
-def with_gpu(monkeypatch, bfloat16=True):
+def with_gpu(monkeypatch, bfloat16=True, memory=15.0):
     monkeypatch.setattr(profiles, "_has_cuda", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bfloat16)
+    monkeypatch.setattr(profiles, "_gpu_memory", lambda: memory)
+
+
+def without_hub(wanted, patience):
+    raise hub.HubError("the hub does not answer")
 
 
 def with_flags(monkeypatch, **flags):
@@ -44,15 +48,12 @@ def test_with_a_gpu_and_the_hub_the_profile_is_full(machine):
     with_gpu(machine)
     profile = profiles.detect()
     assert (profile.name, profile.device, profile.train_size) == ("full", "cuda", None)
-    models = (profile.encoder_revision, profile.bert_revision, profile.gpt_revision, profile.t5_revision)
-    for revision in (*models, profile.imdb_revision):
-        assert len(revision) == 40
-        assert set(revision) <= set("0123456789abcdef")
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
 
 
 def test_with_a_gpu_and_no_hub_it_falls_back_and_says_why(machine):
     with_gpu(machine)
-    machine.setattr(profiles, "hub_problem", lambda: "the hub does not answer")
+    machine.setattr(hub, "fetch", without_hub)
     profile = profiles.detect()
     assert profile.name == "embedded"
     assert "the hub does not answer" in profile.why[0]
@@ -60,7 +61,7 @@ def test_with_a_gpu_and_no_hub_it_falls_back_and_says_why(machine):
 
 def test_full_asked_for_without_the_hub_is_an_error_in_one_line(machine):
     machine.setenv(profiles.PROFILE_VARIABLE, "full")
-    machine.setattr(profiles, "hub_problem", lambda: "the hub does not answer")
+    machine.setattr(hub, "fetch", without_hub)
     with pytest.raises(CourseError, match="'full' was asked for, but the hub does not answer") as caught:
         profiles.detect()
     assert "\n" not in str(caught.value)
@@ -121,26 +122,23 @@ def test_the_banner_says_everything(machine):
         assert part in text
 
 
-class TestHubProblem:
-    @pytest.fixture(autouse=True)
-    def real(self, monkeypatch):
-        monkeypatch.undo()  # the real hub_problem
-        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+def test_a_lesson_that_reads_nothing_from_the_hub_asks_for_nothing(machine):
+    asked = []
+    machine.setattr(hub, "fetch", lambda wanted, patience: asked.append(wanted))
+    profiles.detect("full", [])
+    profiles.detect("full", ["gpt2_tokenizer", "bert/tokenizer", "encoder"])
+    profiles.detect("full")
+    everything = {one: set(hub.PARTS[one.kind]) for one in hub.REPOSITORIES}
+    assert asked == [{}, {hub.GPT2: {"tokenizer"}, hub.BERT: {"tokenizer", "weights"}}, everything]
 
-    def test_a_listening_hub_is_no_problem(self, monkeypatch):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-            assert profiles.hub_problem() is None
 
-    def test_a_refused_connection_is_named(self, monkeypatch):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
-        assert "does not answer" in profiles.hub_problem()
-
-    def test_an_offline_setting_is_named(self, monkeypatch):
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        assert profiles.hub_problem() == "HF_HUB_OFFLINE is set"
+@pytest.mark.parametrize(
+    ("gib", "batch", "accumulation"), [(80, 16, 1), (14.7, 16, 1), (11, 8, 2), (6, 4, 4), (4, 2, 8), (2, 1, 16)]
+)
+def test_a_step_has_sixteen_reviews_on_every_card(machine, gib, batch, accumulation):
+    with_gpu(machine, memory=gib)
+    profile = profiles.detect()
+    assert (profile.batch_size, profile.accumulation) == (batch, accumulation)
 
 
 def test_no_hugging_face_library_is_imported_before_the_profile_is_set():

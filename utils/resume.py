@@ -72,9 +72,15 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def run_key(trainer) -> str:
-    """A hash of all that decides a run's result: arguments, model configuration, training data."""
+    """A hash of all that decides a run's result: arguments, model configuration, training data.
+
+    How a step's rows are cut into batches for the device does not, see `utils.memory.within_memory`.
+    """
+    args = trainer.args
     left_out = {"output_dir", "logging_dir", "disable_tqdm", "run_name"}
-    arguments = {name: value for name, value in trainer.args.to_dict().items() if name not in left_out}
+    left_out |= {"per_device_train_batch_size", "gradient_accumulation_steps", "per_device_eval_batch_size"}
+    arguments = {name: value for name, value in args.to_dict().items() if name not in left_out}
+    arguments["step"] = args.train_batch_size * args.gradient_accumulation_steps
     set_by_training = {"architectures", "dtype", "problem_type"}  # the first step and the first save write them
     config = {name: value for name, value in trainer.model.config.to_dict().items() if name not in set_by_training}
     everything = json.dumps([arguments, config], sort_keys=True, default=str)

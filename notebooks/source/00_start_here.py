@@ -14,11 +14,15 @@
 # %% [markdown]
 # ## 1. Your machine and your profile
 #
-# The cell above printed five lines. The first names your *profile*: `embedded` works without an internet connection,
-# with models and reviews that came with the installation; `full` fetches larger models and all of IMDB from the Hugging
+# The cell above printed six lines. The first names your *profile*: `embedded` works without an internet connection,
+# with models and reviews that came with the installation; `full` takes larger models and all of IMDB from the Hugging
 # Face hub, and is chosen when there is a CUDA GPU and the hub answers. The code of the lessons is the same under both.
 # `machine` says what this computer has, `precision` which kind of numbers it multiplies fast, `reviews` how many film
-# reviews lesson 02 will use, `versions` what is installed.
+# reviews lesson 02 will use, `models` which networks the lessons have, `versions` what is installed.
+#
+# Under `full`, the first cell of a lesson fetches what the lesson `uses`, once, at the commits (versions) that the
+# course was written for, and checks every file. What can go wrong on the way, and what to do, stands in
+# [docs/hub.md](../docs/hub.md).
 #
 # To choose yourself, set the environment variable `COURSE_PROFILE` to `embedded` or `full` before you start Jupyter.
 #
@@ -162,8 +166,8 @@ claims.record(
 # NBVAL_CHECK_OUTPUT
 from transformers import AutoTokenizer
 
-bert_tokenizer = AutoTokenizer.from_pretrained(profile.bert, revision=profile.bert_revision)
-gpt_tokenizer = AutoTokenizer.from_pretrained(profile.gpt, revision=profile.gpt_revision)
+bert_tokenizer = AutoTokenizer.from_pretrained(profile.bert)
+gpt_tokenizer = AutoTokenizer.from_pretrained(profile.gpt)
 sentence = "This movie was unbelievably good."
 for tokenizer in (bert_tokenizer, gpt_tokenizer):
     ids = tokenizer(sentence, add_special_tokens=False)["input_ids"]

@@ -49,15 +49,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 
-def load(auto_class, name, revision):
-    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-    model = auto_class.from_pretrained(name, revision=revision, dtype=torch.float32, attn_implementation="eager")
+def load(auto_class, name):
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    model = auto_class.from_pretrained(name, dtype=torch.float32, attn_implementation="eager")
     return tokenizer, model.to(profile.device).eval()
 
 
-bert_tokenizer, bert = load(AutoModelForMaskedLM, profile.bert, profile.bert_revision)
-gpt_tokenizer, gpt = load(AutoModelForCausalLM, profile.gpt, profile.gpt_revision)
-t5_tokenizer, t5 = load(AutoModelForSeq2SeqLM, profile.t5, profile.t5_revision)
+bert_tokenizer, bert = load(AutoModelForMaskedLM, profile.bert)
+gpt_tokenizer, gpt = load(AutoModelForCausalLM, profile.gpt)
+t5_tokenizer, t5 = load(AutoModelForSeq2SeqLM, profile.t5)
 gpt_tokenizer.pad_token = gpt_tokenizer.eos_token  # GPT-2 has no token to fill up a batch with
 
 # %% [markdown]
@@ -336,9 +336,9 @@ def mask_tokens(input_ids, tokenizer, generator):
 from transformers import DataCollatorForLanguageModeling
 
 copies = bert_input["input_ids"].cpu().repeat(128, 1)
-collator = DataCollatorForLanguageModeling(bert_tokenizer, mlm_probability=0.15, seed=0)
+collator = DataCollatorForLanguageModeling(bert_tokenizer, mlm_probability=0.15, seed=1)
 library = collator([{"input_ids": row} for row in copies])
-seen, labels = mask_tokens(copies, bert_tokenizer, torch.Generator().manual_seed(0))
+seen, labels = mask_tokens(copies, bert_tokenizer, torch.Generator().manual_seed(1))
 print("same inputs:", torch.equal(seen, library["input_ids"]), "· same labels:", torch.equal(labels, library["labels"]))
 for row in seen[:3]:
     print(bert_tokenizer.decode(row))
@@ -353,7 +353,7 @@ from datasets import load_dataset
 
 from utils.splits import film_split, with_validation
 
-imdb = load_dataset(profile.imdb, revision=profile.imdb_revision)
+imdb = load_dataset(profile.imdb)
 if "validation" not in imdb:
     imdb = with_validation(imdb)
 validation, rng = imdb["validation"], np.random.default_rng(0)
@@ -1079,14 +1079,17 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-judged_labels = probe_labels[1000:]
+learned = len(to_learn_from)
+judged_labels = probe_labels[learned:]
 probe_hits = {}  # shape (draws, judged reviews)
 for name, rows in rows_of.items():
     preparation = TfidfVectorizer(sublinear_tf=True, min_df=2) if name == "bag of words" else StandardScaler()
     probe = make_pipeline(preparation, LogisticRegression(max_iter=1000))
     search = GridSearchCV(probe, {"logisticregression__C": [0.001, 0.01, 0.1, 1, 10, 100]}, cv=3)
-    fitted = (search.fit(rows[draw : draw + 200], probe_labels[draw : draw + 200]) for draw in range(0, 1000, 200))
-    probe_hits[name] = np.array([chosen.predict(rows[1000:]) == judged_labels for chosen in fitted])
+    fitted = (
+        search.fit(rows[draw : draw + 200], probe_labels[draw : draw + 200]) for draw in range(0, learned - 199, 200)
+    )
+    probe_hits[name] = np.array([chosen.predict(rows[learned:]) == judged_labels for chosen in fitted])
 
 # %%
 from utils.intervals import mean

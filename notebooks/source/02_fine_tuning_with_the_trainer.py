@@ -57,7 +57,7 @@
 # NBVAL_CHECK_OUTPUT
 from datasets import load_dataset
 
-imdb = load_dataset(profile.imdb, revision=profile.imdb_revision)
+imdb = load_dataset(profile.imdb)
 {split: (len(rows), rows.features["label"].names) for split, rows in imdb.items()}
 
 # %% [markdown]
@@ -205,7 +205,7 @@ claims.record(
 # NBVAL_CHECK_OUTPUT
 from transformers import AutoTokenizer
 
-tokenizer = AutoTokenizer.from_pretrained(profile.encoder, revision=profile.encoder_revision)
+tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
 ids = tokenizer("An unwatchable mess.")["input_ids"]
 print(f"{len(tokenizer):,} entries in the vocabulary")
 print(ids)
@@ -313,7 +313,6 @@ from transformers import AutoModelForSequenceClassification, set_seed
 set_seed(SEED)  # the new layer starts at random
 model, report = AutoModelForSequenceClassification.from_pretrained(
     profile.encoder,
-    revision=profile.encoder_revision,
     num_labels=2,
     id2label={0: "neg", 1: "pos"},
     label2id={"neg": 0, "pos": 1},
@@ -437,14 +436,14 @@ args = TrainingArguments(
     output_dir=run_folder("02-fine-tuning"),
     eval_strategy="epoch",
     learning_rate=profile.learning_rate,
-    per_device_train_batch_size=16,
+    per_device_train_batch_size=profile.batch_size, gradient_accumulation_steps=profile.accumulation,
     num_train_epochs=1,
     per_device_eval_batch_size=32,
     warmup_steps=0.1,
     train_sampling_strategy="group_by_length",
     bf16=profile.precision == "bfloat16",
     fp16=profile.precision == "float16",
-    use_cpu=profile.device == "cpu",
+    use_cpu=profile.device == "cpu", accelerator_config={"non_blocking": True},
     save_strategy="steps", save_steps=0.1, save_total_limit=1,
     logging_steps=5, report_to="none", disable_tqdm=False, seed=SEED,
 )  # fmt: skip
@@ -455,13 +454,15 @@ print(f"learning rate {args.learning_rate:g}, 16-bit arithmetic {'on' if args.bf
 # |---|---|
 # | `eval_strategy="epoch"` | measure on the validation reviews after each pass over the data |
 # | `learning_rate` | the peak of the schedule, which scales every step. Pretrained weights need small ones |
-# | `per_device_train_batch_size=16` | reviews per step, on each device |
+# | `per_device_train_batch_size` | reviews at once on each device: 16, or as many as a small GPU has memory for |
+# | `gradient_accumulation_steps` | batches in one step, their gradients added up. The product is 16 everywhere |
 # | `num_train_epochs=1` | one pass over the training reviews |
 # | `per_device_eval_batch_size=32` | larger, because evaluation keeps nothing for a backward pass |
 # | `warmup_steps=0.1` | below 1, a share of all steps: the rate rises over the first tenth, then falls to 0 |
 # | `train_sampling_strategy` | batches of similar length, from the column `length` (section 5) |
 # | `bf16`, `fp16` | 16-bit arithmetic where the processor is fast at it; the banner above says which and why |
 # | `use_cpu` | without it, `bf16` on a CPU is refused |
+# | `accelerator_config` | with a GPU, the next batch is copied to it while it still computes |
 # | `save_…` | a checkpoint after each tenth of the steps, the newest kept: an interrupted training resumes |
 # | `logging_steps=5` | the loss is written down every 5 steps; with the default of 500, a short run shows "No log" |
 # | `report_to="none"` | no experiment tracker; the default since transformers 5 |
@@ -500,11 +501,15 @@ trainer = Trainer(
 #
 # `unfinished(trainer)` finds the last checkpoint of this same run if you interrupted it, and is `None` otherwise. To
 # train again from the pretrained weights, run from section 4 on: a model that has been trained stays trained.
+#
+# `trainer.train` is the call of the script. `within_memory` is for GPUs: where memory runs out, it calls `train` again
+# with half as many reviews at once and twice as many batches for each step, and says so.
 
 # %%
+from utils.memory import within_memory
 from utils.resume import unfinished
 
-trained = trainer.train(resume_from_checkpoint=unfinished(trainer))
+trained = within_memory(trainer, lambda: trainer.train(resume_from_checkpoint=unfinished(trainer)))
 
 # %%
 final = next(row for row in reversed(trainer.state.log_history) if "eval_loss" in row)

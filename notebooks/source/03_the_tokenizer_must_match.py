@@ -39,9 +39,9 @@
 import torch
 from transformers import AutoTokenizer
 
-wordpiece = AutoTokenizer.from_pretrained(profile.encoder, revision=profile.encoder_revision)
-gpt2 = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer, revision=profile.gpt2_tokenizer_revision)
-unigram = AutoTokenizer.from_pretrained(profile.t5, revision=profile.t5_revision)
+wordpiece = AutoTokenizer.from_pretrained(profile.encoder)
+gpt2 = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
+unigram = AutoTokenizer.from_pretrained(profile.t5)
 tokenizers = {"WordPiece (BERT)": wordpiece, "byte-level BPE (GPT-2)": gpt2, "Unigram (T5)": unigram}
 for name, tokenizer in tokenizers.items():
     print(f"{name:<23} {len(tokenizer):>6,} pieces")
@@ -96,7 +96,7 @@ from datasets import load_dataset
 
 from utils.splits import with_validation
 
-imdb = load_dataset(profile.imdb, revision=profile.imdb_revision)
+imdb = load_dataset(profile.imdb)
 if "validation" not in imdb:
     imdb = with_validation(imdb)
 reviews = list(imdb["validation"].shuffle(seed=0).select(range(500))["text"])
@@ -460,7 +460,7 @@ pieces.show({"GPT-2's tokenizer says": pieces.heard(said, gpt2), "BERT hears": p
 # NBVAL_CHECK_OUTPUT
 from transformers import AutoModel
 
-encoder = AutoModel.from_pretrained(profile.encoder, revision=profile.encoder_revision, dtype=torch.float32)
+encoder = AutoModel.from_pretrained(profile.encoder, dtype=torch.float32)
 encoder = encoder.eval()  # stays on the CPU, where the message names the cause
 try:
     encoder(input_ids=torch.tensor([said]))
@@ -506,7 +506,7 @@ from tokenizers.processors import TemplateProcessing
 
 
 def own_tokenizer(**options):
-    return AutoTokenizer.from_pretrained(profile.encoder, revision=profile.encoder_revision, **options)
+    return AutoTokenizer.from_pretrained(profile.encoder, **options)
 
 
 no_ends, other_padding, with_new_token = own_tokenizer(), own_tokenizer(), own_tokenizer()
@@ -702,9 +702,9 @@ def shuffled_rows(rows, numbers):
 # %%
 from transformers import AutoModelForMaskedLM
 
-bert_tokenizer = AutoTokenizer.from_pretrained(profile.bert, revision=profile.bert_revision)
-gpt_tokenizer = AutoTokenizer.from_pretrained(profile.gpt, revision=profile.gpt_revision)
-bert = AutoModelForMaskedLM.from_pretrained(profile.bert, revision=profile.bert_revision, dtype=torch.float32)
+bert_tokenizer = AutoTokenizer.from_pretrained(profile.bert)
+gpt_tokenizer = AutoTokenizer.from_pretrained(profile.gpt)
+bert = AutoModelForMaskedLM.from_pretrained(profile.bert, dtype=torch.float32)
 bert = bert.to(profile.device).eval()
 
 
@@ -873,10 +873,10 @@ def fine_tune(model, tokenizer, rows, labels, learning_rate, epochs, seed):
 from transformers import AutoConfig, AutoModelForSequenceClassification, set_seed
 
 
-def new_classifier(name, revision, seed, pretrained=True):  # pretrained=False is for section 5
+def new_classifier(name, seed, pretrained=True):  # pretrained=False is for section 5
     set_seed(seed)  # the new head is random
-    options = {"num_labels": 2, "attention_probs_dropout_prob": 0.0, "revision": revision}
-    how = {"dtype": torch.float32, "attn_implementation": "eager"}  # these two make short texts faster on a CPU
+    options = {"num_labels": 2, "attention_probs_dropout_prob": 0.0}
+    how = {"dtype": torch.float32, "attn_implementation": profile.attention}  # the quicker one for short texts
     if pretrained:
         return AutoModelForSequenceClassification.from_pretrained(name, **options, **how)
     return AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(name, **options), **how)
@@ -894,7 +894,7 @@ def is_right(trainer, rows, labels):
 
 # %%
 train = tomatoes["train"].shuffle(seed=0).select(range(300))
-classifier = new_classifier(profile.encoder, profile.encoder_revision, seed=0)
+classifier = new_classifier(profile.encoder, seed=0)
 own_rows = right_rows(train["text"], wordpiece)
 trainer = fine_tune(classifier, wordpiece, own_rows, train["label"], profile.learning_rate, epochs=2, seed=0)
 own_test = right_rows(test["text"], wordpiece)
@@ -1039,7 +1039,7 @@ outcomes = {}  # kept if you interrupt: run the cell with the bar again, and it 
 def learn_from(ids, pretrained, n, seed):
     """Fine-tune one start; for each test sentence, was it classified right?"""
     sample = tomatoes["train"].shuffle(seed=seed).select(range(n))
-    model = new_classifier(profile.bert, profile.bert_revision, seed, pretrained)
+    model = new_classifier(profile.bert, seed, pretrained)
     rows, rate = rows_of[ids](sample["text"]), RATES[ids, pretrained]
     trainer = fine_tune(model, bert_tokenizer, rows, sample["label"], rate, EPOCHS, seed)
     found = {(ids, pretrained, n, seed): is_right(trainer, test_rows[ids], truth)}
@@ -1187,8 +1187,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 pairs = {
     "encoder": (encoder, wordpiece), "BERT": (bert, bert_tokenizer),
-    "GPT": (AutoModelForCausalLM.from_pretrained(profile.gpt, revision=profile.gpt_revision), gpt_tokenizer),
-    "T5": (AutoModelForSeq2SeqLM.from_pretrained(profile.t5, revision=profile.t5_revision), unigram),
+    "GPT": (AutoModelForCausalLM.from_pretrained(profile.gpt), gpt_tokenizer),
+    "T5": (AutoModelForSeq2SeqLM.from_pretrained(profile.t5), unigram),
     "the fine-tuned classifier": (trainer.model, wordpiece),
 }  # fmt: skip
 alarms = {name: check_tokenizer_matches(*pair) for name, pair in pairs.items()}

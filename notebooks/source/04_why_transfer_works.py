@@ -35,8 +35,8 @@ from transformers import AutoTokenizer
 
 from utils import assets
 
-NETWORKS = {"encoder": (profile.encoder, profile.encoder_revision), "BERT": (profile.bert, profile.bert_revision)}
-tokenizers = {name: AutoTokenizer.from_pretrained(folder, revision=of) for name, (folder, of) in NETWORKS.items()}
+NETWORKS = {"encoder": profile.encoder, "BERT": profile.bert}
+tokenizers = {name: AutoTokenizer.from_pretrained(folder) for name, folder in NETWORKS.items()}
 sentences = load_dataset(str(assets.rotten_tomatoes()))
 
 
@@ -86,9 +86,9 @@ def with_lora(model):
 # %%
 def new_model(network, method, seed):
     set_seed(seed)  # the new head is random
-    folder, revision = NETWORKS[network]
-    options = {"num_labels": 2, "attention_probs_dropout_prob": 0.0, "revision": revision}
-    how = {"dtype": torch.float32, "attn_implementation": "eager"}  # quicker than "sdpa" for short texts on a CPU
+    folder = NETWORKS[network]
+    options = {"num_labels": 2, "attention_probs_dropout_prob": 0.0}
+    how = {"dtype": torch.float32, "attn_implementation": profile.attention}  # the quicker one for short texts
     if method == "random start":
         return AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(folder, **options), **how)
     model = AutoModelForSequenceClassification.from_pretrained(folder, **options, **how)
@@ -165,9 +165,9 @@ from transformers import AutoModelForMaskedLM
 from utils.forgetting import Forgetting
 from utils.intervals import mean, share
 
-original = AutoModelForMaskedLM.from_pretrained(profile.bert, revision=profile.bert_revision, dtype=torch.float32)
+original = AutoModelForMaskedLM.from_pretrained(profile.bert, dtype=torch.float32)
 original = original.to(profile.device)
-imdb = load_dataset(profile.imdb, revision=profile.imdb_revision)
+imdb = load_dataset(profile.imdb)
 reviews = [text.replace("<br />", " ") for text in imdb["test"].shuffle(seed=0).select(range(150))["text"]]
 forgetting = Forgetting(original, tokenizers["BERT"], reviews)
 before = forgetting.measure(original.base_model)
@@ -245,11 +245,11 @@ def linear_head():
 
 def body_of(pretrained):
     set_seed(0)
-    folder, revision = NETWORKS["encoder"]
+    folder = NETWORKS["encoder"]
     if pretrained:
-        body = AutoModel.from_pretrained(folder, revision=revision, dtype=torch.float32)
+        body = AutoModel.from_pretrained(folder, dtype=torch.float32)
     else:
-        body = AutoModel.from_config(AutoConfig.from_pretrained(folder, revision=revision))
+        body = AutoModel.from_config(AutoConfig.from_pretrained(folder))
     return body.to(profile.device).eval()
 
 
@@ -283,14 +283,14 @@ from joblib import cpu_count
 from utils.experiments import RESULTS, Experiments
 
 
-def fingerprint(folder, revision):
-    body = AutoModel.from_pretrained(folder, revision=revision)
+def fingerprint(folder):
+    body = AutoModel.from_pretrained(folder)
     parts = [values.detach().numpy() for name, values in body.named_parameters() if "pooler" not in name]  # may be new
     return hashlib.sha256(b"".join(one.tobytes() for one in parts)).hexdigest()
 
 
 # %%
-networks = [fingerprint(*of) for of in NETWORKS.values()]
+networks = [fingerprint(folder) for folder in NETWORKS.values()]
 ids = [list(as_rows(test, network)["input_ids"]) for network in NETWORKS]
 data = [networks, SEEDS, list(train["text"]), list(train["label"]), validation, test, ids, reviews, forgetting.pairs]
 code = [with_lora, new_model, drawn, as_rows, accuracy, new_trainer, answers, Forgetting]

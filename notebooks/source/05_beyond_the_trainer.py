@@ -31,7 +31,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Data
 from utils import assets
 
 sentences = load_dataset(str(assets.rotten_tomatoes()))
-tokenizer = AutoTokenizer.from_pretrained(profile.bert, revision=profile.bert_revision)
+tokenizer = AutoTokenizer.from_pretrained(profile.bert)
 collator = DataCollatorWithPadding(tokenizer)
 
 
@@ -55,9 +55,9 @@ def drawn(part, size, seed):
 # %%
 def new_model(seed=0):
     set_seed(seed)  # the new head is random
-    return AutoModelForSequenceClassification.from_pretrained(
-        profile.bert, revision=profile.bert_revision, num_labels=2, dtype=torch.float32
-    ).to(profile.device)
+    return AutoModelForSequenceClassification.from_pretrained(profile.bert, num_labels=2, dtype=torch.float32).to(
+        profile.device
+    )
 
 
 # %% [markdown]
@@ -448,8 +448,8 @@ from transformers import AutoModelForMaskedLM
 from utils.forgetting import Forgetting
 from utils.intervals import over_seeds
 
-original = AutoModelForMaskedLM.from_pretrained(profile.bert, revision=profile.bert_revision, dtype=torch.float32)
-imdb = load_dataset(profile.imdb, revision=profile.imdb_revision)
+original = AutoModelForMaskedLM.from_pretrained(profile.bert, dtype=torch.float32)
+imdb = load_dataset(profile.imdb)
 reviews = [text.replace("<br />", " ") for text in imdb["test"].shuffle(seed=0).select(range(150))["text"]]
 forgetting = Forgetting(original, tokenizer, reviews)
 before = forgetting.measure(original.base_model.to(profile.device), grammar=False)

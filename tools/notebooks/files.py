@@ -15,15 +15,22 @@ README = ROOT / "README.md"
 
 def repository() -> str | None:
     """The course's public address from pyproject.toml; None until its owner sets it."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return project["tool"]["course"]["repository"].rstrip("/") or None
+    return _about()["repository"].rstrip("/") or None
+
+
+def release() -> str:
+    """The tag at which Colab fetches the course, from pyproject.toml."""
+    return _about()["release"]
+
+
+def _about() -> dict[str, str]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["course"]
 
 
 def colab_address(name: str, address: str) -> str:
     """Where Colab opens the lesson `name`; `address` is the repository's, on GitHub."""
-    return (
-        f"https://colab.research.google.com/github/{address.split('github.com/')[1]}/blob/main/notebooks/{name}.ipynb"
-    )
+    where = f"{address.split('github.com/')[1]}/blob/{release()}/notebooks/{name}.ipynb"
+    return f"https://colab.research.google.com/github/{where}"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

