@@ -77,8 +77,8 @@ def scope(folder, tmp_path, monkeypatch):
         "np": np, "torch": torch, "hashlib": hashlib, "Dataset": Dataset, "LoraConfig": LoraConfig,
         "get_peft_model": get_peft_model, "RidgeClassifierCV": RidgeClassifierCV, "make_pipeline": make_pipeline,
         "StandardScaler": StandardScaler, "run_folder": run_folder, "SEEDS": (0, 1, 2),
-        "profile": SimpleNamespace(device="cpu", precision="float32", name="test"),
-        "NETWORKS": {"encoder": (folder, None), "BERT": (folder, None)},
+        "profile": SimpleNamespace(device="cpu", precision="float32", attention="eager", name="test"),
+        "NETWORKS": {"encoder": folder, "BERT": folder},
         "tokenizers": {"encoder": Letters(), "BERT": Letters()},
         "train": Dataset.from_dict(train), "validation": validation, "test": test, "truth": np.array(test["label"]),
     }  # fmt: skip
