@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 REQUIREMENTS := requirements.txt requirements-dev.txt constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-floor lab notebooks clean
+.PHONY: help setup run test test-floor site lab notebooks clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /:/' | awk -F: '{ printf "  make %-10s %s\n", $$(NF-1), $$NF }'
@@ -28,6 +28,9 @@ test: $(READY)  ## run all checks and tests
 
 test-floor: $(READY)  ## the tests and lessons 00 to 03 with Colab's releases, in .venv-floor
 	$(BIN)/python -m tools.floor .venv-floor
+
+site: $(READY)  ## build the course as a site, in build/site
+	$(BIN)/python -m tools.site
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

@@ -18,7 +18,8 @@ from utils.colab import FILES_ONLY, UNTOUCHED
 from utils.environment import read_requirements
 
 NOT_IN_COLAB = {*FILES_ONLY, "rouge-score"}
-FILES = ("constraints-floor.txt", "requirements.txt", "requirements-dev.txt")  # an environment of others is made anew
+TOOLS = ("hypothesis", "jupytext", "nbclient", "nbconvert", "nbval", "pytest", "pyyaml", "trustme")
+FILES = ("constraints-floor.txt", "requirements.txt")  # an environment of others is made anew
 LESSONS = ("00", "01", "02", "03")
 BEGIN = """
 import sys, types
@@ -55,7 +56,7 @@ def main() -> int:
 
 
 # About the committed files or about the newest releases, not about what is installed.
-ELSEWHERE = {"test_setup.py"}
+ELSEWHERE = {"test_setup.py", "test_site.py"}
 
 
 def build(python: Path) -> None:
@@ -72,7 +73,7 @@ def build(python: Path) -> None:
     again = output(python, "-c", BEGIN)
     if "Installing" in again or installed(python) != after:
         raise SystemExit(f"The first cell is not idempotent. The second time it said:\n{again}")
-    pip(python, "-r", str(ROOT / "requirements-dev.txt"))
+    pip(python, *TOOLS)
 
 
 def dry_run(python: Path, before: dict[str, str]) -> None:

@@ -1,0 +1,205 @@
+"""The course as a site: `python -m tools.site` stages its pages in build/site-pages and builds build/site.
+
+Nothing is executed: lessons, exercises and their answers are the committed notebooks, the ledger is read from the
+cards in them, the pages of `utils` from its docstrings. A warning is an error; links inside the site are followed.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+
+from tools.notebooks.files import NOTEBOOKS, ROOT
+from tools.notebooks.source import exercises, lessons
+from utils import claims
+
+PAGES, SITE = ROOT / "build" / "site-pages", ROOT / "build" / "site"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+MODELS = ("mini-bert", "mini-gpt", "mini-t5")
+
+
+def main() -> int:
+    """Stage and build; returns the exit status."""
+    stage(PAGES)
+    shutil.rmtree(SITE, ignore_errors=True)
+    sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "site")]
+    if subprocess.run([*sphinx, "-d", str(PAGES.with_name("site-doctrees")), str(PAGES), str(SITE)]).returncode:
+        return 1
+    broken = broken_links(SITE)
+    print("\n".join(broken) or f"{len(list(SITE.rglob('*.html')))} pages, {megabytes(SITE):.1f} MB: {SITE}/index.html")
+    return 1 if broken else 0
+
+
+def stage(folder: Path) -> None:
+    """Put all pages where Sphinx looks for them; what was there is replaced."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("notebooks/exercises", "docs", "models"):
+        (folder / name).mkdir(parents=True)
+    for page in (ROOT / "site").glob("*.md"):
+        shutil.copyfile(page, folder / page.name)
+    shutil.copytree(ROOT / "site" / "static", folder / "static")
+    shutil.copyfile(ROOT / "docs" / "hub.md", folder / "docs" / "hub.md")
+    terms = (NOTEBOOKS / "glossary.md").read_text(encoding="utf-8")
+    (folder / "notebooks" / "glossary.md").write_text(terms.replace("\n### ", "\n## "), encoding="utf-8")
+    for name in lessons():
+        write(folder / "notebooks" / f"{name}.ipynb", for_a_page(read(NOTEBOOKS / f"{name}.ipynb")))
+    for name in exercises():
+        write(folder / "notebooks" / "exercises" / f"{name}.ipynb", exercise_page(name))
+    for card in [ROOT / "models" / "README.md", *(ROOT / "models" / name / "README.md" for name in MODELS)]:
+        target = folder / card.relative_to(ROOT)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(card, target)
+        for picture in card.parent.glob("*.png"):
+            shutil.copyfile(picture, target.parent / picture.name)
+    (folder / "claims.md").write_text(ledger(), encoding="utf-8")
+    (folder / "api.md").write_text(api(), encoding="utf-8")
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    """A notebook of this course."""
+    return nbformat.read(path, as_version=4)
+
+
+def write(path: Path, notebook: nbformat.NotebookNode) -> None:
+    """Write a staged notebook."""
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
+def for_a_page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook with each widget replaced by the text that stands beside it (a page has no kernel).
+
+    What stands beside a card for programs is left out.
+    """
+    notebook.metadata.pop("widgets", None)
+    fold(next(cell for cell in notebook.cells if cell.cell_type == "code"), "the first cell")
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(claims.MIME, None)
+            if WIDGET in output.get("data", {}):
+                del output.data[WIDGET]
+                output.data["text/plain"] = f"[{output.data['text/plain']} Run the notebook to use it.]"
+    return notebook
+
+
+def exercise_page(name: str) -> nbformat.NotebookNode:
+    """The exercises of a lesson; below each cell that is to be filled in, the filled one in a disclosure."""
+    blank, solved = (read(NOTEBOOKS / kind / f"{name}.ipynb") for kind in ("exercises", "solutions"))
+    page = copy.deepcopy(blank)
+    page.cells[0].source = re.sub(
+        r"The \[solutions\]\([^)]*\) are there too: try\s+first\.", "A solution is folded below each: try first.",
+        page.cells[0].source,
+    )  # fmt: skip
+    fold(next(cell for cell in page.cells if cell.cell_type == "code"), "the first cell")
+    cells = []
+    for cell, answer in zip(page.cells, solved.cells, strict=True):
+        cells.append(cell)
+        if cell.cell_type == "code" and cell.source != answer.source:
+            answer = copy.deepcopy(answer)
+            answer.id = f"{cell.id}-solution"
+            cells.append(fold(answer, "the solution"))
+    page.cells = cells
+    return page
+
+
+def fold(cell: nbformat.NotebookNode, what: str) -> nbformat.NotebookNode:
+    """Put the text of a code cell into a disclosure."""
+    prompts = {"code_prompt_show": f"Show {what}", "code_prompt_hide": f"Hide {what}"}
+    cell.metadata = nbformat.from_dict({"tags": ["hide-input"], "mystnb": prompts})
+    return cell
+
+
+def ledger() -> str:
+    """The page of the claims, read from the committed lessons."""
+    found = claims.in_notebooks(NOTEBOOKS)
+    text = (
+        "# The sentences, and what became of them\n\nWhat people repeat about these models, measured in the lessons on "
+        "two CPU cores under `embedded`. A verdict is computed from its numbers; unfold a sentence to see them.\n"
+    )
+    return f"{text}\n```{{raw}} html\n{claims.table(found)['text/html']}\n```\n"
+
+
+def api() -> str:
+    """The page of the modules that lessons import, from their docstrings."""
+    modules = sorted(path.stem for path in (ROOT / "utils").glob("*.py") if path.stem != "__init__")
+    parts = ["# What lessons import", "The modules of `utils`, from their docstrings."]
+    for module in modules:
+        parts.append(f"## utils.{module}\n\n```{{eval-rst}}\n.. automodule:: utils.{module}\n   :members:\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def broken_links(site: Path) -> list[str]:
+    """Links and pictures of the built pages that lead to no file or no anchor of the site, and those that leave it."""
+    anchors, found = {}, []
+    for page in (page for page in site.rglob("*.html") if "_static" not in page.parts):
+        parser = _Links()
+        parser.feed(page.read_text(encoding="utf-8"))
+        anchors[page.resolve()] = parser
+    for page, parser in anchors.items():
+        for link in parser.links:
+            parts = urlsplit(link)
+            if parts.scheme or link.startswith("//"):
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            if target.is_dir():
+                target /= "index.html"
+            known = anchors.get(target)
+            if not target.exists() or (parts.fragment and known and unquote(parts.fragment) not in known.ids):
+                found.append(f"{page.relative_to(site)}: {link} leads nowhere")
+        found += [f"{page.relative_to(site)}: loads {address} from elsewhere" for address in parser.loaded]
+    return found
+
+
+class _Links(HTMLParser):
+    """Where a page's links lead, what it loads from elsewhere, and its anchors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links, self.loaded, self.ids = [], [], {"", "top"}
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """Collect."""
+        given = dict(attributes)
+        self.ids.add(given.get("id") or "")
+        address = given.get("src") or given.get("href")
+        if not address or address.startswith(("data:", "mailto:")):
+            return
+        if tag in ("script", "link", "img", "iframe") and urlsplit(address).scheme in ("http", "https"):
+            self.loaded.append(address)
+        self.links.append(address)
+
+
+def megabytes(folder: Path) -> float:
+    """Size of a folder's files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+class MathML:
+    """Renders formulas as MathML, which browsers draw by themselves."""
+
+    @staticmethod
+    def add_to(app) -> None:
+        """Make `mathml` a math renderer of a Sphinx application."""
+        from docutils.nodes import SkipNode
+        from latex2mathml.converter import convert
+
+        def draw(display: str):
+            def visit(writer, node) -> None:
+                formula = convert(node.astext(), display=display)
+                writer.body.append(f'<div class="formula">{formula}</div>' if display == "block" else formula)
+                raise SkipNode
+
+            return visit
+
+        app.add_html_math_renderer("mathml", (draw("inline"), None), (draw("block"), None))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
