@@ -7,7 +7,7 @@
 #       - read what a model hears when the ids come from another vocabulary, and say which mistakes raise an error
 #       - measure the damage against baselines, and what fine-tuning wins back
 #       - guard your own code with one call
-#     minutes_cpu: 2 to 3
+#     minutes_cpu: 2 to 4
 #     minutes_gpu: not yet measured
 #     needs: lesson 01 for the models, lesson 02 for the Trainer
 # ---

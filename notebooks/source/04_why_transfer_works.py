@@ -7,7 +7,7 @@
 #       - choose a learning rate knowing what it does to the task and what it makes the model forget
 #       - say how many epochs a small and a larger data set need
 #       - freeze layers or train with LoRA, and name what each saves
-#     minutes_cpu: 3 to 4
+#     minutes_cpu: 3 to 5
 #     minutes_gpu: not yet measured
 #     needs: lesson 02 for the Trainer
 # ---

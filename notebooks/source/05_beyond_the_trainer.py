@@ -7,7 +7,7 @@
 #       - give each layer a learning rate of its own, and unfreeze layers one after the other
 #       - turn a schedule from a paper into a PyTorch scheduler, and find where the paper's formula fails
 #       - judge a recipe by several seeds, and run the same loop on several processes
-#     minutes_cpu: 2 to 3
+#     minutes_cpu: 2 to 4
 #     minutes_gpu: not yet measured
 #     needs: lesson 02 for the Trainer, lesson 04 for forgetting
 # ---
