@@ -168,11 +168,15 @@ def test_torch_and_numpy_are_never_replaced(pip, wanted):
 
 def test_a_restart_is_asked_for_before_anything_is_fetched_and_only_if_it_is_needed(pip, wanted, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "no_such_package", types.ModuleType("no_such_package"))
+    monkeypatch.setattr(colab, "_replaced", [])
     with pytest.raises(CourseError, match="Runtime > Restart session") as caught:
         colab.complete(wanted("no-such-package>=1.0"))
     assert "\n" not in str(caught.value)
     assert "no model has been downloaded yet" in str(caught.value)
     assert capsys.readouterr().out == "Installing no-such-package>=1.0; then this session must be restarted.\n"
+    assert len(pip.commands) == 1
+    with pytest.raises(CourseError, match="Runtime > Restart session"):
+        colab.complete(wanted("pytest>=1.0"))  # run again without a restart, with all in place
     assert len(pip.commands) == 1
 
 

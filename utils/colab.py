@@ -38,8 +38,21 @@ def complete(requirements: Path = REQUIREMENTS) -> None:
             "Change runtime type, and there the newest version."
         )
     wanted = list(found.values())
-    if not wanted:
+    if not wanted and not _replaced:
         return
+    if wanted:
+        _install(wanted)
+    if _replaced:
+        raise CourseError(
+            f"Colab had loaded an older {', '.join(_replaced)}. Choose Runtime > Restart session, then run this cell "
+            "again; no model has been downloaded yet."
+        )
+
+
+_replaced: list[str] = []  # loaded by this session before newer ones were installed
+
+
+def _install(wanted: list[str]) -> None:
     old = [name for name in map(_name, wanted) if _module(name) in sys.modules]
     print(f"Installing {', '.join(wanted)}" + ("; then this session must be restarted." if old else "."))
     with tempfile.TemporaryDirectory() as folder:
@@ -52,11 +65,7 @@ def complete(requirements: Path = REQUIREMENTS) -> None:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
                 raise CourseError(f"pip could not install {', '.join(wanted)} ({last}). Run this cell again.")
     importlib.invalidate_caches()
-    if old:
-        raise CourseError(
-            f"Colab had loaded an older {', '.join(old)}. Choose Runtime > Restart session, then run this cell again; "
-            "no model has been downloaded yet."
-        )
+    _replaced.extend(old)
 
 
 def commands(wanted: list[str], constraints: Path) -> list[list[str]]:
