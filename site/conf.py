@@ -7,7 +7,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tools.notebooks import files  # noqa: E402
-from tools.site import MathML  # noqa: E402
+from tools.site import add_mathml  # noqa: E402
 
 project = "Transfer Learning in NLP"
 author = "The course's authors"
@@ -53,4 +53,4 @@ if files.repository():
 
 def setup(app) -> None:
     """Formulas become MathML when the site is built: no script, no request."""
-    MathML.add_to(app)
+    add_mathml(app)

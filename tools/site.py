@@ -181,24 +181,20 @@ def megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
-class MathML:
-    """Renders formulas as MathML, which browsers draw by themselves."""
+def add_mathml(app) -> None:
+    """Make a Sphinx application render formulas as MathML, which browsers draw by themselves."""
+    from docutils.nodes import SkipNode
+    from latex2mathml.converter import convert
 
-    @staticmethod
-    def add_to(app) -> None:
-        """Make `mathml` a math renderer of a Sphinx application."""
-        from docutils.nodes import SkipNode
-        from latex2mathml.converter import convert
+    def draw(display: str):
+        def visit(writer, node) -> None:
+            formula = convert(node.astext(), display=display)
+            writer.body.append(f'<div class="formula">{formula}</div>' if display == "block" else formula)
+            raise SkipNode
 
-        def draw(display: str):
-            def visit(writer, node) -> None:
-                formula = convert(node.astext(), display=display)
-                writer.body.append(f'<div class="formula">{formula}</div>' if display == "block" else formula)
-                raise SkipNode
+        return visit
 
-            return visit
-
-        app.add_html_math_renderer("mathml", (draw("inline"), None), (draw("block"), None))
+    app.add_html_math_renderer("mathml", (draw("inline"), None), (draw("block"), None))
 
 
 if __name__ == "__main__":
