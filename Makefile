@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 REQUIREMENTS := requirements.txt requirements-dev.txt constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-floor site lab notebooks clean
+.PHONY: help setup run test test-floor site bench lab notebooks clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /:/' | awk -F: '{ printf "  make %-10s %s\n", $$(NF-1), $$NF }'
@@ -31,6 +31,10 @@ test-floor: $(READY)  ## the tests and lessons 00 to 03 with Colab's releases, i
 
 site: $(READY)  ## build the course as a site, in build/site
 	$(BIN)/python -m tools.site
+
+bench: $(READY)  ## time three ways to fine-tune, and how time and memory grow; about an hour
+	$(BIN)/python -m benchmarks.finetune
+	$(BIN)/python -m benchmarks.scaling
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
+from benchmarks.rates import flops, matrix_rate, timed
 from utils.environment import begin
 
 RESULT = Path(__file__).parent / "results" / "gpu.json"
@@ -59,16 +59,6 @@ def main() -> int:
     return 0
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """The fastest of some products of two large square matrices, in floating-point operations a second."""
-    size, best = 8192 if device.type == "cuda" else 1024, 0.0
-    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    for _ in range(10):
-        seconds = timed(lambda: left @ right, device)
-        best = max(best, 2 * size**3 / seconds)
-    return best
-
-
 def step_seconds(model, batch: int, length: int, steps: int, dtype: torch.dtype) -> float:
     """Mean seconds of a training step, forward, backward and AdamW, after three that are not timed."""
     device = model.device
@@ -88,25 +78,6 @@ def step_seconds(model, batch: int, length: int, steps: int, dtype: torch.dtype)
     for _ in range(3):
         step()
     return timed(lambda: [step() for _ in range(steps)], device) / steps
-
-
-def flops(model, batch: int, length: int) -> float:
-    """Floating-point operations of the matrix products of one training step: three times those of a forward pass."""
-    layers = model.config.num_hidden_layers
-    weights = sum(p.numel() for name, p in model.named_parameters() if "encoder" in name and p.dim() == 2)
-    attention = 4 * length * model.config.hidden_size * layers
-    return 3 * batch * length * (2 * weights + attention)
-
-
-def timed(call, device: torch.device) -> float:
-    """Seconds that a call takes, until the device has finished."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

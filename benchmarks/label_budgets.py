@@ -1,9 +1,9 @@
-"""Lessons 04 and 05 beforehand: which learning rates to take, and the runs that take longer than a lesson.
+"""Lessons 04 and 05 beforehand: which learning rates to take, and the runs that would take longer than a lesson.
 
-The code is the lessons' own: their cells are run up to the one that is needed. On two cores the parts take about 20, 15
+The code is the lessons' own: their cells are run up to the one that is needed. On two cores the parts take about 20, 25
 and 5 minutes, and rates that are in a file already are not run again.
 Run: python -m benchmarks.label_budgets rates      (lesson 04: validation accuracies of several rates)
-     python -m benchmarks.label_budgets runs       (lesson 04: its runs with other than its live number of labels)
+     python -m benchmarks.label_budgets runs       (lessons 04 and 05: the runs that come with the course)
      python -m benchmarks.label_budgets recipes    (lesson 05: validation accuracies of several rates)
 """
 
@@ -51,16 +51,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("rates", "runs", "recipes"))
     part = parser.parse_args().part
-    name, until = {
-        "rates": ("04_why_transfer_works", "experiments = Experiments("),
-        "runs": ("04_why_transfer_works", "beforehand_reads ="),
-        "recipes": ("05_beyond_the_trainer", "experiments = Experiments("),
-    }[part]
-    lesson = names_of(name, until)
-    lesson["experiments"].beforehand = {}
     if part == "runs":
-        measure(lesson)
-    elif part == "rates":
+        for lesson, file in ((lesson_04, "label_budgets.json"), (lesson_05, "recipes.json")):
+            measure(lesson(), file)
+        return 0
+    lesson = lesson_05() if part == "recipes" else lesson_04()
+    lesson["experiments"].beforehand = {}
+    if part == "rates":
         grid = [
             {"network": "encoder", "method": method, "labels": labels, "seed": seed, "rate": rate,
              "epochs": EPOCHS[labels], "curve": True}
@@ -77,13 +74,30 @@ def main() -> int:
     return 0
 
 
-def measure(lesson: dict) -> None:
-    """Run what lesson 04 takes from benchmarks/results/label_budgets.json, and write that file."""
-    experiments = lesson["experiments"]
-    wanted = {lesson["run"]: lesson["beforehand_runs"], lesson["read_layers"]: lesson["beforehand_reads"]}
+def lesson_04() -> dict:
+    """What lesson 04 has defined when its runs are planned and none has been made."""
+    return names_of("04_why_transfer_works", "beforehand_reads =", "beforehand_rates =")
+
+
+def lesson_05() -> dict:
+    """The same of lesson 05."""
+    return names_of("05_beyond_the_trainer", "experiments = Experiments(", "RECIPES = [", "beforehand_recipes =")
+
+
+def from_beforehand(lesson: dict) -> dict:
+    """Function -> the configurations whose results come with the course."""
+    if "beforehand_recipes" in lesson:
+        return {lesson["run"]: lesson["beforehand_recipes"]}
+    runs = lesson["beforehand_runs"] + lesson["beforehand_rates"]
+    return {lesson["run"]: runs, lesson["read_layers"]: lesson["beforehand_reads"]}
+
+
+def measure(lesson: dict, file: str) -> None:
+    """Run what a lesson takes from a file of benchmarks/results and is not in there yet, and write the file anew."""
+    experiments, wanted = lesson["experiments"], from_beforehand(lesson)
     for function, configurations in wanted.items():
         experiments.run(function, configurations, function.__name__)
-    experiments.write_beforehand(wanted, RESULTS / "label_budgets.json", banner(lesson["profile"]).splitlines())
+    experiments.write_beforehand(wanted, RESULTS / file, banner(lesson["profile"]).splitlines())
 
 
 def choose(lesson: dict, grid: list[dict], keys: tuple[str, ...], accuracy, name: str) -> None:
@@ -106,8 +120,15 @@ def choose(lesson: dict, grid: list[dict], keys: tuple[str, ...], accuracy, name
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def names_of(lesson: str, until: str) -> dict:
-    """Run a lesson's cells up to the one with the text `until` in it; what they defined."""
+def names_of(lesson: str, until: str, *also: str) -> dict:
+    """Run a lesson's cells up to the one with the text `until` in it, and those below with one of the texts `also`.
+
+    Returns:
+        What they defined.
+
+    Raises:
+        ValueError: no cell has one of the texts.
+    """
     import os
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -115,12 +136,16 @@ def names_of(lesson: str, until: str) -> dict:
     from tools.notebooks.source import read_source
 
     os.chdir(ROOT / "notebooks")
-    shell = InteractiveShell.instance()
+    InteractiveShell.clear_instance()  # names of another lesson would be overwritten
+    shell, wanted = InteractiveShell.instance(), [until, *also]
     for cell in (cell for cell in read_source(SOURCES / f"{lesson}.py").cells if cell.cell_type == "code"):
-        shell.run_cell(cell.source).raise_error()
-        if until in cell.source:
-            return shell.user_ns
-    raise ValueError(f"Expected a cell with {until!r} in {lesson}.")
+        found = [text for text in wanted if text in cell.source]
+        if until in wanted or found:
+            shell.run_cell(cell.source).raise_error()
+            wanted = [text for text in wanted if text not in found]
+    if wanted:
+        raise ValueError(f"Expected cells with {' and '.join(map(repr, wanted))} in {lesson}.")
+    return shell.user_ns
 
 
 if __name__ == "__main__":

@@ -1,81 +1,70 @@
-"""Lesson 03's learning rates: each of its four starts with four rates, on the validation sentences.
+"""Lesson 03 beforehand: its four starts with four learning rates each, and the runs that would take too long there.
 
-The code is the lesson's own, taken out of the committed notebook; only the sentences to judge on and the rates differ.
-Run: python -m benchmarks.wrong_ids
+The code is the lesson's own: the cells that are needed are run.
+Run: python -m benchmarks.wrong_ids rates      (accuracies on the validation sentences; about 15 minutes)
+     python -m benchmarks.wrong_ids runs       (the runs that come with the course; about 3 minutes)
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import json
-from pathlib import Path
 
-from utils.environment import begin
+import numpy as np
+
+from benchmarks.label_budgets import RESULTS, names_of
 from utils.profiles import banner
 
-ROOT = Path(__file__).parent.parent
-LESSON = ROOT / "notebooks" / "03_the_tokenizer_must_match.ipynb"
 RATES = (1e-4, 3e-4, 5e-4, 1e-3)
+LABELS = 500
+NEEDED = (
+    "import numpy as np\nfrom babel", "tomatoes = load_dataset", "def in_range", "def rows_in_use", "bert_tokenizer =",
+    "rows_of = {", "def as_dataset", "def fine_tune", "def new_classifier", "BUDGETS, SEEDS, EPOCHS =",
+    "def learn_from", "experiments = Experiments(",
+)  # fmt: skip
 
 
 def main() -> int:
-    """Print a line for each run and each mean; write them as JSON."""
+    """Run one part; write its JSON into benchmarks/results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--labels", type=int, default=500)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "wrong_ids.json")
-    options = parser.parse_args()
-    profile = begin()
-    lesson = with_validation_sentences(profile)
-    rows = []
-    for start in lesson["STARTS"]:
-        for rate in RATES:
-            lesson["RATES"][start] = rate
-            for seed in options.seeds:
-                lesson["learn_from"](*start, options.labels, seed)
-            right = [float(lesson["outcomes"][*start, options.labels, seed].mean()) for seed in options.seeds]
-            ids, pretrained = start
-            rows.append({"ids": ids, "pretrained": pretrained, "rate": rate, "right": right})
-            print(json.dumps(rows[-1]), f"mean {sum(right) / len(right):.3f}", flush=True)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    machine = banner(profile).splitlines()
-    options.out.write_text(json.dumps({"machine": machine, "labels": options.labels, "runs": rows}, indent=2) + "\n")
+    parser.add_argument("part", choices=("rates", "runs"))
+    part = parser.parse_args().part
+    lesson = lesson_03()
+    lesson["experiments"].beforehand = {}
+    machine = banner(lesson["profile"]).splitlines()
+    if part == "runs":
+        wanted = {lesson["learn_from"]: lesson["beforehand_runs"]}
+        lesson["experiments"].run(lesson["learn_from"], lesson["beforehand_runs"], "runs")
+        lesson["experiments"].write_beforehand(wanted, RESULTS / "wrong_ids_runs.json", machine)
+        return 0
+    judge_on_validation(lesson)
+    grid = [
+        {"ids": ids, "pretrained": pretrained, "labels": LABELS, "seed": seed, "rate": rate}
+        for ids, pretrained in lesson["STARTS"] for rate in RATES for seed in lesson["SEEDS"]
+    ]  # fmt: skip
+    rows: dict[tuple, list[float]] = {}
+    for one, found in zip(grid, lesson["experiments"].run(lesson["learn_from"], grid, "rates"), strict=True):
+        rows.setdefault((one["ids"], one["pretrained"], one["rate"]), []).append(float(np.mean(found[one["ids"]])))
+    for key, right in rows.items():
+        print(*key, f"mean {np.mean(right):.3f}")
+    listed = [dict(zip(("ids", "pretrained", "rate"), key, strict=True), right=right) for key, right in rows.items()]
+    content = json.dumps({"machine": machine, "labels": LABELS, "runs": listed}, indent=2)
+    (RESULTS / "wrong_ids.json").write_text(content + "\n", encoding="utf-8")
     return 0
 
 
-def with_validation_sentences(profile) -> dict:
-    """The names of the lesson's notebook that `learn_from` needs, judging on the validation sentences."""
-    import nbformat
-    import numpy as np
-    from datasets import load_dataset
-    from transformers import AutoTokenizer
+def lesson_03() -> dict:
+    """What lesson 03 has defined when its runs are planned and none has been made."""
+    return names_of("03_the_tokenizer_must_match", "imdb = load_dataset", *NEEDED)
 
-    from utils import assets
 
-    tomatoes = load_dataset(str(assets.rotten_tomatoes()))
-    scope = {
-        "profile": profile, "tomatoes": tomatoes, "test": tomatoes["validation"],
-        "truth": np.array(tomatoes["validation"]["label"]),
-        "wordpiece": AutoTokenizer.from_pretrained(profile.encoder),
-        "bert_tokenizer": AutoTokenizer.from_pretrained(profile.bert),
-        "gpt_tokenizer": AutoTokenizer.from_pretrained(profile.gpt),
-    }  # fmt: skip
-    wanted = {
-        "in_range", "wrong_rows", "right_rows", "as_dataset", "fine_tune", "is_right", "new_classifier",
-        "counting_words", "learn_from",
-    }  # fmt: skip
-    cells = [cell.source for cell in nbformat.read(LESSON, as_version=4).cells if cell.cell_type == "code"]
-    for node in (node for source in cells for node in ast.parse(source).body):
-        if isinstance(node, ast.Import | ast.ImportFrom) or getattr(node, "name", None) in wanted:
-            exec(compile(ast.Module([node], []), LESSON.name, "exec"), scope)
-    scope["rows_of"] = {
-        "right": lambda texts: scope["right_rows"](texts, scope["bert_tokenizer"]),
-        "wrong": lambda texts: scope["wrong_rows"](texts, scope["gpt_tokenizer"], scope["bert_tokenizer"]),
-    }
-    (experiment,) = (source for source in cells if "outcomes = {}" in source)  # its constants
-    exec(compile(experiment, LESSON.name, "exec"), scope)
-    return scope
+def judge_on_validation(lesson: dict) -> None:
+    """Let the lesson's runs be judged on the validation sentences, and keep them apart from its own."""
+    sentences = lesson["tomatoes"]["validation"]
+    lesson["truth"] = np.array(sentences["label"])
+    lesson["test_rows"] = {ids: lesson["rows_of"][ids](sentences["text"]) for ids in lesson["test_rows"]}
+    experiments = lesson["experiments"]
+    experiments.data = [*experiments.data, "validation"]
 
 
 if __name__ == "__main__":

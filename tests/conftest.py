@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import sys
@@ -20,6 +21,19 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["COURSE_PROGRESS"] = str(Path(tempfile.mkdtemp(prefix="course-tests-")) / "progress.json")
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+
+@contextlib.contextmanager
+def planned(lesson):
+    """What `benchmarks.label_budgets.lesson_04()` and the like give; working folder and IPython are as before then."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    here = Path.cwd()
+    try:
+        yield lesson()
+    finally:
+        os.chdir(here)
+        InteractiveShell.clear_instance()
 
 
 @pytest.fixture

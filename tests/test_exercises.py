@@ -192,5 +192,5 @@ def test_what_is_left_must_be_python(tmp_path):
         f"# ---\n# jupyter:\n#   course:\n#     title: x\n# ---\n\n# %%\nif True:\n    {START}\n    1\n    {END}\n"
     )
     for solved in (True, False):
-        with pytest.raises(SyntaxError):
+        with pytest.raises(ValueError, match=r"01_x\.py: without the student's lines this is no Python"):
             read_exercises(path, solved)

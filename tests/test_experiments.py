@@ -236,3 +236,21 @@ def test_results_measured_beforehand_on_something_else_are_not(tmp_path, monkeyp
 ])  # fmt: skip
 def test_what_is_written_beforehand_is_read_as_it_was(value):
     assert experiments._unpacked(json.loads(json.dumps(experiments._packed(value)))) == value
+
+
+@pytest.mark.parametrize(("lesson", "file"), [("03", "wrong_ids_runs.json"), ("05", "recipes.json")])
+def test_what_comes_with_a_lesson_is_from_its_code_and_data(lesson, file):
+    """Lesson 04 has more than one function, see its own tests."""
+    from benchmarks.label_budgets import lesson_05
+    from benchmarks.wrong_ids import lesson_03
+    from tests.conftest import planned
+    from utils.experiments import RESULTS
+
+    with planned({"03": lesson_03, "05": lesson_05}[lesson]) as names:
+        function, runs = (names["learn_from"], "runs") if lesson == "03" else (names["run"], "recipes")
+        key = names["experiments"]._key
+        comes = {key(function, one) for one in names[f"beforehand_{runs}"]}
+        assert comes == set(names["experiments"].beforehand) == set(json.loads((RESULTS / file).read_text())["results"])
+        live = {key(function, one) for one in names[runs] if one["seed"] == names["SEEDS"][0]}
+        assert len(live) == len(names[runs]) / len(names["SEEDS"])
+        assert not live & comes

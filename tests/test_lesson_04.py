@@ -2,7 +2,6 @@
 
 import json
 from collections import defaultdict
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +9,11 @@ import pytest
 import torch
 from transformers import BatchEncoding, BertConfig, BertForMaskedLM, BertForSequenceClassification
 
+from tests.conftest import planned
 from utils import claims
+from utils.experiments import RESULTS
 from utils.intervals import Number, over_seeds
 
-RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 METHODS = ("fine-tuned", "random start", "half frozen", "head only", "LoRA")
 
 
@@ -233,18 +233,10 @@ def chosen():
 @pytest.fixture(scope="module")
 def lesson():
     """The names that the lesson's cells define, up to the plan of its runs, under `embedded`."""
-    from IPython.core.interactiveshell import InteractiveShell
+    from benchmarks.label_budgets import lesson_04
 
-    from benchmarks.label_budgets import names_of
-
-    here = Path.cwd()
-    try:
-        yield names_of("04_why_transfer_works", "beforehand_reads =")
-    finally:
-        import os
-
-        os.chdir(here)
-        InteractiveShell.clear_instance()
+    with planned(lesson_04) as names:
+        yield names
 
 
 def test_the_learning_rates_are_what_the_rule_gives(lesson, chosen):
@@ -255,12 +247,15 @@ def test_the_learning_rates_are_what_the_rule_gives(lesson, chosen):
 
 
 def test_all_that_comes_with_the_course_is_from_this_code_and_data(lesson, tmp_path):
+    from benchmarks.label_budgets import from_beforehand
+
     experiments = lesson["experiments"]
-    wanted = {lesson["run"]: lesson["beforehand_runs"], lesson["read_layers"]: lesson["beforehand_reads"]}
+    wanted = from_beforehand(lesson)
     keys = {experiments._key(function, one) for function, runs in wanted.items() for one in runs}
     assert keys == set(experiments.beforehand)
-    live = {experiments._key(lesson["run"], one) for one in lesson["live"]}
-    assert len(live) == len(lesson["live"])
+    live_runs = lesson["live"] + [one for one in lesson["rates"] if one not in lesson["beforehand_rates"]]
+    live = {experiments._key(lesson["run"], one) for one in live_runs}
+    assert len(live) == len(live_runs)
     assert not live & keys
 
 

@@ -1,6 +1,7 @@
 """Executing notebooks: what an instructor sees when all goes well, and when something fails."""
 
 import json
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -9,8 +10,10 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tools.notebooks import __main__ as command
 from tools.notebooks import build
 from tools.notebooks.execute import execute
-from tools.notebooks.files import NOTEBOOKS, SOURCES, write_atomically
+from tools.notebooks.files import NOTEBOOKS, ROOT, SOURCES, write_atomically
 from tools.notebooks.source import lessons, read_source
+from utils import claims, machine
+from utils.intervals import Number
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def test_run_goes_on_after_a_failure_and_reports_it(course, tmp_path, capsys, mo
     monkeypatch.delenv("COURSE_PROFILE", raising=False)
     course(
         a_good=["import os\nprint(os.environ['COURSE_PROFILE'])"],
-        b_bad=["x = 1", "raise ValueError('no such thing')", "y = 2"],
+        b_bad=["x = 1", "raise ValueError('no such thing <&>')", "y = 2"],
         c_good=["1 + 1"],
     )
     out = tmp_path / "out"
@@ -43,14 +46,118 @@ def test_run_goes_on_after_a_failure_and_reports_it(course, tmp_path, capsys, mo
         ("a_good", "passed"), ("b_bad", "failed"), ("c_good", "passed"),
     ]  # fmt: skip
     assert all(row["seconds"] > 0 and row["peak_mib"] > 10 for row in report["notebooks"])
+    assert [len(row["cells"]) for row in report["notebooks"]] == [1, 1, 1]  # those that ended well
+    assert report["machine"]["cores"] == str(machine.cores())
     assert "embedded" in (out / "a_good.html").read_text()
     assert "no such thing" in (out / "b_bad.html").read_text()
+    page = (out / "report.html").read_text()
+    assert "2 of 3 notebooks passed" in page
+    assert "<details><summary>b_bad, code cell 2: ValueError: no such thing &lt;&amp;&gt;</summary>" in page
+    assert "\x1b" not in page
+    assert report["versions"]["torch"] in page
 
 
 def test_run_succeeds_when_every_notebook_does(course, tmp_path, capsys):
     course(a_good=["1 + 1"])
     assert command.main(["run", "--out", str(tmp_path / "out")]) == 0
     assert "a_good    passed" in capsys.readouterr().out
+
+
+CARD = """
+from utils import claims
+claims.record("09.1", "Water is wet.", {"drops": 3}, {"more than two": True}, "looked", profile="embedded")
+"""
+
+
+def test_the_report_holds_the_ledger_of_the_run(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CLAIMS", str(tmp_path / "claims"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    course(a_good=[CARD])
+    assert command.main(["run", "--out", str(tmp_path / "out")]) == 0
+    (kept,) = json.loads((tmp_path / "out" / "report.json").read_text())["claims"]
+    assert (kept["id"], kept["verdict"]) == ("09.1", "holds")
+    assert "Water is wet." in (tmp_path / "out" / "report.html").read_text()
+
+
+WAITS = """
+import pathlib, time
+pathlib.Path("{mine}").touch()
+while not pathlib.Path("{others}").exists():
+    time.sleep(0.1)
+"""
+
+
+def test_jobs_run_side_by_side_with_their_share_of_the_cores_and_the_ledger_comes_last(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 4)
+    share = "import os\nassert os.environ['OMP_NUM_THREADS'] == '2'"
+    folder = course(
+        a_reads=["# claims.ledger(\nimport pathlib\nassert pathlib.Path('last').exists()"],
+        b_waits=[share, WAITS.format(mine="b", others="c")],
+        c_waits=[share, WAITS.format(mine="c", others="b"), "import time\ntime.sleep(1)\nopen('last', 'w').close()"],
+    )
+    assert command.main(["run", "--jobs", "2", "--timeout", "60", "--out", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [row["notebook"] for row in report["notebooks"]] == ["a_reads", "b_waits", "c_waits"]
+    assert (folder / "last").exists()
+
+
+@pytest.mark.parametrize(
+    ("cores", "gib", "gpu", "jobs"), [(2, 24, False, 2), (2, 8, False, 1), (1, 24, False, 1), (64, 256, False, 4),
+                                      (4, 1, False, 1), (16, 128, True, 1)],
+)  # fmt: skip
+def test_jobs_are_as_many_as_cores_and_memory_allow(monkeypatch, cores, gib, gpu, jobs):
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=gib * 2**30))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    assert command.fitting_jobs() == jobs
+
+
+@pytest.fixture
+def two_runs(tmp_path):
+    """Folders of two reports: the later one is slower, of other releases, with another verdict and one lesson less."""
+
+    def row(name, seconds, status="passed"):
+        return {"notebook": name, "status": status, "seconds": seconds, "peak_mib": 1000, "cells": [seconds],
+                "failed_cell": None, "source": "", "error": "", "traceback": ""}  # fmt: skip
+
+    def claim(met):
+        one = claims.Claim("09.1", "Water is wet.", {"drops": Number(3)}, {"more than two": met}, "looked", "embedded")
+        return claims.as_json(one)
+
+    reports = {
+        "before": {"finished": "2026-01-01", "seconds": 30.0, "versions": {"torch": "2.0"}, "claims": [claim(True)],
+                   "notebooks": [row("a", 10.0), row("b", 20.0)]},
+        "now": {"finished": "2026-02-01", "seconds": 15.0, "versions": {"torch": "2.1"}, "claims": [claim(False)],
+                "notebooks": [row("a", 15.0, "failed")]},
+    }  # fmt: skip
+    for name, report in reports.items():
+        write_atomically(tmp_path / name / "report.json", json.dumps(report | {"jobs": 1, "machine": {"cores": "2"}}))
+    return tmp_path / "before", tmp_path / "now"
+
+
+def test_two_runs_are_compared(two_runs, capsys):
+    before, now = two_runs
+    assert command.main(["compare", str(before), str(now)]) == 0
+    printed, page = capsys.readouterr().out, (now / "comparison.html").read_text()
+    assert "15.0     1000 MiB     10.0 (+50%)" in printed
+    for change in ("torch: 2.0 → 2.1", "claim 09.1: holds → does not hold"):
+        assert change in printed
+        assert f"<li>{change}</li>" in page
+    assert "+50%" in page
+    assert "failed (was passed)" in page
+    assert '<td>b</td><td colspan="7">not run this time</td>' in page
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}"])
+def test_what_is_no_report_is_said_in_one_line(two_runs, tmp_path, capsys, content):
+    folder = tmp_path / "other"
+    folder.mkdir()
+    if content is not None:
+        (folder / "report.json").write_text(content)
+    assert command.main(["compare", str(folder), str(two_runs[1])]) == 2
+    said = capsys.readouterr().err
+    assert "report.json is not the report of a run" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_an_unknown_lesson_is_named_with_the_known(course, capsys):

@@ -1,10 +1,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from scripts import day4_ex
+from utils.errors import CourseError
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,3 +67,14 @@ def test_too_many_reviews_get_one_clear_line():
 
 def test_the_result_line_has_the_wilson_interval(tmp_path):
     assert "accuracy 0.500 (95% interval 0.404 to 0.596) on 100 test reviews" in day4_ex.result_line(50, 100, tmp_path)
+
+
+@pytest.mark.parametrize("label", [{"names": ["pos", "neg"]}, {"names": ["0", "1"]}, None])
+def test_reviews_with_other_labels_than_the_lessons_take_for_granted_are_refused(monkeypatch, tmp_path, label):
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+    columns = Features({"text": Value("string"), "label": ClassLabel(**label) if label else Value("int64")})
+    reviews = Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]}, features=columns)
+    monkeypatch.setattr("datasets.load_dataset", lambda path: DatasetDict(train=reviews, validation=reviews))
+    with pytest.raises(CourseError, match="the lessons take"):
+        day4_ex.fine_tune(SimpleNamespace(imdb="here"), epochs=1, seed=0, output=tmp_path)

@@ -1,7 +1,11 @@
 """The files that set the course up agree with each other."""
 
+import importlib.util
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +15,7 @@ import yaml
 from tools.floor import NOT_IN_COLAB
 from tools.notebooks import readme, source
 from tools.notebooks.files import SOURCES
+from utils import claims
 from utils.environment import _numbers, read_requirements
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +37,13 @@ def test_conda_has_the_packages_of_requirements():
         CONDA_NAMES.get(name, name): floor for name, floor in read_requirements(ROOT / "requirements.txt").items()
     }
     assert conda_floors() == wanted | {"python": "3.11"}
+
+
+def test_a_card_that_belongs_to_no_lesson_is_named(monkeypatch):
+    card = claims.Claim("99.1", "x", {}, {"y": True}, "z", "embedded")
+    monkeypatch.setattr(claims, "in_notebooks", lambda folder: [card])
+    with pytest.raises(ValueError, match=r"Claim 99\.1: its first two digits must be those of a lesson"):
+        readme.ledger_table()
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
@@ -93,3 +105,55 @@ def test_the_floor_environment_has_the_lowest_releases_that_are_allowed():
             assert pins[name].startswith(floor), name
         else:
             assert name == "torch" or name in NOT_IN_COLAB, name
+
+
+# --- What CI runs ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    return yaml.safe_load((ROOT / ".github/workflows/course.yml").read_text(encoding="utf-8"))["jobs"]
+
+
+def test_every_command_of_the_workflow_exists(jobs):
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    targets = (ROOT / "Makefile").read_text().partition(".PHONY: ")[2].split("\n")[0].split()
+    for command in commands:
+        assert set(re.findall(r"^make ([a-z-]+)", command, re.MULTILINE)) <= set(targets)
+        for module in re.findall(r"python -m ([\w.]+)", command):
+            assert importlib.util.find_spec(module), module
+        for script in re.findall(r"python (\w+/\S+)", command):
+            assert (ROOT / script).is_file()
+
+
+def test_the_weekly_job_runs_everything_although_something_fails(jobs):
+    job = jobs["upstream"]
+    assert job["permissions"]["issues"] == "write"
+    told = job["steps"][-1]["env"]["OUTCOMES"]
+    for step in job["steps"]:
+        if "run" in step and step.get("id") != "install":
+            assert "cancelled()" in step["if"] or step["if"] == "failure()"
+        assert "id" not in step or f"steps.{step['id']}.outcome" in told
+    assert all("continue-on-error" not in step for step in job["steps"])  # the job itself must fail
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="the step runs on Linux")
+@pytest.mark.parametrize(
+    ("open_issue", "expected"), [("", "issue create --title Upstream drift"), ("7", "issue comment 7")]
+)
+def test_the_weekly_job_opens_one_issue_and_comments_on_it_later(jobs, tmp_path, open_issue, expected):
+    gh = tmp_path / "bin" / "gh"
+    gh.parent.mkdir()
+    gh.write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/asked"\n[ "$2" = list ] && echo "{open_issue}"\nexit 0\n')
+    gh.chmod(0o755)
+    (tmp_path / "build/upstream").mkdir(parents=True)
+    (tmp_path / "build/upstream/pins.md").write_text("| torch |\n")
+    given = {"PATH": f"{gh.parent}:{os.environ['PATH']}", "RUN": "https://example.com/1", "OUTCOMES": "tests: failure"}
+    script = ["bash", "-eo", "pipefail", "-c", jobs["upstream"]["steps"][-1]["run"]]
+    subprocess.run(script, cwd=tmp_path, env=os.environ | given, check=True)
+    asked = (tmp_path / "asked").read_text()
+    assert "issue list --state open" in asked
+    assert f"{expected} --body-file build/issue.md" in asked
+    assert asked.count("--body-file") == 1
+    body = (tmp_path / "build/issue.md").read_text()
+    assert all(part in body for part in ("[a run](https://example.com/1) failed", "tests: failure", "| torch |"))

@@ -101,12 +101,15 @@ def ledger_folder(profile: str) -> Path:
 
 def in_notebooks(folder: Path) -> list[Claim]:
     """The claims whose cards stand in the executed notebooks of a folder, in the order of their ids."""
-    claims = []
-    for path in folder.glob("[0-9][0-9]_*.ipynb"):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            found = (output.get("data", {}).get(MIME) for output in cell.get("outputs", []))
-            claims += [from_json(kept) for kept in found if kept]
-    return in_order(claims)
+    read = (json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("[0-9][0-9]_*.ipynb"))
+    return in_order([claim for notebook in read for claim in in_notebook(notebook)])
+
+
+def in_notebook(notebook: dict) -> list[Claim]:
+    """The claims whose cards stand in an executed notebook, in the order of its cells."""
+    outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
+    found = (output.get("data", {}).get(MIME) for output in outputs)
+    return [from_json(kept) for kept in found if kept]
 
 
 def in_order(claims: list[Claim]) -> list[Claim]:

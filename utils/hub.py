@@ -4,7 +4,7 @@ Whatever a hub does (it refuses, stalls, sends half a file or the wrong one), it
 a process of its own fetches, the first cell watches and stops it, and a lesson reads nothing before all of a repository
 has been compared with the hashes that the hub lists. After that the hub is switched off and lessons read folders.
 
-`python -m utils.hub` lists the pinned commits beside the newest ones; to move on, change REPOSITORIES.
+`python -m tools.pins` lists the pinned commits beside the newest ones; to move on, change REPOSITORIES.
 """
 
 from __future__ import annotations
@@ -443,18 +443,6 @@ def _explain_status(response, repository: Repository) -> str | _Temporary:
     return _Temporary(answered if wait is None else f"{answered} and asks to wait {wait:.0f} s", wait)
 
 
-def _newest() -> None:
-    from huggingface_hub import HfApi
-
-    for repository in REPOSITORIES:
-        newest = HfApi().repo_info(repository.name, repo_type=repository.kind, timeout=10).sha
-        state = "is the newest" if newest == repository.revision else f"newest: {newest}"
-        print(f"{repository.name:<32} {repository.revision}  {state}")
-
-
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        _newest()
-    else:
-        kind, name, revision, *parts = sys.argv[1:]
-        _download(Repository(kind, name, revision), set(parts))
+    kind, name, revision, *parts = sys.argv[1:]
+    _download(Repository(kind, name, revision), set(parts))

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from utils import assets, hub
+from utils import assets, hub, machine
 from utils.errors import CourseError
 
 PROFILE_VARIABLE = "COURSE_PROFILE"
@@ -140,15 +140,13 @@ def fast_precision(device: str) -> tuple[str, str]:
 
 def banner(profile: Profile) -> str:
     """Profile, device, cores, memory, precision, sizes, versions and the reasons, one line each."""
-    import psutil
-
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in SHOWN_VERSIONS)
     sizes = [f"{part} {size or 'all'}" for part, size in (
         ("train", profile.train_size), ("validation", profile.validation_size), ("test", profile.test_size)
     )]  # fmt: skip
     return "\n".join([
         f"profile    {profile.name}: {profile.why[0]}",
-        f"machine    {_device_name(profile.device)}, {_cores()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB",
+        f"machine    {_device_name(profile.device)}, {machine.cores()} cores, {machine.memory():.0f} GiB",
         f"precision  {profile.precision}: {profile.why[1]}",
         f"reviews    {', '.join(sizes)}; {profile.max_length} tokens each: {profile.why[2]}",
         f"models     {_models(profile)}",
@@ -247,10 +245,6 @@ def _has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _device_name(device: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from utils import pieces, plots
 
 WIDE = ipywidgets.Layout(width="98%")
+SLIDER = ipywidgets.Layout(width="34em", max_width="98%")  # long enough to hit each step by mouse
 LABEL = {"description_width": "9em"}
 MOST_LETTERS = 2000  # of a typed text; more would only make the page slow
 MOST_WORDS = 60  # to choose from
@@ -29,8 +30,12 @@ def attention_explorer(wirings: dict[str, tuple[np.ndarray, list[str], list[str]
         wirings: name -> (weights of shape (layers, heads, rows, columns), tokens that look, tokens looked at).
     """
     family = ipywidgets.Dropdown(options=list(wirings), description="wiring", style=LABEL)
-    layer = ipywidgets.IntSlider(value=1, min=1, max=1, description="layer", style=LABEL, continuous_update=False)
-    head = ipywidgets.IntSlider(value=1, min=1, max=1, description="head", style=LABEL, continuous_update=False)
+    layer = ipywidgets.IntSlider(
+        value=1, min=1, max=1, description="layer", style=LABEL, layout=SLIDER, continuous_update=False
+    )
+    head = ipywidgets.IntSlider(
+        value=1, min=1, max=1, description="head", style=LABEL, layout=SLIDER, continuous_update=False
+    )
     picture = ipywidgets.HTML()
 
     def draw(_=None) -> None:
@@ -118,10 +123,17 @@ def generation_playground(write: Callable[[str, float, float, int], str], prompt
     """
     start = ipywidgets.Text(value=prompt, description="prompt", style=LABEL, layout=WIDE)
     temperature = ipywidgets.FloatSlider(
-        value=0.8, min=0, max=2, step=0.1, description="temperature", style=LABEL, continuous_update=False
+        value=0.8,
+        min=0,
+        max=2,
+        step=0.1,
+        description="temperature",
+        style=LABEL,
+        layout=SLIDER,
+        continuous_update=False,
     )
     top_p = ipywidgets.FloatSlider(
-        value=0.9, min=0.05, max=1, step=0.05, description="top-p", style=LABEL, continuous_update=False
+        value=0.9, min=0.05, max=1, step=0.05, description="top-p", style=LABEL, layout=SLIDER, continuous_update=False
     )
     seed = ipywidgets.IntText(value=0, description="seed", style=LABEL)
     button = ipywidgets.Button(description="Write")
@@ -131,13 +143,13 @@ def generation_playground(write: Callable[[str, float, float, int], str], prompt
         answer.value = f'<p style="white-space: pre-wrap; max-width: 60em">{html.escape(pieces.clean(text))}</p>'
 
     def press(_=None) -> None:
-        button.disabled, button.description = True, "Writing …"
+        button.description = "Writing …"  # not disabled, or whoever works by keyboard would lose the place
         try:
             show(write(_typed(start), temperature.value, top_p.value, seed.value))
         except Exception as error:
             show(_sorry(error))
         finally:
-            button.disabled, button.description = False, "Write"
+            button.description = "Write"
 
     button.on_click(press)
     show(written)

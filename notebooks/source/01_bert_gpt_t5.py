@@ -629,7 +629,8 @@ def guessed_right(family, tokenizer, questions, logits_of):
     found = []
     for start in tqdm(range(0, len(questions), 50), desc=f"{family} guesses", leave=False):
         batch = tokenizer(questions[start : start + 50], padding=True, padding_side="right", return_tensors="pt")
-        logits = logits_of(batch.to(profile.device))[:, ids_of[family]]
+        with torch.autocast(profile.device, torch.bfloat16, enabled=profile.precision == "bfloat16"):
+            logits = logits_of(batch.to(profile.device))[:, ids_of[family]]
         found += [candidates[best] for best in logits.argmax(dim=-1).tolist()]
     return np.array(found) == hidden_words
 
@@ -1161,7 +1162,8 @@ Markdown(f"""
 #
 # ## 10. Play
 #
-# Three widgets; they need a running kernel. The figures and texts above show the same for one setting each.
+# Three widgets; they need a running kernel. The figures and texts above show the same for one setting each. Without a
+# mouse: go on with Tab; open a list with the space bar, then take the arrow keys and Enter.
 #
 # **Attention.** Choose a wiring, a layer and a head. Does any head look mostly at the token before it?
 

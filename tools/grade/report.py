@@ -8,20 +8,11 @@ import io
 from pathlib import Path
 
 from tools.grade.submission import Grade
-from tools.notebooks.files import write_atomically
+from tools.notebooks.files import PAGE_STYLE, write_atomically
 from utils.checks import find
 
 COLUMNS = ("file", "lesson", "solved", "exercises", "right", "wrong", "not tried", "remarks")
 SIGNS = {True: "✓", False: "✗", None: "·"}
-STYLE = """
-:root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.4 }
-body { max-width: 75rem; margin: 1rem auto; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; padding: 0.3rem 0.6rem; vertical-align: top }
-tr { border-bottom: 1px solid gray }
-span { white-space: nowrap }
-summary { cursor: pointer } .scroll { overflow-x: auto }
-"""
 
 
 def rows(grades: list[Grade]) -> list[dict[str, str]]:
@@ -68,7 +59,7 @@ def write_page(path: Path, grades: list[Grade], seed: int) -> None:
     write_atomically(path, (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>Grades</title><style>{STYLE}</style></head><body><h1>Grades</h1>"
+        f"<title>Grades</title><style>{PAGE_STYLE.read_text(encoding='utf-8')}</style></head><body><h1>Grades</h1>"
         f"<p>{len(grades)} files. ✓ right, ✗ wrong, · not tried. Data seed {seed}.</p>"
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
         "</body></html>\n"

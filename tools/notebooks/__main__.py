@@ -1,10 +1,12 @@
-"""Command line: build, check, run."""
+"""Command line: build, check, run, compare."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -13,9 +15,13 @@ from tqdm import tqdm
 from tools.notebooks import readme
 from tools.notebooks.build import build, is_current, sources
 from tools.notebooks.check import check_all
+from tools.notebooks.execute import Result, execute
 from tools.notebooks.files import NOTEBOOKS, README, ROOT, write_atomically
+from utils import machine
 from utils.errors import CourseError
 from utils.profiles import PROFILE_VARIABLE, PROFILES
+
+LESSON_GIB, MOST_JOBS = 5, 4  # memory that a lesson may take; more jobs than that wait for the longest lesson anyway
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,9 +43,18 @@ def main(arguments: list[str] | None = None) -> int:
     running.add_argument("--out", type=Path, default=ROOT / "build" / "run", help="folder of the report (%(default)s)")
     running.add_argument("--timeout", type=float, default=3600, help="seconds that one cell may take (%(default).0f)")
 
+    running.add_argument(
+        "--jobs", type=int, choices=range(1, 17), metavar="N",
+        help="notebooks side by side, each with its share of the cores; by default as cores and memory allow",
+    )  # fmt: skip
+
+    comparing = commands.add_parser("compare", help="two runs beside each other: times, memory, versions, verdicts")
+    comparing.add_argument("before", type=Path, help="folder that `run --out` wrote, or its report.json")
+    comparing.add_argument("now", type=Path, help="the same of the later run; the page is put there")
+
     options = parser.parse_args(arguments)
     try:
-        return {"build": _build, "check": _check, "run": _run}[options.command](options)
+        return {"build": _build, "check": _check, "run": _run, "compare": _compare}[options.command](options)
     except (CourseError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -77,30 +92,67 @@ def _check(options) -> int:
 
 
 def _run(options) -> int:
-    from tools.notebooks.execute import execute
-    from tools.notebooks.report import write_report
+    from tools.notebooks.report import PAGE, table, write_report
 
     if options.profile:
         os.environ[PROFILE_VARIABLE] = options.profile
+    jobs = options.jobs or fitting_jobs()
     names = chosen(options.names, sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")))
-    executed = {}
-    with tqdm(total=len(names), desc="notebooks", unit="notebook", position=0) as outer:
-        for name in names:
-            notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-            total = sum(cell.cell_type == "code" for cell in notebook.cells)
-            with tqdm(total=total, desc=name, unit="cell", position=1, leave=False) as inner:
-                result = execute(
-                    notebook, NOTEBOOKS, on_cell=lambda number, inner=inner: inner.update(), timeout=options.timeout
-                )
-            executed[name] = (notebook, result)
-            outer.update()
-    table = write_report(options.out, executed)
-    print(table)
-    for name, (_, result) in executed.items():
-        if not result.ok:
-            print(f"\n{name}, code cell {result.failed_cell}:\n{result.source}\n\n{result.error}")
-    print(f"\nReport, and a copy of each notebook to read: {options.out}")
-    return 0 if all(result.ok for _, result in executed.values()) else 1
+    notebooks = {name: nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4) for name in names}
+    # The number of threads of each kernel, so that together they have as many as there are cores.
+    threads = {"OMP_NUM_THREADS": str(max(1, machine.cores() // jobs))} if jobs > 1 else {}
+    total = sum(cell.cell_type == "code" for one in notebooks.values() for cell in one.cells)
+    last = [name for name in names if reads_the_ledger(notebooks[name])]  # they want what the others record
+    others = sorted(set(names) - set(last), key=lambda name: (-expected_seconds(notebooks[name]) * (jobs > 1), name))
+    begun = time.monotonic()
+    with tqdm(total=total, unit="cell") as bar:
+
+        def run(name: str) -> tuple[str, Result]:
+            bar.set_description(name)
+            return name, execute(notebooks[name], NOTEBOOKS, threads, lambda number: bar.update(), options.timeout)
+
+        results = {}
+        for part in (others, last):
+            with ThreadPoolExecutor(jobs) as pool:
+                results |= dict(pool.map(run, part))
+    executed = {name: (notebooks[name], results[name]) for name in names}
+    report = write_report(options.out, executed, time.monotonic() - begun, jobs)
+    print(table(report))
+    for row in report["notebooks"]:
+        if row["status"] != "passed":
+            print(f"\n{row['notebook']}, code cell {row['failed_cell']}:\n{row['source']}\n\n{row['error']}")
+    print(f"\nReport: {options.out / PAGE}, with a copy of each notebook beside it")
+    return 0 if all(result.ok for result in results.values()) else 1
+
+
+def fitting_jobs() -> int:
+    """Notebooks that this machine runs side by side: one for each core, as far as memory reaches; one on a GPU."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return 1
+    return max(1, min(machine.cores(), int(psutil.virtual_memory().available / 2**30 / LESSON_GIB), MOST_JOBS))
+
+
+def _compare(options) -> int:
+    from tools.notebooks.report import COMPARISON, as_page, changes, read_report, table
+
+    before, now = read_report(options.before), read_report(options.now)
+    page = (options.now if options.now.is_dir() else options.now.parent) / COMPARISON
+    write_atomically(page, as_page(now, "Two runs of the course", before))
+    print("\n".join([table(now, before), *changes(before, now), f"\nAs a page: {page}"]))
+    return 0
+
+
+def reads_the_ledger(notebook: nbformat.NotebookNode) -> bool:
+    """Does it show what other lessons record?"""
+    return any("claims.ledger(" in cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+def expected_seconds(notebook: nbformat.NotebookNode) -> float:
+    """How long it took when it was built; 0 where that is not known."""
+    return notebook.metadata.get("measured", {}).get("seconds", 0)
 
 
 def chosen(asked: list[str], present: list[str]) -> list[str]:

@@ -23,6 +23,7 @@ class Result:
 
     Attributes:
         seconds: wall-clock time, the kernel's start included.
+        cells: wall-clock seconds of each code cell that ended well, in order.
         peak_mib: largest resident memory of the kernel and its children, sampled five times a second.
         failed_cell: number of the code cell that failed, counted from 1; None if none did.
         source: text of that cell.
@@ -32,6 +33,7 @@ class Result:
 
     seconds: float
     peak_mib: float
+    cells: tuple[float, ...] = ()
     failed_cell: int | None = None
     source: str = ""
     error: str = ""
@@ -63,7 +65,14 @@ def execute(
     for cell in code:
         cell.outputs, cell.execution_count = [], None
     place = {cell.id: number for number, cell in enumerate(code, 1)}
-    started: list[int] = []
+    started: list[tuple[int, float]] = []  # number of the code cell (0 for text), and when
+    cells: list[float] = []
+
+    def finished(cell, cell_index, execute_reply) -> None:
+        if execute_reply["content"]["status"] == "ok":
+            cells.append(time.monotonic() - started[-1][1])
+        on_cell(place[cell.id])
+
     client = NotebookClient(
         notebook,
         timeout=timeout,
@@ -71,8 +80,8 @@ def execute(
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],  # kernels warn about local connections
         resources={"metadata": {"path": str(folder)}},
-        on_cell_start=lambda cell, cell_index: started.append(place.get(cell.id, 0)),
-        on_cell_executed=lambda cell, cell_index, execute_reply: on_cell(place[cell.id]),
+        on_cell_start=lambda cell, cell_index: started.append((place.get(cell.id, 0), time.monotonic())),
+        on_cell_executed=finished,
     )
     begun = time.monotonic()
     memory = _PeakMemory(client)
@@ -87,9 +96,9 @@ def execute(
     except DeadKernelError:
         failure = {"error": "the kernel died; was it killed for want of memory?", "traceback": ""}
     if failure:
-        number = max(started[-1:] or [1])
+        number = max(started[-1][0] if started else 1, 1)
         failure |= {"failed_cell": number, "source": code[number - 1].source}
-    return Result(time.monotonic() - begun, memory.peak / 2**20, **failure)
+    return Result(time.monotonic() - begun, memory.peak / 2**20, tuple(cells), **failure)
 
 
 class _PeakMemory:

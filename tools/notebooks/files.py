@@ -11,6 +11,7 @@ NOTEBOOKS = ROOT / "notebooks"
 SOURCES = NOTEBOOKS / "source"
 PICTURES = ROOT / "docs" / "pictures"
 README = ROOT / "README.md"
+PAGE_STYLE = ROOT / "tools" / "page.css"
 
 
 def repository() -> str | None:

@@ -101,7 +101,12 @@ def read_exercises(path: Path, solved: bool) -> nbformat.NotebookNode:
             notebook.cells.append(new_markdown_cell(cell.source))
             continue
         blank = without_solution(cell.source)
-        ast.parse(blank)
+        try:
+            ast.parse(blank)
+        except SyntaxError as error:
+            raise ValueError(
+                f"{path.name}: without the student's lines this is no Python ({error}):\n{blank}"
+            ) from None
         compared = solved and CHECK.match(cell.source)
         metadata = {"tags": [COMPARED]} if compared else {}
         notebook.cells.append(new_code_cell(cell.source if solved else blank, metadata=metadata))

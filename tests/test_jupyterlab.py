@@ -1,0 +1,287 @@
+"""Lessons 01 and 03 in a real JupyterLab, as a student uses them: run all cells, then each widget by hand and by key.
+
+What the widgets show is kept as pictures in build/screenshots.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import chromium
+from tests.conftest import ROOT
+
+SHOTS = ROOT / "build" / "screenshots"
+STARTED, RAN, PATIENCE = 120, 600_000, 60_000  # waited at most: s for the server, ms for all cells and for one effect
+# Nothing is asked and nothing fetched at the start; everything else is as a student finds it.
+QUIET = {"fetchNews": "false", "checkForUpdates": False}
+ERRORS = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'  # tracebacks, and warnings as well
+NONE_WAITS = """() => document.querySelector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    && ![...document.querySelectorAll(".jp-InputArea-prompt")].some(one => one.textContent.includes("*"))"""
+
+
+@contextlib.contextmanager
+def server(folder, token):
+    """A JupyterLab on a copy of the course, with settings of its own; gives its address. It takes its kernels along."""
+    for part in ("notebooks", "utils", "models"):
+        shutil.copytree(ROOT / part, folder / "course" / part, ignore=shutil.ignore_patterns("__pycache__", "source"))
+    shutil.copy(ROOT / "requirements.txt", folder / "course")
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(QUIET))
+    own = {
+        "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython",
+        "COURSE_CLAIMS": "claims", "COURSE_PROGRESS": "progress.json",
+    }  # fmt: skip
+    environment = os.environ | {name: str(folder / place) for name, place in own.items()}
+    environment |= {"COURSE_PROFILE": "embedded", "JUPYTER_TOKEN": token}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0"]
+    with open(folder / "log", "w") as log:
+        process = psutil.Popen(
+            [*command, "--ServerApp.ip=127.0.0.1"], cwd=folder / "course", env=environment, stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            yield _address(process, folder / "log")
+        finally:
+            family = [*process.children(recursive=True), process] if process.is_running() else []
+            for one in family:  # kernels have process groups of their own
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(family, timeout=30)
+
+
+def _address(process, log) -> str:
+    until = time.monotonic() + STARTED
+    while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < until, f"JupyterLab said no address:\n{log.read_text()}"
+        time.sleep(0.1)
+    return found[0]
+
+
+def local(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("data", "blob") or parts.hostname in ("127.0.0.1", "localhost")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Open a lesson and run all its cells; what the page complained about or asked of others is in `page.faults`."""
+    token = secrets.token_hex()
+    with chromium() as browser, server(tmp_path_factory.mktemp("lab"), token) as address:
+
+        def run(name: str):
+            page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+            page.set_default_timeout(PATIENCE)
+            page.faults = []
+            page.on("console", lambda said: page.faults.append(said.text) if said.type == "error" else None)
+            page.on("pageerror", lambda error: page.faults.append(str(error)))
+            for event in ("request", "websocket"):
+                page.on(event, lambda one: None if local(one.url) else page.faults.append(one.url))
+            page.goto(f"{address}/lab/workspaces/{name[:2]}/tree/notebooks/{name}.ipynb?token={token}")
+            page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+            page.get_by_role("menuitem", name="Run", exact=True).click()
+            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            page.wait_for_selector(".jp-InputArea-prompt:text('*')", state="attached")
+            page.wait_for_function(NONE_WAITS, timeout=RAN)
+            return page
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def lesson_01(lab):
+    return lab("01_bert_gpt_t5")
+
+
+@pytest.fixture(scope="module")
+def lesson_03(lab):
+    return lab("03_the_tokenizer_must_match")
+
+
+class Mouse:
+    """The widget of a page that has a control of this name, used by mouse; only letters are typed."""
+
+    def __init__(self, page, name: str, control: str):
+        self.page, self.name = page, f"{name}_{type(self).__name__.lower()}"
+        self.box = page.locator(".widget-vbox", has=page.locator(f"label:text-is('{control}')")).first
+        self.shows, self.button = self.box.locator(".widget-html-content"), self.box.get_by_role("button")
+        self.box.scroll_into_view_if_needed()
+        self.cells, self.before = page.locator(".jp-Cell").count(), self.shows.inner_html()
+        self.keep("before")
+
+    def __getitem__(self, label: str):
+        row = self.box.locator("> *", has=self.page.locator(f"label:text-is('{label}')"))
+        return row.locator("select, input, .noUi-handle")
+
+    def keep(self, state: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.box.screenshot(path=SHOTS / f"{self.name}_{state}.png")
+
+    def says(self, start: str) -> None:
+        """Wait until the picture's alternative text begins so, or what is written where there is no picture."""
+        if "<img" in self.before:
+            wanted = re.compile("^" + re.escape(start))
+            expect(self.shows.locator("img")).to_have_attribute("alt", wanted, timeout=PATIENCE)
+        else:
+            expect(self.shows).to_have_text(re.compile(r"^\s*" + re.escape(start)), timeout=PATIENCE)
+
+    def done(self) -> None:
+        """Something else is seen than before, and no key was taken as a command to the notebook."""
+        self.keep("after")
+        assert self.shows.inner_html() != self.before
+        assert self.page.locator(".jp-Cell").count() == self.cells
+
+    def choose(self, control, option: str) -> None:
+        control.select_option(option)  # an open list is a window of the browser's own, beyond Playwright's mouse
+
+    def slide(self, handle, end: str) -> None:
+        track = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-base')]").bounding_box()
+        handle.hover()
+        self.page.mouse.down()
+        self.page.mouse.move(track["x"] + (track["width"] if end == "max" else 0), track["y"], steps=5)
+        self.page.mouse.up()
+
+    def type(self, field, text: str) -> None:
+        field.click(click_count=3)
+        self.page.keyboard.type(text)
+        self.shows.click(position={"x": 1, "y": 1})  # a change counts when the field is left
+
+    def press(self, button) -> None:
+        button.click()
+
+
+class Keyboard(Mouse):
+    """The same, used by keys only, from the widget's cell on."""
+
+    def reach(self, control) -> None:
+        self.box.locator("xpath=ancestor::*[contains(@class, 'jp-CodeCell')]").focus()
+        for _ in range(40):
+            if control.evaluate("one => one === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        pytest.fail("the Tab key does not reach it")
+
+    def choose(self, control, option: str) -> None:
+        """Open the list first: in a closed one, JupyterLab takes arrows and many letters as commands of its own."""
+        self.reach(control)
+        find = "(list, to) => [...list.options].findIndex(one => one.value === to) - list.selectedIndex"
+        steps = control.evaluate(find, option)
+        for key in ("Space", *["ArrowDown" if steps > 0 else "ArrowUp"] * abs(steps), "Enter"):
+            self.page.keyboard.press(key)
+
+    def slide(self, handle, end: str) -> None:
+        self.reach(handle)
+        self.page.keyboard.press("End" if end == "max" else "Home")
+
+    def type(self, field, text: str) -> None:
+        self.reach(field)
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Enter")
+
+    def press(self, button) -> None:
+        self.reach(button)
+        self.page.keyboard.press("Enter")
+
+
+def by_both(names, mouse, keyboard):
+    """Run a test by mouse, then by keyboard, with other values, so that each of them changes what is seen."""
+    hands = {"mouse": (Mouse, *mouse), "keyboard": (Keyboard, *keyboard)}
+    return pytest.mark.parametrize(("hand", *names), hands.values(), ids=hands)
+
+
+@pytest.mark.parametrize("lesson", ["lesson_01", "lesson_03"])
+def test_all_cells_run_by_the_menu(request, lesson):
+    page = request.getfixturevalue(lesson)
+    assert page.locator(ERRORS).all_inner_texts() == []
+    prompts = page.locator(".jp-CodeCell .jp-InputArea-prompt").all_text_contents()
+    assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
+
+
+@by_both(("wiring", "end"), ("GPT", "max"), ("T5 encoder", "min"))
+def test_the_attention_explorer(lesson_01, hand, wiring, end):
+    widget = hand(lesson_01, "01_attention_explorer", "wiring")
+    widget.choose(widget["wiring"], wiring)
+    widget.says(wiring)
+    at = {name: int(float(widget[name].get_attribute(f"aria-value{end}"))) for name in ("layer", "head")}
+    for name in at:
+        widget.slide(widget[name], end)
+    widget.says(f"{wiring}, layer {at['layer']}, head {at['head']}: ")
+    widget.done()
+
+
+@by_both(("sentence", "middle", "word"), ("It was a thin plot.", "a", "plot"), ("I laughed at it.", "at", "laughed"))
+def test_fill_the_blank(lesson_01, hand, sentence, middle, word):
+    widget = hand(lesson_01, "01_fill_the_blank", "hide")
+    widget.type(widget["sentence"], sentence)
+    widget.says(f"Best guesses for the hidden word, which was {middle}: ")
+    widget.press(widget.box.get_by_role("button", name=word, exact=True))
+    widget.says(f"Best guesses for the hidden word, which was {word}: ")
+    widget.done()
+
+
+@by_both(("prompt", "seed"), ("The music of this film", "7"), ("Nobody expected", "8"))
+def test_the_generation_playground(lesson_01, hand, prompt, seed):
+    """Each setting in turn changes what is written, when the button is pressed."""
+    widget = hand(lesson_01, "01_generation_playground", "temperature")
+    widget.type(widget["prompt"], prompt)
+    widget.slide(widget["top-p"], "max")
+    for setting, value in (("temperature", "min"), ("temperature", "max"), ("seed", seed), ("top-p", "min")):
+        before = widget.shows.inner_text()
+        (widget.type if setting == "seed" else widget.slide)(widget[setting], value)
+        widget.press(widget.button)
+        expect(widget.shows).not_to_have_text(before, timeout=PATIENCE)
+        expect(widget.button).to_have_text("Write", timeout=PATIENCE)
+        widget.says(prompt)
+    widget.done()
+
+
+def test_the_keyboard_goes_on_from_the_button_that_writes(lesson_01):
+    widget = Keyboard(lesson_01, "01_generation_playground_again", "temperature")
+    widget.type(widget["prompt"], "Once more")
+    widget.press(widget.button)
+    widget.says("Once more")
+    expect(widget.button).to_have_text("Write", timeout=PATIENCE)
+    expect(widget.button).to_be_focused()
+
+
+@by_both(("text", "first"), ("A good film", "a"), ("It was bad", "it"))
+def test_the_tokenizer_playground(lesson_03, hand, text, first):
+    widget = hand(lesson_03, "03_tokenizer_playground", "text")
+    widget.type(widget["text"], text)
+    widget.says(f"WordPiece (BERT): 3 pieces{first}")
+    widget.done()
+
+
+@by_both(
+    ("text", "cut", "read"),
+    ("A good film", "Unigram (T5)", "byte-level BPE (GPT-2)"),
+    ("It was bad", "byte-level BPE (GPT-2)", "WordPiece (BERT)"),
+)
+def test_what_the_model_hears(lesson_03, hand, text, cut, read):
+    widget = hand(lesson_03, "03_what_the_model_hears", "read by")
+    widget.choose(widget["cut by"], cut)
+    widget.says(f"{cut} says: ")
+    widget.choose(widget["read by"], read)
+    widget.type(widget["text"], text)
+    expect(widget.shows.locator("strong")).to_have_text([f"{cut} says: 3 pieces", f"{read} hears: 3 pieces"])
+    widget.done()
+
+
+@pytest.mark.parametrize("lesson", ["lesson_01", "lesson_03"])
+def test_nothing_complained_and_nothing_left_the_machine(request, lesson):
+    """The last test: what all those above have done."""
+    assert request.getfixturevalue(lesson).faults == []
