@@ -1280,8 +1280,8 @@ widgets.display(hearing, "A box to read a text's ids with another table; section
 # 3. In section 4, leave out the special tokens: `without = is_right(trainer, [row[1:-1] for row in own_test], truth)`.
 #    Does the interval of `paired_difference(fed["right ids"], without)` leave out 0?
 # 4. In section 5, add a fifth start with shuffled numbers: `test_rows["shuffled"] = rows_of["shuffled"](test["text"])`,
-#    then `found = [learn_from("shuffled", True, 500, seed, 5e-4)["shuffled"] for seed in SEEDS]` (about half a minute on
-#    two cores). Predict whether it ends nearer to the wrong or to the right ids; then
+#    then `found = [learn_from("shuffled", True, 500, seed, 5e-4)["shuffled"] for seed in SEEDS]` (about half a minute).
+#    Predict whether it ends nearer to the wrong or to the right ids; then
 #    `over_seeds(100 * np.array(found, dtype=float), "%")` says.
 # 5. Predict what `check_tokenizer_matches` says to `(pairs["GPT"][0], unigram)` and to `(pairs["T5"][0], gpt2)`. Which
 #    is loud? Then try a model and a tokenizer of your own.
