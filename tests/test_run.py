@@ -1,9 +1,14 @@
 """Executing notebooks: what an instructor sees when all goes well, and when something fails."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
@@ -101,8 +106,33 @@ def test_jobs_run_side_by_side_with_their_share_of_the_cores_and_the_ledger_come
     assert (folder / "last").exists()
 
 
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from tools.notebooks import __main__ as command
+command.NOTEBOOKS = Path(sys.argv[1])
+sys.exit(command.main(["run", "--jobs", sys.argv[2], "--out", sys.argv[1] + "/out"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent in another way there")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupt_stops_the_notebooks_that_run(course, tmp_path, jobs):
+    started = "import os, time\nopen(f'started {os.getpid()}', 'w').close()\ntime.sleep(300)"
+    folder = course(a=[started], b=[started])
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, str(folder), jobs], cwd=ROOT)
+    until = time.monotonic() + 60
+    while len(pids := [int(path.name.split()[1]) for path in folder.glob("started *")]) < int(jobs):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=30)
+    assert not alive
+
+
 @pytest.mark.parametrize(
-    ("cores", "gib", "gpu", "jobs"), [(2, 24, False, 2), (2, 8, False, 1), (1, 24, False, 1), (64, 256, False, 4),
+    ("cores", "gib", "gpu", "jobs"), [(2, 24, False, 2), (2, 7, False, 1), (1, 24, False, 1), (64, 256, False, 4),
                                       (4, 1, False, 1), (16, 128, True, 1)],
 )  # fmt: skip
 def test_jobs_are_as_many_as_cores_and_memory_allow(monkeypatch, cores, gib, gpu, jobs):

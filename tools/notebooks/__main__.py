@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import psutil
 from tqdm import tqdm
 
 from tools.notebooks import readme
@@ -21,7 +24,7 @@ from utils import machine
 from utils.errors import CourseError
 from utils.profiles import PROFILE_VARIABLE, PROFILES
 
-LESSON_GIB, MOST_JOBS = 5, 4  # memory that a lesson may take; more jobs than that wait for the longest lesson anyway
+LESSON_GIB, MOST_JOBS = 4, 4  # memory that a lesson may take; more jobs than that wait for the longest lesson anyway
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,7 +45,6 @@ def main(arguments: list[str] | None = None) -> int:
     running.add_argument("--profile", choices=PROFILES, help="instead of the one that the machine suggests")
     running.add_argument("--out", type=Path, default=ROOT / "build" / "run", help="folder of the report (%(default)s)")
     running.add_argument("--timeout", type=float, default=3600, help="seconds that one cell may take (%(default).0f)")
-
     running.add_argument(
         "--jobs", type=int, choices=range(1, 17), metavar="N",
         help="notebooks side by side, each with its share of the cores; by default as cores and memory allow",
@@ -103,7 +105,9 @@ def _run(options) -> int:
     threads = {"OMP_NUM_THREADS": str(max(1, machine.cores() // jobs))} if jobs > 1 else {}
     total = sum(cell.cell_type == "code" for one in notebooks.values() for cell in one.cells)
     last = [name for name in names if reads_the_ledger(notebooks[name])]  # they want what the others record
-    others = sorted(set(names) - set(last), key=lambda name: (-expected_seconds(notebooks[name]) * (jobs > 1), name))
+    others = [name for name in names if name not in last]
+    if jobs > 1:
+        others.sort(key=lambda name: -expected_seconds(notebooks[name]))  # so that none is left over at the end
     begun = time.monotonic()
     with tqdm(total=total, unit="cell") as bar:
 
@@ -111,10 +115,7 @@ def _run(options) -> int:
             bar.set_description(name)
             return name, execute(notebooks[name], NOTEBOOKS, threads, lambda number: bar.update(), options.timeout)
 
-        results = {}
-        for part in (others, last):
-            with ThreadPoolExecutor(jobs) as pool:
-                results |= dict(pool.map(run, part))
+        results = side_by_side(run, others, jobs) | side_by_side(run, last, jobs)
     executed = {name: (notebooks[name], results[name]) for name in names}
     report = write_report(options.out, executed, time.monotonic() - begun, jobs)
     print(table(report))
@@ -125,9 +126,24 @@ def _run(options) -> int:
     return 0 if all(result.ok for result in results.values()) else 1
 
 
+def side_by_side(run: Callable[[str], tuple[str, Result]], names: list[str], jobs: int) -> dict[str, Result]:
+    """The results of all notebooks by name; an interrupt stops those that are running.
+
+    In threads also where it is one at a time: in the main one, nbclient takes the interrupt for itself.
+    """
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            return dict(pool.map(run, names))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for kernel in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    kernel.kill()
+            raise
+
+
 def fitting_jobs() -> int:
     """Notebooks that this machine runs side by side: one for each core, as far as memory reaches; one on a GPU."""
-    import psutil
     import torch
 
     if torch.cuda.is_available():
