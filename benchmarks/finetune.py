@@ -21,7 +21,7 @@ from utils import machine
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "finetune.json"
 PICTURE = ROOT / "docs" / "pictures" / "finetune.png"
-RUN = "--run"  # how a run in a process of its own is asked for
+RUN = "one-run"  # how a run in a process of its own is asked for
 RATE = 1e-4  # peak learning rate, lesson 02's
 BATCH = 16
 
@@ -143,6 +143,9 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
         test_reviews: of other films, to be judged afterwards; 0 for none.
         out: the file; of several processes, the first one writes it.
     """
+    from utils.environment import begin
+
+    profile = begin("embedded", uses=[])
     import numpy as np
     import torch
     from datasets import load_dataset
@@ -153,15 +156,11 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
         Trainer,
         TrainingArguments,
         set_seed,
-    )  # fmt: skip
+    )
 
     from scripts.day4_ex import head_and_tail
-    from utils.environment import begin
-    from utils.memory import keep_freed_memory
 
-    profile = begin("embedded", uses=[])
     device = torch.device("cpu")
-    keep_freed_memory()
     rates = {name: matrix_rate(device, getattr(torch, name)) for name in dict.fromkeys(("float32", profile.precision))}
     precision = profile.precision if recipe.fast else "float32"
     imdb = load_dataset(profile.imdb)
@@ -202,7 +201,7 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
                 per_device_train_batch_size=BATCH // processes, per_device_eval_batch_size=2 * BATCH, use_cpu=True,
                 train_sampling_strategy="group_by_length" if recipe.grouped else "random",
                 bf16=precision == "bfloat16", save_strategy="no", logging_steps=5, report_to="none", disable_tqdm=True,
-                ddp_backend="gloo" if processes > 1 else None,
+                ddp_backend="gloo" if processes > 1 else None, ddp_find_unused_parameters=False,
             ),
             train_dataset=train, processing_class=tokenizer, data_collator=collate,
         )  # fmt: skip
@@ -242,7 +241,7 @@ def right_answers(model, rows, lengths, tokenizer):
 
 
 def peak_mib() -> float:
-    """The largest resident memory of this process so far."""
+    """The largest resident memory of this process so far; of several, each has its own."""
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
