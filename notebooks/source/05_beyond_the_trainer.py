@@ -541,7 +541,7 @@ for recipe, color, mark in styles:
     ax.errorbar(task.value, forgot.value, arms[0], arms[1], color=color, marker=mark, capsize=2, label=recipe)
 ax.axhline(0, color=plots.BLACK, linewidth=0.8)
 ax.set(xlabel="test sentences right (%)", ylabel="forgotten (nats)")
-ax.legend(fontsize=8)
+ax.legend(fontsize=8, ncols=2, loc="lower left")
 less = [recipe for recipe in BEST if over_seeds(lost["plain"] - lost[recipe]).above(0)]
 title = f"Less forgotten than plain, for certain: {', '.join(less) or 'none'}"
 fig.suptitle(title)
