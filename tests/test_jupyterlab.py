@@ -26,6 +26,15 @@ STARTED, RAN, PATIENCE = 120, 600_000, 60_000  # waited at most: s for the serve
 # Nothing is asked and nothing fetched at the start; everything else is as a student finds it.
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
 ERRORS = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'  # tracebacks, and warnings as well
+# The page can say idle before the kernel has answered, and then loses the call to run all cells.
+CONNECTED = """async () => {
+    const session = window.jupyterapp.shell.currentWidget.sessionContext
+    await session.ready
+    const kernel = session.session.kernel
+    await kernel.info
+    while (kernel.connectionStatus != "connected" || !["idle", "busy"].includes(kernel.status))
+        await new Promise(later => setTimeout(later, 100))
+}"""
 NONE_WAITS = """() => document.querySelector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
     && ![...document.querySelectorAll(".jp-InputArea-prompt")].some(one => one.textContent.includes("*"))"""
 
@@ -46,10 +55,11 @@ def server(folder, token):
     }  # fmt: skip
     environment = os.environ | {name: str(folder / place) for name, place in own.items()}
     environment |= {"COURSE_PROFILE": "embedded", "JUPYTER_TOKEN": token}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
+    command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
     with open(folder / "log", "w") as log:
         process = psutil.Popen(
-            [*command, "--ServerApp.ip=127.0.0.1"], cwd=folder / "course", env=environment, stdin=subprocess.DEVNULL,
+            command, cwd=folder / "course", env=environment, stdin=subprocess.DEVNULL,
             stdout=log, stderr=log,
         )  # fmt: skip
         try:
@@ -92,6 +102,7 @@ def lab(tmp_path_factory):
                 page.on(event, lambda one: None if local(one.url) else page.faults.append(one.url))
             page.goto(f"{address}/lab/workspaces/{name[:2]}/tree/notebooks/{name}.ipynb?token={token}")
             page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+            page.evaluate(CONNECTED)
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
             page.wait_for_selector(".jp-InputArea-prompt:text('*')", state="attached")
