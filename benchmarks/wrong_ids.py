@@ -30,13 +30,13 @@ def main() -> int:
     parser.add_argument("part", choices=("rates", "runs"))
     part = parser.parse_args().part
     lesson = lesson_03()
-    lesson["experiments"].beforehand = {}
     machine = banner(lesson["profile"]).splitlines()
     if part == "runs":
         wanted = {lesson["learn_from"]: lesson["beforehand_runs"]}
         lesson["experiments"].run(lesson["learn_from"], lesson["beforehand_runs"], "runs")
         lesson["experiments"].write_beforehand(wanted, RESULTS / "wrong_ids_runs.json", machine)
         return 0
+    lesson["experiments"].beforehand = {}
     judge_on_validation(lesson)
     grid = [
         {"ids": ids, "pretrained": pretrained, "labels": LABELS, "seed": seed, "rate": rate}

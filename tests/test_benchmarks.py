@@ -34,7 +34,7 @@ def test_the_summary_compares_the_same_reviews_and_the_same_seeds():
 def test_runs_that_ended_are_kept_unless_reviews_or_machine_differ(tmp_path, monkeypatch, capsys):
     done = []
 
-    def instead(recipe, reviews, seed, test_reviews):
+    def instead(recipe, reviews, seed, test_reviews, judge):
         done.append(seed)
         if len(done) == 2:
             raise KeyboardInterrupt

@@ -94,7 +94,7 @@ while not pathlib.Path("{others}").exists():
 
 def test_jobs_run_side_by_side_with_their_share_of_the_cores_and_the_ledger_comes_last(course, tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 4)
-    share = "import os\nassert os.environ['OMP_NUM_THREADS'] == '2'"
+    share = "import os\nassert os.environ['OMP_NUM_THREADS'] == os.environ['LOKY_MAX_CPU_COUNT'] == '2'"
     folder = course(
         a_reads=["# claims.ledger(\nimport pathlib\nassert pathlib.Path('last').exists()"],
         b_waits=[share, WAITS.format(mine="b", others="c")],

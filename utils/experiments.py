@@ -42,12 +42,14 @@ class Experiments:
     def __init__(
         self, name: str, profile, data, code: list[Callable], jobs: int = 1, beforehand: Path | None = None
     ) -> None:
+        import torch
+
         self.folder, self.code, self.jobs = cache_folder() / "experiments" / name, code, jobs
         self.data = [profile.name, hashlib.sha256(repr(data).encode("utf-8", "surrogatepass")).hexdigest()]
         self.machine = {
             "profile": {key: value for key, value in asdict(profile).items() if key != "why"},
             "libraries": {name: _release(name) for name in LIBRARIES},
-            "cores": 1 if jobs > 1 else os.cpu_count(),  # sums in another order differ in their last digits
+            "cores": 1 if jobs > 1 else torch.get_num_threads(),  # sums in another order differ in their last digits
         }
         self.beforehand = {}
         if beforehand is not None and beforehand.exists():

@@ -1035,7 +1035,7 @@ runs = [
     {"ids": ids, "pretrained": pretrained, "labels": n, "seed": seed, "rate": RATES[ids, pretrained]}
     for n in BUDGETS for ids, pretrained in STARTS for seed in SEEDS
 ]  # fmt: skip
-beforehand_runs = [one for one in runs if one["seed"] != SEEDS[0]]
+beforehand_runs = [one for one in runs if (one["labels"], one["seed"]) != (BUDGETS[0], SEEDS[0])]
 
 
 # %%
@@ -1050,8 +1050,8 @@ def learn_from(ids, pretrained, labels, seed, rate):
 
 # %% [markdown]
 # Each run is kept in your cache under all that decides it, so that an interrupt loses little and a second time is
-# quick. On a CPU several runs go on side by side, each on one core. Under `embedded` the runs with the first seed are
-# yours; those with the two others were made beforehand, by these functions (`python -m benchmarks.wrong_ids runs`).
+# quick. On a CPU several runs go on side by side, each on one core. Under `embedded` the runs with 100 labels and the
+# first seed are yours; the others were made beforehand, by these functions (`python -m benchmarks.wrong_ids runs`).
 # Change a function, and all runs are yours.
 
 # %%

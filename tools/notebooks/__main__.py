@@ -101,8 +101,9 @@ def _run(options) -> int:
     jobs = options.jobs or fitting_jobs()
     names = chosen(options.names, sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")))
     notebooks = {name: nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4) for name in names}
-    # The number of threads of each kernel, so that together they have as many as there are cores.
-    threads = {"OMP_NUM_THREADS": str(max(1, machine.cores() // jobs))} if jobs > 1 else {}
+    # The number of threads and of worker processes of each kernel, so that together they take the cores that there are.
+    share = str(max(1, machine.cores() // jobs))
+    threads = {"OMP_NUM_THREADS": share, "LOKY_MAX_CPU_COUNT": share} if jobs > 1 else {}
     total = sum(cell.cell_type == "code" for one in notebooks.values() for cell in one.cells)
     last = [name for name in names if reads_the_ledger(notebooks[name])]  # they want what the others record
     others = [name for name in names if name not in last]
