@@ -41,6 +41,7 @@ class Recipe:
         dropout: as in pretraining; else none.
         attention: `attn_implementation`; None for the library's choice.
         fast: in the number format that the processor multiplies fast; else float32.
+        rate: peak learning rate.
     """
 
     words: str
@@ -53,6 +54,7 @@ class Recipe:
     dropout: bool = True
     attention: str | None = None
     fast: bool = False
+    rate: float = RATE
 
 
 OURS = Recipe(
@@ -75,8 +77,11 @@ RECIPES = {
 COMPARED = tuple(RECIPES)  # by default; the others show what reading less and training less cost: for 4,000 reviews,
 # judged on validation reviews, benchmarks/results/finetune_choices.json
 RECIPES |= {
-    f"c, {count} frozen": dataclasses.replace(OURS, words=f"lesson 02, {count} layers frozen", frozen=count)
-    for count in (1, 2, 3)
+    f"c, {count} frozen, {times} x": dataclasses.replace(
+        OURS, words=f"lesson 02, {count} layers frozen, {times} times its rate", frozen=count, rate=times * RATE
+    )
+    for count in (2, 3)
+    for times in (1, 2)
 }
 RECIPES |= {
     f"c at {length}": dataclasses.replace(OURS, words=f"lesson 02, {length} tokens", max_length=length)
@@ -216,7 +221,7 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
         trainer = Trainer(
             model=model,
             args=TrainingArguments(
-                output_dir=folder, learning_rate=RATE, warmup_steps=0.1, num_train_epochs=1, seed=seed,
+                output_dir=folder, learning_rate=recipe.rate, warmup_steps=0.1, num_train_epochs=1, seed=seed,
                 per_device_train_batch_size=BATCH // processes, per_device_eval_batch_size=2 * BATCH, use_cpu=True,
                 train_sampling_strategy="group_by_length" if recipe.grouped else "random",
                 bf16=precision == "bfloat16", save_strategy="no", logging_steps=5, report_to="none", disable_tqdm=True,
