@@ -546,7 +546,7 @@ ax.set(xlabel="test sentences right (%)", ylabel="forgotten (nats)")
 ax.legend(fontsize=8, ncols=2, loc="lower left")
 less = [recipe for recipe in BEST if over_seeds(lost["plain"] - lost[recipe]).above(0)]
 title = f"Less forgotten than plain (95% interval above 0): {', '.join(less) or 'none'}"
-fig.suptitle(title)
+fig.suptitle(title.replace(": ", ":\n"))
 plots.show(fig, f"Accuracy and forgetting of six recipes with their intervals. {title}. The numbers stand above.")
 
 # %% [markdown]
