@@ -74,8 +74,8 @@ RECIPES = {
     "c": OURS,
     "c in float32": dataclasses.replace(OURS, words="lesson 02 in float32", fast=False),
 }
-COMPARED = tuple(RECIPES)  # by default; the others show what reading less and training less cost: for 4,000 reviews,
-# judged on validation reviews, benchmarks/results/finetune_choices.json
+COMPARED = tuple(RECIPES)  # by default
+# The others show what reading less and training less cost: benchmarks/results/finetune_choices.json has 4,000 reviews.
 RECIPES |= {
     f"c, {count} frozen, {times} x": dataclasses.replace(
         OURS, words=f"lesson 02, {count} layers frozen, {times} times its rate", frozen=count, rate=times * RATE
@@ -202,10 +202,9 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
     model = AutoModelForSequenceClassification.from_pretrained(
         profile.encoder, num_labels=2, dtype=torch.float32, attn_implementation=recipe.attention, **dropout
     )
-    for part in (
-        (model.base_model.embeddings, *model.base_model.encoder.layer[: recipe.frozen]) if recipe.frozen else ()
-    ):
-        part.requires_grad_(False)
+    if recipe.frozen:
+        for part in (model.base_model.embeddings, *model.base_model.encoder.layer[: recipe.frozen]):
+            part.requires_grad_(False)
     collator = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=recipe.multiple)
     if not recipe.to_longest:
         collator = DataCollatorWithPadding(tokenizer, padding="max_length", max_length=recipe.max_length)
@@ -245,7 +244,8 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
         rows, lengths = test.remove_columns("length"), np.array(test["length"])
         # All are judged in the fast format, so that only the training differs.
         with torch.autocast("cpu", getattr(torch, profile.precision), enabled=profile.precision != "float32"):
-            result["right"] = right_answers(model, rows, lengths, tokenizer).tolist()
+            right = right_answers(model, rows, lengths, tokenizer)
+        result["right"] = "".join(map(str, right.tolist()))  # one text, so that the file stays readable
     Path(out).write_text(json.dumps(result), encoding="utf-8")
 
 
@@ -284,10 +284,14 @@ def summary(runs: list[dict]) -> dict[str, dict]:
 
     found = {}
     ours = {run["seed"]: run for run in runs if run["recipe"] == "c"}
+
+    def right_in(run: dict) -> np.ndarray:
+        return np.array(list(run["right"]), dtype=int)
+
     for name in dict.fromkeys(run["recipe"] for run in runs):
         own = [run for run in runs if run["recipe"] == name]
         seconds = [run["seconds"] for run in own]
-        right = np.concatenate([run["right"] for run in own])
+        right = np.concatenate([right_in(run) for run in own])
         found[name] = {
             "words": RECIPES[name].words,
             "precision": own[0]["precision"],
@@ -305,7 +309,7 @@ def summary(runs: list[dict]) -> dict[str, dict]:
         }  # fmt: skip
         both = [run for run in own if run["seed"] in ours]
         if both:
-            gap = np.concatenate([np.subtract(ours[run["seed"]]["right"], run["right"]) for run in both])
+            gap = np.concatenate([right_in(ours[run["seed"]]) - right_in(run) for run in both])
             ratios = [run["seconds"] / ours[run["seed"]]["seconds"] for run in both]
             found[name] |= {
                 "times_the_seconds_of_c": float(np.mean(ratios)),

@@ -95,7 +95,7 @@ def train(options: argparse.Namespace) -> None:
         unfinished.rename(options.output)
         print(f"processes: {accelerator.num_processes}, steps: {len(losses)}, last loss: {losses[-1]:.4f}")
     # The model goes before its process group: the other way round, Gloo's thread and this one can wait for each other
-    # for ever (seen in 1 of 40 runs; pytorch/pytorch#56297).
+    # for ever (seen in 2 of 67 runs; pytorch/pytorch#56297).
     model, optimizer, loader, scheduler = accelerator.free_memory(model, optimizer, loader, scheduler)  # different
     accelerator.end_training()  # different
 
