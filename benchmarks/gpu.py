@@ -48,7 +48,7 @@ def main() -> int:
         rows.append({
             "tokens": length, "batch": options.batch, "layers": options.layers,
             "step_seconds": seconds, "tokens_per_second": tokens,
-            "share_of_matrix_rate": flops(model, options.batch, length) / seconds / rate,
+            "share_of_matrix_rate": flops(model, [length] * options.batch) / seconds / rate,
             "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else None,
             "minutes_for_imdb": REVIEWS * MEAN_TOKENS.get(length, length) / tokens / 60,
         })  # fmt: skip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import time
 
+import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
@@ -17,18 +20,23 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     return best
 
 
-def flops(model, batch: int, length: int) -> float:
-    """Floating-point operations of the matrix products of one training step: three times those of a forward pass.
+def flops(model, lengths) -> float:
+    """Floating-point operations of the matrix products of training on some texts once, as PyTorch counts them.
+
+    Parts that are frozen, or not computed, do not count. The number is a quadratic in the length (attention compares
+    each token with each), so three lengths tell it.
 
     Args:
-        model: a BERT with its head, `model.config` tells its shape.
-        batch: texts.
-        length: tokens of each.
+        model: with a `logits` output; on any device, nothing is computed.
+        lengths: tokens of each text, padding left out.
     """
-    layers = model.config.num_hidden_layers
-    weights = sum(p.numel() for name, p in model.named_parameters() if "encoder" in name and p.dim() == 2)
-    attention = 4 * length * model.config.hidden_size * layers
-    return 3 * batch * length * (2 * weights + attention)
+    model, counted = copy.deepcopy(model).to("meta"), (8, 16, 24)
+    found = []
+    for length in counted:
+        with FlopCounterMode(display=False) as counter:
+            model(torch.zeros((1, length), dtype=torch.long, device="meta")).logits.sum().backward()
+        found.append(counter.get_total_flops())
+    return float(np.rint(np.polyval(np.polyfit(counted, found, 2), np.asarray(lengths))).sum())
 
 
 def timed(call, device: torch.device) -> float:

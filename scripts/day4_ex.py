@@ -48,6 +48,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--test-size", type=positive(int), help="reviews for the final measurement (profile)")
     parser.add_argument("--max-length", type=positive(int), help="tokens of a review that the model sees (profile)")
+    parser.add_argument(
+        "--frozen-parts", type=int, choices=range(14), metavar="N",
+        help="parts that keep their weights, from below: the embeddings, then layers (profile)",
+    )  # fmt: skip
     parser.add_argument("--learning-rate", type=positive(float), help="peak learning rate (profile)")
     parser.add_argument(
         "--epochs", type=positive(int), default=1, help="passes over the training reviews (%(default)s)"
@@ -105,6 +109,7 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
         set_seed,
     )
 
+    from utils.lean import make_lean
     from utils.memory import within_memory
     from utils.resume import run_folder, unfinished
     from utils.splits import with_validation
@@ -139,6 +144,10 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
         attention_probs_dropout_prob=0.0,
         hidden_dropout_prob=0.0,
     )
+    make_lean(model)
+    parts = [model.base_model.embeddings, *model.base_model.encoder.layer]  # from below
+    for part in parts[: profile.frozen_parts]:
+        part.requires_grad_(False)
     args = TrainingArguments(
         output_dir=run_folder(f"day4_ex-{profile.name}"),
         eval_strategy="epoch",

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import finetune, scaling
 from benchmarks.rates import flops
+from utils.lean import make_lean
 
 
 def run(recipe, seed, seconds, right):
@@ -66,14 +67,24 @@ def test_exponents():
     assert row["memory_growth"] == pytest.approx(104 / 101 - 1)
 
 
-def test_operations_are_counted():
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_operations_are_counted(attention):
     from transformers import BertConfig, BertForSequenceClassification
 
     shape = {"hidden_size": 8, "intermediate_size": 16, "num_attention_heads": 2, "num_hidden_layers": 3}
-    model = BertForSequenceClassification(BertConfig(**shape, vocab_size=10))
-    weights = 3 * (4 * 8 * 8 + 2 * 8 * 16)  # of each layer: query, key, value, output; two of the feed-forward part
-    scores_and_mixing = 3 * 2 * 5 * 5 * 8
-    assert flops(model, 2, 5) == 3 * 2 * (2 * weights * 5 + 2 * scores_and_mixing)
+    model = BertForSequenceClassification(BertConfig(**shape, vocab_size=10, attn_implementation=attention))
+    pooler_and_head = 2 * (8 * 8 + 8 * 2)
+    projection, feed_forward = 2 * 8 * 8, 2 * 2 * 8 * 16  # of one token; query, key, value and output have one each
+    mixing = 2 * 2 * 5 * 8  # one query against the 5 keys, and their values' mean
+    layer = 5 * (4 * projection + feed_forward + mixing)
+    assert flops(model, [5, 5]) == 2 * 3 * (3 * layer + pooler_and_head)  # backward takes twice as many as forward
+    make_lean(model)
+    last = 5 * 2 * projection + (2 * projection + feed_forward + mixing)
+    assert flops(model, [5]) == 3 * (2 * layer + last + pooler_and_head)
+    for part in (model.bert.embeddings, model.bert.encoder.layer[0]):
+        part.requires_grad_(False)
+    inputs = 5 * 3 * projection  # the second layer's query, key and value: nothing below asks for their gradient
+    assert flops(model, [5]) == 3 * (layer + last + pooler_and_head) - inputs + layer
 
 
 @pytest.mark.parametrize("name", ["a", "c"])

@@ -111,6 +111,13 @@ def test_a_slow_processor_gets_fewer_reviews_and_says_so(machine):
     assert "float32" in slow.why[2]
 
 
+def test_only_on_a_cpu_are_parts_frozen_to_save_time(machine):
+    with_flags(machine, avx512_bf16=True)
+    assert profiles.detect().frozen_parts == 3
+    with_gpu(machine, bfloat16=True)
+    assert profiles.detect("embedded").frozen_parts == 0
+
+
 def test_a_profile_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         profiles.detect().train_size = 1

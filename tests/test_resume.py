@@ -91,6 +91,13 @@ def test_other_data_start_afresh(tiny_model, tmp_path):
     assert unfinished(trainer) is None
 
 
+def test_other_trained_weights_start_afresh(tiny_model, tmp_path):
+    interrupted(tiny_model, tmp_path / "run")
+    trainer = make_trainer(tiny_model, tmp_path / "run")
+    trainer.model.base_model.embeddings.requires_grad_(False)
+    assert unfinished(trainer) is None
+
+
 @pytest.mark.parametrize("cut", ["no state", "half a state"])
 def test_a_half_written_checkpoint_is_removed_not_read(tiny_model, tmp_path, cut):
     folder = tmp_path / "run"

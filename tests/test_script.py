@@ -4,8 +4,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from scripts import day4_ex
+from utils import assets, profiles
 from utils.errors import CourseError
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +35,10 @@ def test_the_script_fine_tunes_measures_and_saves(tmp_path):
     assert {"model.safetensors", "config.json", "tokenizer.json"} <= {
         path.name for path in (tmp_path / "model").iterdir()
     }
+    before, after = (load_file(folder / "model.safetensors") for folder in (assets.encoder(), tmp_path / "model"))
+    names = ["embeddings.word_embeddings.weight", "encoder.layer.0.output.dense.weight"]
+    stayed = [torch.equal(before[name], after[f"bert.{name}"]) for name in names]
+    assert stayed == [profiles.detect("embedded").frozen_parts > 0, False]
 
 
 def test_help_names_every_option():

@@ -39,6 +39,7 @@ class Profile:
         batch_size: reviews that the device trains on at once.
         accumulation: how many such batches make one step; times `batch_size`, it is 16 everywhere.
         learning_rate: peak learning rate of fine-tuning.
+        frozen_parts: parts of the encoder that lesson 02 leaves as they are, from below: the embeddings, then layers.
         why: the reasons for these choices, one line each.
     """
 
@@ -60,6 +61,7 @@ class Profile:
     batch_size: int
     accumulation: int
     learning_rate: float
+    frozen_parts: int
     why: tuple[str, ...]
 
 
@@ -185,6 +187,7 @@ def _embedded(device: str, reason: str) -> Profile:
         batch_size=BATCH,
         accumulation=1,
         learning_rate=1e-4,
+        frozen_parts=3 if device == "cpu" else 0,  # benchmarks/results/finetune_choices.json
         why=(reason, why, "small, to stay under 8 minutes in float32" if small else "to stay under 5 minutes"),
     )
 
@@ -212,6 +215,7 @@ def _full(device: str, reason: str) -> Profile:
         batch_size=batch_size,
         accumulation=BATCH // batch_size,
         learning_rate=2e-5,
+        frozen_parts=0,
         why=(reason, why, "the whole data set" + ("" if device == "cuda" else ", many hours without a GPU")),
     )
 

@@ -37,9 +37,9 @@ def run_folder(name: str) -> Path:
 def unfinished(trainer) -> str | None:
     """The last whole checkpoint of the same run if it was interrupted, for `resume_from_checkpoint`; else None.
 
-    The same run: equal training arguments, model configuration and training data. Checkpoints of any
-    other run in the trainer's output folder are removed, and so is one that was being written when
-    the run stopped.
+    The same run: equal training arguments, model configuration, trained weights and training data.
+    Checkpoints of any other run in the trainer's output folder are removed, and so is one that was
+    being written when the run stopped.
     """
     folder = Path(trainer.args.output_dir)
     key = run_key(trainer)
@@ -72,7 +72,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def run_key(trainer) -> str:
-    """A hash of all that decides a run's result: arguments, model configuration, training data.
+    """A hash of all that decides a run's result: arguments, model configuration, which weights learn, training data.
 
     How a step's rows are cut into batches for the device does not, see `utils.memory.within_memory`.
     """
@@ -83,7 +83,8 @@ def run_key(trainer) -> str:
     arguments["step"] = args.train_batch_size * args.gradient_accumulation_steps
     set_by_training = {"architectures", "dtype", "problem_type"}  # the first step and the first save write them
     config = {name: value for name, value in trainer.model.config.to_dict().items() if name not in set_by_training}
-    everything = json.dumps([arguments, config], sort_keys=True, default=str)
+    learning = [name for name, weight in trainer.model.named_parameters() if weight.requires_grad]
+    everything = json.dumps([arguments, config, learning], sort_keys=True, default=str)
     data = repr(trainer.train_dataset[:])  # a fingerprint of `datasets` would differ from kernel to kernel
     return hashlib.sha256((everything + data).encode()).hexdigest()
 

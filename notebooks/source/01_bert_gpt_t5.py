@@ -617,8 +617,9 @@ print(f"{len(blanks)} blanks; the first: … {' '.join(in_front[-20:])} ▁▁�
 # %% [markdown]
 # How each family is asked. BERT gets a `[MASK]` in the place; it thereby knows that one token is missing. T5 gets a
 # sentinel, which may stand for any number of tokens, and, as in its training, a second one at the end. GPT gets the
-# left side and guesses what follows. One function runs the batches, three small ones pick the logits of the guess.
-#
+# left side and guesses what follows. One function runs the batches, three small ones compute the logits of the guess,
+# and for BERT and GPT those of no other place: the last step, `cls` and `lm_head`, is a large product with the
+# vocabulary.
 
 # %%
 from tqdm.auto import tqdm
@@ -638,12 +639,12 @@ def guessed_right(family, tokenizer, questions, logits_of):
 # %%
 def at_first_mask(batch):
     place = (batch["input_ids"] == bert_tokenizer.mask_token_id).int().argmax(dim=1)
-    return bert(**batch).logits[torch.arange(len(place)), place]
+    return bert.cls(bert.base_model(**batch).last_hidden_state[torch.arange(len(place)), place])
 
 
 def after_the_end(batch):
     last = batch["attention_mask"].sum(dim=1) - 1  # the padding stands on the right
-    return gpt(**batch).logits[torch.arange(len(last)), last]
+    return gpt.lm_head(gpt.base_model(**batch).last_hidden_state[torch.arange(len(last)), last])
 
 
 def after_sentinel(batch):
@@ -1048,18 +1049,18 @@ claims.record(
 # %%
 @torch.inference_mode()
 def features(name, tokenizer, network, texts):
-    rows = []
+    rows, order = [], np.argsort([len(text) for text in texts], kind="stable")  # similar lengths together: less padding
     for start in tqdm(range(0, len(texts), 40), desc=f"{name} reads", leave=False):
         batch = tokenizer(
-            texts[start : start + 40], padding=True, padding_side="right", truncation=True, max_length=MAX_INPUT,
-            return_tensors="pt",
+            [texts[row] for row in order[start : start + 40]], padding=True, padding_side="right", truncation=True,
+            max_length=MAX_INPUT, return_tensors="pt",
         ).to(profile.device)  # fmt: skip
         with torch.autocast(profile.device, torch.bfloat16, enabled=profile.precision == "bfloat16"):
             vectors = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
         special = torch.isin(batch["input_ids"], torch.tensor(tokenizer.all_special_ids, device=profile.device))
         words = (~special)[..., None]
         rows.append(((vectors.float() * words).sum(dim=1) / words.sum(dim=1)).cpu())
-    return torch.cat(rows).numpy()
+    return torch.cat(rows).numpy()[np.argsort(order)]  # back in the order of the texts
 
 
 # %%

@@ -359,11 +359,11 @@ with torch.inference_mode():
 print(f"loss before training {first_loss:.3f}, ln 2 = {np.log(2):.3f}")
 
 # %% [markdown]
-# ## 5. What padding costs
+# ## 5. What need not be computed
 #
-# A *batch* is a rectangle, reviews are not equally long. The collator fills up the short ones with `[PAD]`, and writes
-# an `attention_mask`, 1 for text and 0 for padding: the model ignores the zeros, so padding changes the time and not
-# the answer. How many of the computed tokens are padding depends on how you form batches:
+# **Padding.** A *batch* is a rectangle, reviews are not equally long. The collator fills up the short ones with
+# `[PAD]`, and writes an `attention_mask`, 1 for text and 0 for padding: the model ignores the zeros, so padding changes
+# the time and not the answer. How many of the computed tokens are padding depends on how you form batches:
 #
 # - fill up every review to the model's maximum of 512, as many scripts do (`padding="max_length"`);
 # - cut each review to your profile's maximum, then fill up to the longest in its batch (`DataCollatorWithPadding`),
@@ -414,17 +414,70 @@ import time
 
 rows, middle = train_ids.remove_columns("length"), len(lengths) // 2
 sixteen = [rows[row] for row in np.argsort(lengths, kind="stable")[middle - 8 : middle + 8].tolist()]
-to_512 = DataCollatorWithPadding(tokenizer, padding="max_length", max_length=512)
-seconds = {}
-for name, pad in {"to 512": to_512, "to the longest": collator}.items():
-    batch = pad(sixteen).to(model.device)
-    with torch.inference_mode():
-        model(**batch).logits.cpu()  # the first call is slower, so it is not timed
-        started = time.perf_counter()
-        model(**batch).logits.cpu()  # .cpu() waits until a GPU has finished
-        seconds[name] = time.perf_counter() - started
-    print(f"padded {name:<14} {tuple(batch['input_ids'].shape)}: {seconds[name]:.2f} s")
-print(f"{seconds['to 512'] / seconds['to the longest']:.1f} times as long for the same sixteen answers")
+batch = collator(sixteen).to(model.device)
+to_512 = DataCollatorWithPadding(tokenizer, padding="max_length", max_length=512)(sixteen).to(model.device)
+
+
+@torch.inference_mode()
+def timed(batch):
+    model(**batch).logits.cpu()  # the first call is slower, so it is not timed
+    started = time.perf_counter()
+    logits = model(**batch).logits.cpu()  # .cpu() waits until a GPU has finished
+    seconds = time.perf_counter() - started
+    print(f"{tuple(batch['input_ids'].shape)}: {seconds:.2f} s")
+    return logits, seconds
+
+
+_, seconds_512 = timed(to_512)
+all_positions, seconds_all = timed(batch)
+print(f"{seconds_512 / seconds_all:.1f} times as long for the same sixteen answers, when padded to 512")
+
+# %% [markdown]
+# **Work that nothing needs.** The head reads the vector at `[CLS]` and no other (section 4). So the last layer need not
+# compute the others: `[CLS]` still looks at every position, but the new vectors of the other positions would be thrown
+# away. `make_lean` leaves them out. On a CPU in 16-bit arithmetic it also stops the library from turning the scores of
+# attention, the largest numbers by count, into 32 bits and back. The answers are the same but for rounding. Both are a
+# few lines of `utils/lean.py`.
+
+# %%
+from utils.lean import make_lean
+
+make_lean(model)
+lean, seconds_lean = timed(batch)
+print(f"largest difference of the logits {(lean - all_positions).abs().max():.0e}, of logits up to "
+      f"{all_positions.abs().max():.2f}; {1 - seconds_lean / seconds_all:.0%} less time")  # fmt: skip
+
+# %% [markdown]
+# **Weights that may stay.** Training also runs backwards through the network (section 6), and that takes twice as long
+# as forwards: for each layer once to find how its weights should change, once to find how its input should. Below the
+# lowest part that learns, neither is needed. So on a CPU the profile *freezes* the embeddings and the lowest layers:
+# they keep their pretrained weights.
+
+# %%
+parts = [model.base_model.embeddings, *model.base_model.encoder.layer]  # from below
+for part in parts[: profile.frozen_parts]:
+    part.requires_grad_(False)
+learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
+print(f"parts frozen here: {profile.frozen_parts}; {learning:,} of {parameters:,} parameters will learn")
+
+# %% [markdown]
+# Unlike the savings above, this one changes the model, so it may cost accuracy. How much was measured beforehand under
+# `embedded`, with the same number of labels and on validation reviews (`python -m benchmarks.finetune`): points of
+# accuracy against training all weights, with the 95% half-width.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+import json
+
+from utils.experiments import RESULTS
+
+runs = json.loads((RESULTS / "finetune_choices.json").read_text(encoding="utf-8"))["runs"]
+all_learn = {run["seed"]: run for run in runs if run["recipe"] == "plain"}
+for layers in (1, 2):
+    pairs = [(run, all_learn[run["seed"]]) for run in runs if run["recipe"] == f"plain, {layers} frozen, 1 x"]
+    hits = [np.concatenate([np.array(list(run["right"])) == "1" for run in side]) for side in zip(*pairs, strict=True)]
+    gap, half = paired_difference(*hits)
+    print(f"embeddings and {layers} of the layers frozen: {gap:+.1f} ± {half:.1f} points, {len(pairs)} seeds")
 
 # %% [markdown]
 # ## 6. The training arguments, one by one
@@ -661,7 +714,8 @@ for text, (_, positive) in zip(my_texts, answers.tolist(), strict=True):
 # Two details decide whether they can be equal. To train in 16-bit arithmetic, the Trainer wraps the model's forward
 # pass, and the wrapping stays. A reloaded model comes without it and computes in 32 bits. `unwrap_model` takes it off,
 # in place. So where training used 16 bits, the answers of section 8 can differ from the saved model's in the last
-# digits. And how attention is computed (section 4) is not saved: ask for the same way again, or the last digits differ.
+# digits. And two choices are not saved: how attention is computed (section 4) and what is left out (section 5). Make
+# them again, or the last digits differ.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -671,6 +725,7 @@ in_memory = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
 
 same_way = {"dtype": torch.float32, "attn_implementation": profile.attention}
 reloaded = AutoModelForSequenceClassification.from_pretrained(saved, **same_way).to(model.device).eval()
+make_lean(reloaded)
 with torch.inference_mode():
     identical = torch.equal(in_memory(**batch).logits, reloaded(**batch).logits)
 kept = reloaded.state_dict()
