@@ -428,6 +428,7 @@ def timed(batch):
     return logits, seconds
 
 
+# %%
 _, seconds_512 = timed(to_512)
 all_positions, seconds_all = timed(batch)
 print(f"{seconds_512 / seconds_all:.1f} times as long for the same sixteen answers, when padded to 512")
