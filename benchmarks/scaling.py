@@ -76,14 +76,24 @@ def slope(x: list[float], y: list[float]) -> float:
 
 
 def draw(results: dict) -> None:
-    """Time against each of the three, with the fitted exponents."""
+    """Time against each of the three in logarithms, with the fitted lines."""
+    import numpy as np
+
     from utils import plots
 
     fig, axes = plots.figure(2.6, columns=3)
     labels = {"reviews": "reviews", "tokens": "tokens of a review, at most", "processes": "processes"}
     for ax, (part, row) in zip(axes, results["parts"].items(), strict=True):
-        ax.plot(row["x"], row["seconds"], "o-", color=plots.BLUE)
-        ax.set(xlabel=labels[part], ylim=(0, None), xticks=row["x"])
+        x, seconds = np.array(row["x"]), np.array(row["seconds"])
+        fitted = np.exp(np.log(seconds).mean() + row["exponent"] * (np.log(x) - np.log(x).mean()))
+        ax.plot(x, fitted, ":", color=plots.BLACK)
+        ax.plot(x, seconds, "o", color=plots.BLUE)
+        ax.set_xscale("log", base=2)
+        ax.set_yscale("log", base=2)
+        ax.set(xlabel=labels[part], ylim=(seconds.min() / 2, 2 * seconds.max()))
+        ax.set_xticks(x, x.tolist())
+        ax.set_yticks(seconds, [f"{value:.0f}" for value in seconds])
+        ax.minorticks_off()
         ax.set_title(f"exponent {row['exponent']:.2f}" if part != "processes" else "the same cores")
     axes[0].set_ylabel("seconds")
     fig.suptitle(f"Fine-tuning as in lesson 02; {results['fixed_reviews']} reviews where another thing varies")
