@@ -21,6 +21,7 @@ from tools.notebooks.check import check_all
 from tools.notebooks.execute import Result, execute
 from tools.notebooks.files import NOTEBOOKS, README, ROOT, write_atomically
 from utils import assets, machine
+from utils.environment import QUIET
 from utils.errors import CourseError
 from utils.profiles import PROFILE_VARIABLE, PROFILES
 
@@ -111,6 +112,7 @@ def _run(options) -> int:
         others.sort(key=lambda name: -expected_seconds(notebooks[name]))  # so that none is left over at the end
     begun = time.monotonic()
     if jobs > 1 and os.environ.get(PROFILE_VARIABLE) != "full":  # once, not by several kernels that wait for each other
+        os.environ.update(QUIET | os.environ)
         for prepare in (assets.encoder, assets.gpt2_tokenizer, assets.imdb):
             prepare()
     with tqdm(total=total, unit="cell") as bar:
