@@ -80,9 +80,7 @@ RECIPES = {
 COMPARED = tuple(RECIPES)  # by default
 # The others show what reading less and training less cost: benchmarks/results/finetune_choices.json has 4,000 reviews.
 # Compare accuracies there, not seconds: its runs of 0 and 1 frozen layers had the last layer at [CLS], the others not.
-RECIPES |= {
-    "plain": PLAIN,
-}
+RECIPES["plain"] = PLAIN
 RECIPES |= {
     f"plain, {count} frozen, {times} x": dataclasses.replace(
         PLAIN,

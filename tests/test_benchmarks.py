@@ -101,6 +101,20 @@ def test_a_small_run_in_earnest(name):
     assert found["needed_flops"] > 1e9
 
 
+def test_the_recipe_of_the_lesson_is_that_of_its_profile(monkeypatch):
+    from utils import profiles
+
+    monkeypatch.setattr(profiles, "fast_precision", lambda device: ("bfloat16", "the test says so"))
+    monkeypatch.setattr(profiles, "_has_cuda", lambda: False)
+    profile, ours = profiles.detect("embedded"), finetune.OURS
+    assert (ours.frozen, ours.max_length, ours.rate) == (
+        profile.frozen_parts,
+        profile.max_length,
+        profile.learning_rate,
+    )
+    assert (ours.attention, finetune.BATCH) == (profile.attention, profile.batch_size)
+
+
 def test_a_run_that_fails_is_named():
     with pytest.raises(RuntimeError, match=r"'lesson 02' with .*'reviews': -1.* failed"):
         finetune.in_a_process(finetune.OURS, reviews=-1, seed=0, test_reviews=0)

@@ -436,9 +436,9 @@ print(f"{seconds_512 / seconds_all:.1f} times as long for the same sixteen answe
 # %% [markdown]
 # **Work that nothing needs.** The head reads the vector at `[CLS]` and no other (section 4). So the last layer need not
 # compute the others: `[CLS]` still looks at every position, but the new vectors of the other positions would be thrown
-# away. `make_lean` leaves them out. On a CPU in 16-bit arithmetic it also stops the library from turning the scores of
-# attention, the largest numbers by count, into 32 bits and back. The answers are the same but for rounding. Both are a
-# few lines of `utils/lean.py`.
+# away. `make_lean` leaves them out. In training on a CPU in 16-bit arithmetic it also saves copies: the library turns
+# all scores of attention, one for each pair of tokens, into 32 bits and back. The answers are the same but for
+# rounding. Both are a few lines of `utils/lean.py`. The next cell shows the first saving; this batch runs in 32 bits.
 
 # %%
 from utils.lean import make_lean
@@ -449,9 +449,9 @@ print(f"largest difference of the logits {(lean - all_positions).abs().max():.0e
       f"{all_positions.abs().max():.2f}; {1 - seconds_lean / seconds_all:.0%} less time")  # fmt: skip
 
 # %% [markdown]
-# **Weights that may stay.** Training also runs backwards through the network (section 6), and that takes twice as long
-# as forwards: for each layer once to find how its weights should change, once to find how its input should. Below the
-# lowest part that learns, neither is needed. So on a CPU the profile *freezes* the embeddings and the lowest layers:
+# **Weights that may stay.** Training also runs backwards through the network (section 6), with twice the arithmetic of
+# forwards: for each layer once to find how its weights should change, once to find how its input should. Below the
+# lowest part that learns, neither is needed. So `embedded` *freezes* the embeddings and the lowest layers on a CPU:
 # they keep their pretrained weights.
 
 # %%
@@ -463,8 +463,8 @@ print(f"parts frozen here: {profile.frozen_parts}; {learning:,} of {parameters:,
 
 # %% [markdown]
 # Unlike the savings above, this one changes the model, so it may cost accuracy. How much was measured beforehand under
-# `embedded`, with the same number of labels and on validation reviews (`python -m benchmarks.finetune`): points of
-# accuracy against training all weights, with the 95% half-width.
+# `embedded` by `benchmarks/finetune.py`, with 4,000 labels and on validation reviews: points of accuracy against
+# training all weights, with the 95% half-width.
 
 # %%
 # NBVAL_CHECK_OUTPUT
