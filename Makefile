@@ -7,10 +7,15 @@ else
 BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
+MARKER := .transfer-learning-nlp
+ifneq ($(OS),Windows_NT)
+MOVED := $(if $(wildcard $(READY)),$(shell grep -qsF '$(CURDIR)/$(VENV)' $(BIN)/activate || echo moved))
+endif
 REQUIREMENTS := requirements.txt requirements-dev.txt constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-floor site bench lab notebooks clean
+.PHONY: help setup run test test-floor site bench lab notebooks update clean
+.PHONY: moved
 
 help:  ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /:/' | awk -F: '{ printf "  make %-10s %s\n", $$(NF-1), $$NF }'
@@ -21,8 +26,8 @@ run: $(READY)  ## run the course, write a report to build/run
 	$(BIN)/python -m tools.notebooks run
 
 test: $(READY)  ## run all checks and tests
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m tools.notebooks check
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --ignore=notebooks/exercises tests notebooks
 
@@ -37,18 +42,36 @@ bench: $(READY)  ## time three ways to fine-tune, and how time and memory grow; 
 	$(BIN)/python -m benchmarks.scaling
 
 lab: $(READY)  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/python -m jupyterlab notebooks
 
 notebooks: $(READY)  ## rebuild the notebooks whose source changed
 	$(BIN)/python -m tools.notebooks build
 
-clean:  ## remove .venv and what runs wrote into the repository
-	rm -rf $(VENV) .venv-floor build .pytest_cache .ruff_cache
+update:  ## keep your changed notebooks in my/, then get the newest lessons
+	$(PYTHON) -m tools.update
 
-# A set-up that was interrupted left no .ready, so it starts afresh; one that is out of date is brought up to date.
-$(READY): $(REQUIREMENTS)
+clean:  ## remove .venv, reports and the site that make made; grades and models stay
+	@for folder in $(VENV) .venv-floor build/run build/site build/site-pages; do \
+	  if [ -f "$$folder/$(MARKER)" ]; then rm -rf "$$folder"; \
+	  elif [ -e "$$folder" ]; then echo "$$folder stays: make did not make it. Remove it by hand."; fi; done
+	@rm -rf build/site-doctrees build/upstream build/screenshots .pytest_cache .ruff_cache
+
+# A .venv that make made and did not finish is made anew; one that was here before, by README's other way, is completed;
+# after the course's folder was moved or renamed, its scripts learn the new path. Everything starts with `python -m`:
+# the other scripts in .venv name the old one.
+$(READY): $(REQUIREMENTS) $(MOVED)
 	@$(PYTHON) -c 'import sys; sys.exit("This is Python %d.%d; the course needs 3.11 or newer. Try: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
-	@if [ -f $(READY) ]; then rm $(READY); else rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); fi
+	@if [ -f $(VENV)/$(MARKER) ] && [ ! -f $(READY) ]; then rm -rf $(VENV); fi
+	@if [ -e $(VENV) ]; then \
+	  $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "$(VENV) is here, but has no Python 3.11 or newer that runs. Move it away, then give the command again."; exit 1; }; \
+	  [ -f $(READY) ] || echo "Completing the $(VENV) that is here."; \
+	  $(if $(MOVED),$(BIN)/python -m venv $(VENV);) \
+	else mkdir $(VENV) && echo "Made by make." > $(VENV)/$(MARKER) && $(PYTHON) -m venv $(VENV); fi
+	@rm -f $(READY)
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip
 	@echo "Installing the course into $(VENV); the first time takes a few minutes."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
 	@touch $(READY)
+
+moved:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from benchmarks.rates import flops, matrix_rate, timed
 from utils import machine
+from utils.console import run_program
+from utils.files import set_aside, write_atomically
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "finetune.json"
@@ -110,6 +112,8 @@ def main() -> int:
     sizes = {"reviews": options.reviews, "test_reviews": options.test_reviews, "judge": options.judge}
     about = sizes | {"machine": machine.describe()}
     runs = kept(options.out, about)
+    if not runs and options.out != RESULT and options.out.exists():
+        print(f"{options.out} holds other results; they are now {set_aside(options.out).name}.")
     for seed in options.seeds:
         for name in options.recipes:
             if any((run["recipe"], run["seed"]) == (name, seed) for run in runs):
@@ -127,16 +131,16 @@ def main() -> int:
 
 def kept(path: Path, about: dict) -> list[dict]:
     """The runs in a file of results, if they are of the same reviews on the same machine."""
-    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return results["runs"] if all(results.get(name) == value for name, value in about.items()) else []
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        return results["runs"] if all(results[name] == value for name, value in about.items()) else []
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return []
 
 
 def write(path: Path, results: dict) -> None:
     """Write the results whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, json.dumps(results, indent=1) + "\n", "Give --out another file.")
 
 
 def in_a_process(recipe: Recipe, processes: int = 1, **asked) -> dict:
@@ -364,4 +368,4 @@ if __name__ == "__main__":
         asked = json.loads(sys.argv[2])
         measure(Recipe(**asked.pop("recipe")), **asked)
     else:
-        sys.exit(main())
+        run_program(main)

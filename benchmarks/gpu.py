@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from benchmarks.rates import flops, matrix_rate, timed
+from utils.console import run_program
 from utils.environment import begin
+from utils.files import set_aside, write_atomically
 
 RESULT = Path(__file__).parent / "results" / "gpu.json"
 REVIEWS, MEAN_TOKENS = 25_000, {256: 229, 512: 282}  # of IMDB's reviews, cut to so many tokens, in WordPiece
@@ -54,8 +55,9 @@ def main() -> int:
         })  # fmt: skip
         print(", ".join(f"{key} {value:.4g}" for key, value in rows[-1].items() if value is not None))
     result = {"device": name, "precision": profile.precision, "matrix_flops": rate, "torch": torch.__version__}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    if options.out.exists():
+        print(f"{options.out} was there before; it is now {set_aside(options.out).name}.")
+    write_atomically(options.out, json.dumps(result | {"rows": rows}, indent=1) + "\n", "Give --out another file.")
     return 0
 
 
@@ -81,4 +83,4 @@ def step_seconds(model, batch: int, length: int, steps: int, dtype: torch.dtype)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.console import run_program
+from utils.files import write_atomically
 from utils.profiles import banner
 
 ROOT = Path(__file__).parent.parent
@@ -117,7 +119,7 @@ def choose(lesson: dict, grid: list[dict], keys: tuple[str, ...], accuracy, name
     for row in rows:
         print(json.dumps(row), f"mean {np.mean(row['validation']):.3f}")
     content = {"machine": banner(lesson["profile"]).splitlines(), "runs": rows}
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_atomically(path, json.dumps(content, indent=1) + "\n")
 
 
 def names_of(lesson: str, until: str, *also: str) -> dict:
@@ -149,4 +151,4 @@ def names_of(lesson: str, until: str, *also: str) -> dict:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_program(main)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from statistics import median
 
 from benchmarks.finetune import OURS, in_a_process, write
 from utils import machine
+from utils.console import run_program
 
 RESULT = Path(__file__).parent / "results" / "scaling.json"
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "scaling.png"
@@ -101,4 +101,4 @@ def draw(results: dict) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 
 from scripts.day4_ex import fine_tune
+from utils.console import run_program
 from utils.environment import begin
+from utils.files import set_aside, write_atomically
 
 BUILD = Path(__file__).parent.parent / "build" / "benchmarks"
 
@@ -26,6 +28,8 @@ def main() -> int:
     options = parser.parse_args()
     profile = begin()
     rows = []
+    if options.out.exists():
+        print(f"{options.out} was there before; it is now {set_aside(options.out).name}.")
     for seed in options.seeds:
         started = time.monotonic()
         right, total = fine_tune(profile, epochs=1, seed=seed, output=BUILD / "model")
@@ -35,8 +39,8 @@ def main() -> int:
         print(json.dumps(rows[-1]), flush=True)
     for name in ("encoder", "bag_of_words"):
         print(f"{name}: mean accuracy {sum(row[name] for row in rows) / len(rows):.4f} over {len(rows)} seeds")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"precision": profile.precision, "runs": rows}, indent=2) + "\n")
+        content = {"precision": profile.precision, "runs": rows}
+        write_atomically(options.out, json.dumps(content, indent=2) + "\n", "Give --out another file.")
     return 0
 
 
@@ -77,4 +81,4 @@ def peak_mib() -> float | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

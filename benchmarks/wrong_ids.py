@@ -13,6 +13,8 @@ import json
 import numpy as np
 
 from benchmarks.label_budgets import RESULTS, names_of
+from utils.console import run_program
+from utils.files import write_atomically
 from utils.profiles import banner
 
 RATES = (1e-4, 3e-4, 5e-4, 1e-3)
@@ -49,7 +51,7 @@ def main() -> int:
         print(*key, f"mean {np.mean(right):.3f}")
     listed = [dict(zip(("ids", "pretrained", "rate"), key, strict=True), right=right) for key, right in rows.items()]
     content = json.dumps({"machine": machine, "labels": LABELS, "runs": listed}, indent=2)
-    (RESULTS / "wrong_ids.json").write_text(content + "\n", encoding="utf-8")
+    write_atomically(RESULTS / "wrong_ids.json", content + "\n")
     return 0
 
 
@@ -68,4 +70,4 @@ def judge_on_validation(lesson: dict) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_program(main)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from transformers import BertConfig, BertForMaskedLM
 
 from pretraining import loop
+from utils.console import run_program
 
 SELECTED, MASKED, RANDOM = 0.15, 0.8, 0.1
 IGNORED = -100  # the label of a token that is not to be guessed
@@ -79,4 +80,4 @@ def sines(positions: int, width: int) -> torch.Tensor:
 OBJECTIVE = loop.Objective("mini-bert", new_model, batch_of, loss_of, separator="[SEP]")
 
 if __name__ == "__main__":
-    loop.main(OBJECTIVE, __doc__)
+    run_program(lambda: loop.main(OBJECTIVE, __doc__))

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from pretraining import loop
+from utils.console import run_program
 
 
 def batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.Batch:
@@ -36,4 +37,4 @@ def new_model(tokenizer) -> GPT2LMHeadModel:
 OBJECTIVE = loop.Objective("mini-gpt", new_model, batch_of, loss_of, separator="<|endoftext|>")
 
 if __name__ == "__main__":
-    loop.main(OBJECTIVE, __doc__)
+    run_program(lambda: loop.main(OBJECTIVE, __doc__))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import io
 import os
 import time
 from collections.abc import Callable
@@ -24,8 +25,8 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from pretraining import text, vocabulary
-from utils.assets import cache_folder
 from utils.errors import CourseError
+from utils.files import cache_folder, claim, write_atomically
 from utils.memory import keep_freed_memory
 from utils.profiles import fast_precision
 
@@ -34,6 +35,7 @@ PARTS = (1, 2, 8)  # short sequences too, so that the models know what a short t
 PART_SHARES = (0.35, 0.5, 0.15)
 SHORT_FIRST = 1000  # steps of eighths only: near tokens are learned first, and masked tokens leave their plateau sooner
 ATTENTION = "eager"  # in bfloat16 on a CPU, the fused kernel's backward pass takes most of a step
+CHECKPOINTS = ("checkpoint.pt", "stable.pt")
 WARM_UP, FALL = 200, 0.25  # steps, share of all steps
 
 
@@ -85,7 +87,12 @@ def pretrain(objective: Objective, recipe: Recipe, folder: Path) -> tuple[torch.
         objective: what to learn.
         recipe: how long and how fast.
         folder: of the tokenizer, the checkpoints and the log.
+
+    Raises:
+        CourseError: the folder holds other files.
     """
+    if not any((folder / file).is_file() for file in CHECKPOINTS):
+        claim(folder, "Name another --folder.")
     tokenizer = vocabulary.load_or_learn(objective.name, folder / "tokenizer")
     separator = tokenizer.convert_tokens_to_ids(objective.separator)
     documents = text.documents("train")
@@ -310,7 +317,7 @@ def _same(recipe: Recipe) -> dict:
 
 
 def _restore(folder: Path, model, optimizers, steps: int, recipe: Recipe, device) -> tuple[int, float]:
-    found = [folder / file for file in ("checkpoint.pt", "stable.pt") if (folder / file).exists()]
+    found = [folder / file for file in CHECKPOINTS if (folder / file).exists()]
     for path in found:
         state = torch.load(path, map_location=device, weights_only=True)
         if state["recipe"] != _same(recipe):
@@ -340,7 +347,7 @@ def _save(state: dict, path: Path) -> None:
 
 
 def _log(path: Path, row: dict) -> None:
-    new = not path.exists()
+    new = not path.exists() or not path.stat().st_size
     with open(path, "a", newline="") as stream:
         writer = csv.DictWriter(stream, row)
         if new:
@@ -353,6 +360,9 @@ def _forget_after(path: Path, step: int) -> None:
         return
     with open(path, newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["step"].isdigit() and int(row["step"]) <= step]
-    path.unlink()
-    for row in rows:
-        _log(path, row)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0] if rows else ())
+    if rows:
+        writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())

@@ -16,7 +16,9 @@ from transformers import AutoTokenizer
 
 from pretraining import bert, cards, evaluate, gpt, t5, text
 from utils import translation
-from utils.assets import MODELS, cache_folder
+from utils.assets import MODELS
+from utils.console import run_program
+from utils.files import cache_folder
 from utils.intervals import paired_difference
 
 OBJECTIVES = {module.OBJECTIVE.name: module.OBJECTIVE for module in (bert, gpt, t5)}
@@ -161,4 +163,4 @@ MEASURES = {"mini-bert": measure_bert, "mini-gpt": measure_gpt, "mini-t5": measu
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -19,6 +19,7 @@ from pretraining import loop, text
 from pretraining.bert import IGNORED
 from pretraining.vocabulary import SENTINELS
 from utils import translation
+from utils.console import run_program
 
 CORRUPTED, MEAN_SPAN = 0.15, 3
 MIXTURE = {"translate": 0.5, "sentiment": 0.25, "summarize": 0.15, "corrupt": 0.1}  # shares of the steps
@@ -175,4 +176,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from utils.console import run_program
 from utils.environment import begin
 from utils.errors import CourseError
 
@@ -109,11 +110,13 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
         set_seed,
     )
 
+    from utils.files import claim, filled
     from utils.lean import make_lean
     from utils.memory import within_memory
     from utils.resume import run_folder, unfinished
     from utils.splits import with_validation
 
+    claim(output, "Give --output another folder.")
     imdb = load_dataset(profile.imdb)
     names = getattr(imdb["train"].features["label"], "names", None)
     if names != LABELS:
@@ -183,7 +186,8 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
     )
     within_memory(trainer, lambda: trainer.train(resume_from_checkpoint=unfinished(trainer)))
     answers = trainer.predict(test)  # answers and labels come in the same, grouped order
-    trainer.save_model(output)
+    with filled(output) as folder:
+        trainer.save_model(folder)
     return int((answers.predictions.argmax(axis=1) == answers.label_ids).sum()), len(test)
 
 
@@ -199,4 +203,4 @@ def result_line(right: int, total: int, output: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from utils.console import run_program
 from utils.environment import begin
 from utils.errors import CourseError
+from utils.files import claim, filled
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,6 +60,8 @@ def train(options: argparse.Namespace) -> None:
 
     train_part = load_dataset(str(assets.rotten_tomatoes()))["train"]
     check(options, len(train_part), accelerator.num_processes)
+    if accelerator.is_main_process:  # different: one process writes
+        claim(options.output, "Give --output another folder.")
     tokenizer = AutoTokenizer.from_pretrained(profile.bert)
     rows = train_part.shuffle(seed=0).select(range(options.sentences))
     rows = rows.map(lambda part: tokenizer(part["text"], truncation=True, max_length=64), batched=True)
@@ -86,13 +89,11 @@ def train(options: argparse.Namespace) -> None:
 
     accelerator.wait_for_everyone()  # different
     if accelerator.is_main_process:  # different: one process writes
-        unfinished = options.output.with_name(f"{options.output.name}.unfinished")
-        accelerator.unwrap_model(model).save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-        result = {"processes": accelerator.num_processes, "losses": losses}
-        (unfinished / "losses.json").write_text(json.dumps(result), encoding="utf-8")
-        shutil.rmtree(options.output, ignore_errors=True)
-        unfinished.rename(options.output)
+        with filled(options.output) as folder:
+            accelerator.unwrap_model(model).save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            result = {"processes": accelerator.num_processes, "losses": losses}
+            (folder / "losses.json").write_text(json.dumps(result), encoding="utf-8")
         print(f"processes: {accelerator.num_processes}, steps: {len(losses)}, last loss: {losses[-1]:.4f}")
     # The model goes before its process group: the other way round, Gloo's thread and this one can wait for each other
     # for ever (seen in 2 of 67 runs; pytorch/pytorch#56297).
@@ -118,4 +119,4 @@ def check(options: argparse.Namespace, sentences: int, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -12,21 +12,21 @@ import pandas as pd
 import pytest
 from datasets import load_dataset
 
-from utils import assets
+from utils import assets, files
 from utils.errors import CourseError
 from utils.splits import rare_names, shares_names
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(files.CACHE_VARIABLE, str(tmp_path))
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def imdb(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(assets.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        patch.setenv(files.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         return load_dataset(str(assets.imdb()), cache_dir=str(tmp_path_factory.mktemp("arrow")))
 
 
@@ -132,7 +132,7 @@ def test_a_full_disk_gives_one_line(cache):
 
 def test_a_cache_that_cannot_be_a_folder_gives_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path / "file"))
+    monkeypatch.setenv(files.CACHE_VARIABLE, str(tmp_path / "file"))
     with pytest.raises(CourseError, match=r"Cannot write thing to .*COURSE_CACHE"):
         assets.prepare("thing", lambda folder: None)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from utils import assets, experiments
+from utils import experiments, files
 from utils.experiments import Experiments
 
 
@@ -23,7 +23,7 @@ class Profile:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(files.CACHE_VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -159,7 +159,7 @@ def slow(number):
 
 
 def run_slowly(cache):
-    os.environ[assets.CACHE_VARIABLE] = str(cache)
+    os.environ[files.CACHE_VARIABLE] = str(cache)
     make().run(slow, [{"number": number} for number in range(200)], "squares")
 
 
@@ -210,7 +210,7 @@ def beforehand(path, **changes):
 def test_results_measured_beforehand_are_taken(cache, tmp_path, monkeypatch):
     path = beforehand(tmp_path / "results" / "squares.json")
     first = make().run(square, CONFIGURATIONS, "squares")
-    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path / "another student"))
+    monkeypatch.setenv(files.CACHE_VARIABLE, str(tmp_path / "another student"))
     monkeypatch.setattr(experiments, "_release", lambda name: "another")
     other = make(beforehand=path, profile=Profile(encoder="elsewhere"))
     assert other.run(square, CONFIGURATIONS, "squares") == first
@@ -225,7 +225,7 @@ def test_results_measured_beforehand_are_taken(cache, tmp_path, monkeypatch):
 @pytest.mark.parametrize("changes", [{"profile": Profile(name="full")}, {"data": ["a", "c"]}, {"code": [other_helper]}])
 def test_results_measured_beforehand_on_something_else_are_not(tmp_path, monkeypatch, changes):
     path = beforehand(tmp_path / "squares.json")
-    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path / "another student"))
+    monkeypatch.setenv(files.CACHE_VARIABLE, str(tmp_path / "another student"))
     make(beforehand=path, **changes).run(square, CONFIGURATIONS, "squares")
     assert len(CALLS) == 3
 

@@ -11,7 +11,7 @@ from tests.loopback_hub import LoopbackHub
 from tools.notebooks.execute import execute
 from tools.notebooks.files import NOTEBOOKS
 from tools.notebooks.source import exercises, lessons, read_exercises, read_source
-from utils import assets
+from utils import assets, files
 from utils.checks import exercises as registered
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +31,7 @@ def full(hub_files, tmp_path_factory):
     """Variables for a new kernel: `full`, the hub on this machine, a cache that holds the packages' files only."""
     assets.imdb(), assets.rotten_tomatoes(), assets.bbc(), assets.encoder(), assets.gpt2_tokenizer()
     cache, prepared = tmp_path_factory.mktemp("full"), f"assets-{assets.LAYOUT}"
-    (cache / prepared).symlink_to(assets.cache_folder() / prepared)
+    (cache / prepared).symlink_to(files.cache_folder() / prepared)
     with LoopbackHub(hub_files) as hub:
         yield {
             "COURSE_PROFILE": "full",

@@ -7,13 +7,14 @@ import torch
 from datasets import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from utils import assets
+from utils import files
+from utils.errors import CourseError
 from utils.resume import last_checkpoint, run_folder, unfinished
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(assets.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(files.CACHE_VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -110,15 +111,43 @@ def test_a_half_written_checkpoint_is_removed_not_read(tiny_model, tmp_path, cut
     assert not (folder / "checkpoint-9").exists()
 
 
-def test_a_damaged_record_starts_afresh(tiny_model, tmp_path):
-    interrupted(tiny_model, tmp_path / "run")
-    (tmp_path / "run" / "run.json").write_text("{")
-    assert unfinished(make_trainer(tiny_model, tmp_path / "run")) is None
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["key"]
+def test_a_damaged_record_in_a_folder_of_the_course_starts_afresh(tiny_model):
+    folder = run_folder("lesson")
+    interrupted(tiny_model, folder)
+    (folder / "run.json").write_text("{")
+    assert unfinished(make_trainer(tiny_model, folder)) is None
+    assert json.loads((folder / "run.json").read_text())["key"]
+
+
+@pytest.mark.parametrize("theirs", ["thesis.txt", "checkpoint-3/model.safetensors", "run.json"])
+@pytest.mark.parametrize("output_dir", [".", "out"])
+def test_a_folder_with_files_of_others_is_refused_and_left_as_it_was(
+    tiny_model, tmp_path, monkeypatch, theirs, output_dir
+):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / output_dir / theirs
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('{"mine": 1}')
+    with pytest.raises(CourseError, match=theirs.split("/")[0]) as refused:
+        unfinished(make_trainer(tiny_model, output_dir))
+    assert len(str(refused.value).splitlines()) == 1
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == [path]
+    assert path.read_text() == '{"mine": 1}'
+
+
+def test_what_others_put_beside_the_checkpoints_stays(tiny_model, tmp_path):
+    folder = tmp_path / "run"
+    interrupted(tiny_model, folder)
+    for name in ("plot.png", "checkpoint-mine", "checkpoint-notes.md"):
+        (folder / name).write_text("mine")
+    assert unfinished(make_trainer(tiny_model, folder, seed=1)) is None
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint-mine", "checkpoint-notes.md", "plot.png", "run.json"
+    ]  # fmt: skip
 
 
 def _hold(folder, ready, done):
-    os.environ[assets.CACHE_VARIABLE] = folder
+    os.environ[files.CACHE_VARIABLE] = folder
     ready.put(str(run_folder("lesson")))
     done.wait()
 

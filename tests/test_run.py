@@ -15,9 +15,10 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tools.notebooks import __main__ as command
 from tools.notebooks import build
 from tools.notebooks.execute import execute
-from tools.notebooks.files import NOTEBOOKS, ROOT, SOURCES, write_atomically
+from tools.notebooks.files import NOTEBOOKS, ROOT, SOURCES
 from tools.notebooks.source import lessons, read_source
 from utils import claims, machine
+from utils.files import write_atomically
 from utils.intervals import Number
 
 

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from tools.notebooks.files import ROOT
 from utils.colab import FILES_ONLY, UNTOUCHED
+from utils.console import run_program
 from utils.environment import read_requirements
+from utils.files import emptied
 
 NOT_IN_COLAB = {*FILES_ONLY, "rouge-score"}
 TOOLS = ("hypothesis", "jupytext", "nbclient", "nbconvert", "nbval", "pytest", "pyyaml", "trustme")
@@ -46,7 +48,8 @@ def main() -> int:
     wanted = "".join((ROOT / name).read_text(encoding="utf-8") for name in FILES)
     ready = folder / "ready.txt"
     if not ready.exists() or ready.read_text(encoding="utf-8") != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        emptied(folder, "Name another folder.")
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         build(python)
         ready.write_text(wanted, encoding="utf-8")
     tests = [str(path) for path in sorted((ROOT / "tests").glob("test_*.py")) if path.name not in ELSEWHERE]
@@ -113,4 +116,4 @@ def output(python: Path, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from tools.notebooks.files import ROOT
+from utils.console import run_program
 from utils.environment import read_requirements
 from utils.hub import ADDRESS, REPOSITORIES, Repository
 
@@ -150,4 +151,4 @@ def as_text(rows: list) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

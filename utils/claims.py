@@ -13,7 +13,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from utils.assets import cache_folder
+from utils.files import cache_folder, write_atomically
 from utils.intervals import Number
 
 CLAIMS_VARIABLE = "COURSE_CLAIMS"
@@ -75,10 +75,7 @@ def record(
     claim = Claim(id, words, numbers, tests, source, profile)
     kept = as_json(claim)
     path = ledger_folder(profile) / f"{id}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    unfinished.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
     display({"text/html": as_html(claim), "text/plain": as_text(claim), MIME: kept}, raw=True)
 
 

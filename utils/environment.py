@@ -13,10 +13,13 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from utils import files, machine
 from utils.errors import CourseError, show_errors_in_one_line
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements.txt"
 NOT_IN_A_KERNEL = {"jupyterlab"}  # the server may live in another environment, and Colab has its own
+LEAST_GIB, LEAST_FREE_GIB = 1.8, 1.5  # what the hungriest lesson takes with the small sizes, see README
+WORKER_GIB = 1.0  # of one more worker process of lessons 03 to 05
 OLD_NAME = "`is_gradient_checkpointing` is deprecated"
 QUIET = {
     # Bars for waits of a second, and notes that the lessons explain in their own words.
@@ -40,7 +43,8 @@ def begin(profile_name: str | None = None, uses: Iterable[str] | None = None):
         The `utils.profiles.Profile` in use.
 
     Raises:
-        CourseError: packages are missing or too old, or the profile that was asked for cannot run.
+        CourseError: packages are missing or too old, the cache cannot be written, memory is too small, or the profile
+            that was asked for cannot run.
     """
     show_errors_in_one_line()
     if "LOCAL_RANK" not in os.environ:  # several GPUs would share each step of a notebook, and make it larger
@@ -50,18 +54,46 @@ def begin(profile_name: str | None = None, uses: Iterable[str] | None = None):
 
         complete()
     require_packages()
-    for name, value in QUIET.items():
+    files.check_cache()
+    require_memory()
+    for name, value in (QUIET | files.library_folders() | within_container()).items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", OLD_NAME, FutureWarning)
-    from utils.memory import keep_freed_memory
+    from utils.memory import give_back_freed_memory, keep_freed_memory
     from utils.profiles import banner, detect, prepare_gpu
 
-    keep_freed_memory()
+    if machine.is_small():
+        give_back_freed_memory()
+    else:
+        keep_freed_memory()
     profile = detect(profile_name, uses)
     if profile.device == "cuda":
         prepare_gpu()
     print(banner(profile))
     return profile
+
+
+def require_memory() -> None:
+    """Raise one clear line where a lesson would run out of memory: the system would end its kernel without a word."""
+    free, all_of_it = machine.available(), machine.memory()
+    if all_of_it < LEAST_GIB:
+        raise CourseError(
+            f"There are {machine.gib(all_of_it)} of memory here; a lesson needs {LEAST_GIB} GiB. Use a larger machine."
+        )
+    if free < LEAST_FREE_GIB:
+        raise CourseError(
+            f"Only {machine.gib(free)} of {machine.gib(all_of_it)} of memory are free; a lesson needs "
+            f"{LEAST_FREE_GIB} GiB. Shut down the kernels of other notebooks (Kernel > Shut Down All Kernels), then "
+            "restart this one."
+        )
+
+
+def within_container() -> dict[str, str]:
+    """Variables that keep threads and worker processes within what a container may use; none where nothing limits."""
+    cores = machine.cores()
+    found = {"OMP_NUM_THREADS": str(cores)} if cores < machine.present_cores() else {}
+    workers = max(1, min(cores, int((machine.available() - LEAST_FREE_GIB) / WORKER_GIB) + 1))
+    return found | ({"LOKY_MAX_CPU_COUNT": str(workers)} if workers < machine.present_cores() else {})
 
 
 def require_packages(requirements: Path = REQUIREMENTS) -> None:

@@ -19,11 +19,13 @@ def one_line(error: BaseException) -> str | None:
         return f"NameError: {error}. Was a cell skipped? Choose Run > Run All Above Selected Cell, then run this one."
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted. Run this cell again when you are ready; training goes on from its last checkpoint."
+    if "No space left on device" in str(error):  # libraries raise it as errors of several kinds
+        return f"{str(error).splitlines()[0]}. Make room, or set COURSE_CACHE to another folder; then run this again."
     return None
 
 
 def show_errors_in_one_line() -> None:
-    """In a notebook, show a skipped cell and an interrupt as one line. Elsewhere, do nothing."""
+    """In a notebook, show a skipped cell, an interrupt and a full disk as one line. Elsewhere, do nothing."""
     try:
         from IPython import get_ipython
     except ImportError:
@@ -41,4 +43,4 @@ def show_errors_in_one_line() -> None:
         shell._showtraceback(kind, error, [line])
         return [line]
 
-    shell.set_custom_exc((NameError, KeyboardInterrupt), show)
+    shell.set_custom_exc((NameError, KeyboardInterrupt, OSError, RuntimeError), show)

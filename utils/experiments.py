@@ -12,14 +12,13 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
-import os
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from utils.assets import cache_folder
+from utils.files import cache_folder, write_atomically
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"  # what was measured beforehand
 LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "numpy", "scikit-learn")
@@ -100,7 +99,7 @@ class Experiments:
                                        "result": _packed(self.read(function, one))}
             for function, configurations in wanted.items() for one in configurations
         }  # fmt: skip
-        _replace(path, json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
+        write_atomically(path, json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
 
     def _new(self, function: Callable[..., dict], configurations: list[dict]) -> Iterator[tuple[dict, dict]]:
         if self.jobs == 1 or not configurations:
@@ -118,7 +117,8 @@ class Experiments:
             yield from parallel(delayed(_one)(function, one) for one in configurations)
 
     def _write(self, function: Callable[..., dict], configuration: dict, result: dict) -> None:
-        _replace(self._path(function, configuration), json.dumps({"configuration": configuration, "result": result}))
+        content = {"configuration": configuration, "result": result}
+        write_atomically(self._path(function, configuration), json.dumps(content))
 
     def _path(self, function: Callable[..., dict], configuration: dict) -> Path:
         return self.folder / f"{self._key(function, configuration, self.machine)}.json"
@@ -151,13 +151,6 @@ def _unpacked(value):
     if isinstance(value, str) and value.startswith("bits:"):
         return [int(bit) for bit in value.removeprefix("bits:")]
     return [_unpacked(part) for part in value] if isinstance(value, list) else value
-
-
-def _replace(path: Path, content: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    unfinished.write_text(content, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def _source(function: Callable) -> str:

@@ -10,7 +10,6 @@ has been compared with the hashes that the hub lists. After that the hub is swit
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import logging
@@ -26,13 +25,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from utils.assets import CACHE_VARIABLE, cache_folder
+from utils.files import CACHE_VARIABLE, NO_PLACE, cache_folder, write_atomically
 
 ADDRESS = "https://huggingface.co"
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 LAYOUT = "1"  # raise it when what is kept changes; older folders are then left unread
-NO_PLACE = {errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 RECORD = "fetched.json"  # written last, so a folder without it is not read
 SLOWEST = 50_000  # bytes a second; with less, bert-base would take hours
 ATTEMPTS = 3  # in a row, none of which brought anything
@@ -348,9 +346,7 @@ def _attempt(repository: Repository, parts: set[str], bad: set[str], token) -> N
     record = repository.folder / RECORD
     kept = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     kept |= {part: {one: listed[one].size for one in chosen} for part, chosen in files.items()}
-    unfinished = record.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-    unfinished.replace(record)
+    write_atomically(record, json.dumps(kept, indent=1))
     shutil.rmtree(repository.folder / ".cache", ignore_errors=True)  # the library's notes on the download
     _say(done=True)
 

@@ -1,23 +1,53 @@
-"""The machine, in words: what a report of measured times must say to be worth reading."""
+"""The machine, in words and numbers: in a container, as much of it as the container may use."""
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+SMALL_GIB = 3.5  # with less, lessons take small sizes and give memory back
+GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")  # Linux's control groups, and this process's
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Processor cores that this process may use: those it may run on, or a container's share of time if that is less.
+
+    Half a core counts as one, one and a half as two.
+    """
+    return max(1, min([present_cores(), *(math.ceil(share) for share in _shares())]))
+
+
+def present_cores() -> int:
+    """Processor cores that this process may run on, however little time it gets on them."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory() -> float:
-    """Memory of the machine, in GiB."""
+    """Memory that this process may use, in GiB: the machine's, or its container's limit if that is less."""
     import psutil
 
-    return psutil.virtual_memory().total / 2**30
+    return min([psutil.virtual_memory().total, *(limit for limit, _ in _limits())]) / 2**30
+
+
+def available() -> float:
+    """Memory that this process may still take, in GiB; caches of files count as free, since they give way."""
+    import psutil
+
+    return max(0, min([psutil.virtual_memory().available, *(limit - used for limit, used in _limits())])) / 2**30
+
+
+def is_small() -> bool:
+    """Is memory so small that lessons must take care of it?"""
+    return memory() < SMALL_GIB
+
+
+def gib(amount: float) -> str:
+    """An amount of memory in words: 24 GiB, 1.5 GiB."""
+    return f"{amount:.0f} GiB" if amount >= 8 else f"{amount:.1f} GiB".replace(".0", "")
 
 
 def processor() -> str:
@@ -40,9 +70,64 @@ def describe() -> dict[str, str]:
     return {
         "processor": processor(),
         "cores": str(cores()),
-        "memory": f"{memory():.0f} GiB",
+        "memory": gib(memory()),
         "GPU": torch.cuda.get_device_name() if gpu else "none",
         "precision": f"{precision}: {why}",
         "system": platform.platform(),
         "Python": platform.python_version(),
     }
+
+
+def _groups(controller: str) -> Iterator[Path]:
+    """The folders of this process's control group and of those around it, for "memory" or "cpu".
+
+    Version 2 has one tree, version 1 one for each controller. A container may not see the folder that its path names;
+    then the root of what it sees is its own.
+    """
+    try:
+        lines = OWN_GROUPS.read_text().splitlines()
+    except OSError:  # not Linux
+        return
+    for line in lines:
+        _, names, path = line.split(":", 2)
+        if names and controller not in names.split(","):
+            continue
+        for root in [GROUPS / controller, GROUPS / names] if names else [GROUPS, GROUPS / "unified"]:
+            inside = root / path.lstrip("/")
+            if ".." in inside.parts:
+                inside = root
+            yield from [inside, *(folder for folder in inside.parents if folder.is_relative_to(root))]
+
+
+def _limits() -> Iterator[tuple[float, float]]:
+    """Limit and use of memory, in bytes, of each control group that has a limit."""
+    for group in _groups("memory"):
+        for limit, use, cache in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.high", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            number = _numbers(group / limit)
+            if number and number[0] < 2**60:  # version 1 writes 2**63 for none
+                cached = re.search(rf"^{cache} (\d+)$", _text(group / "memory.stat"), re.MULTILINE)
+                used = (_numbers(group / use) or [0])[0] - (float(cached[1]) if cached else 0)
+                yield number[0], max(0, used)
+
+
+def _shares() -> Iterator[float]:
+    """Cores' worth of time that each control group allows, where it limits it."""
+    for group in _groups("cpu"):
+        first_version = _numbers(group / "cpu.cfs_quota_us") + _numbers(group / "cpu.cfs_period_us")
+        shares = [_numbers(group / "cpu.max"), first_version]
+        yield from (share[0] / share[1] for share in shares if len(share) == 2 and min(share) > 0)
+
+
+def _numbers(path: Path) -> list[float]:
+    return [float(word) for word in _text(path).split() if re.fullmatch(r"-?\d+", word)]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

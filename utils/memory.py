@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from utils.errors import CourseError
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # names and numbers of glibc's malloc.h
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4  # names and numbers of glibc's malloc.h
 KEEP = 2**31 - 1  # bytes
 FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")  # the same, raised as other errors
 
@@ -19,12 +19,23 @@ def keep_freed_memory() -> bool:
 
     By default each tensor of more than 32 MiB is a new mapping, and the system clears its pages anew on every step.
     """
+    return _set_allocator((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEEP), (M_TOP_PAD, 2**28))
+
+
+def give_back_freed_memory() -> bool:
+    """Tell glibc to return blocks of a mebibyte and more to the system when they are freed: slower, and much smaller.
+
+    By default the limit grows with the blocks that were freed, up to 32 MiB, and what lies between stays.
+    """
+    return _set_allocator((M_MMAP_THRESHOLD, 2**20), (M_TRIM_THRESHOLD, 2**20))
+
+
+def _set_allocator(*settings: tuple[int, int]) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     if mallopt is None:
         return False
-    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEEP), (M_TOP_PAD, 2**28))
     return all(mallopt(name, value) == 1 for name, value in settings)
 
 

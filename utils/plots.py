@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import io
 import time
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from IPython import get_ipython
+from matplotlib import colormaps, rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 from transformers import TrainerCallback
 
@@ -29,10 +31,14 @@ WIDTH = 7.0  # inches; fits a notebook's column and, scaled, a phone
 
 
 def figure(height: float = 3.0, columns: int = 1, rows: int = 1, **grid):
-    """A figure in the course's style that is shown only by `show`; returns what `Figure.subplots` returns."""
-    with rc_context(STYLE):
-        fig = Figure(figsize=(WIDTH, height), layout="constrained", dpi=110)
-        return fig, fig.subplots(rows, columns, **grid)
+    """A figure in the course's style that is shown only by `show`; returns what `Figure.subplots` returns.
+
+    The style, and Matplotlib's defaults for the rest, hold until the end of the cell, whatever style is in use: labels
+    and legends take their colours when they are made.
+    """
+    _begin_style()
+    fig = Figure(figsize=(WIDTH, height), layout="constrained", dpi=110)
+    return fig, fig.subplots(rows, columns, **grid)
 
 
 def show(fig: Figure, alt: str) -> None:
@@ -51,6 +57,7 @@ def show(fig: Figure, alt: str) -> None:
 def as_html(fig: Figure, alt: str) -> str:
     """The figure as an `<img>` with alternative text, for a widget that replaces its picture."""
     picture = base64.b64encode(_picture(fig, alt)[0]["image/png"]).decode()
+    _end_style()  # a widget draws when no cell runs
     return f'<img style="max-width: 100%" alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{picture}">'
 
 
@@ -224,10 +231,33 @@ class LiveCurve(TrainerCallback):
         return f" of {state.max_steps}, about {seconds:.0f} s left"
 
 
+_users_style = contextlib.ExitStack()  # brings it back
+_styled = False
+
+
+def _begin_style() -> None:
+    """Set the course's style, in a notebook until the cell ends; a script keeps it."""
+    global _styled
+    if not _styled:
+        _users_style.enter_context(rc_context())
+        if (shell := get_ipython()) is not None:
+            shell.events.register("post_run_cell", _end_style)
+            _users_style.callback(shell.events.unregister, "post_run_cell", _end_style)
+        _styled = True
+    rcdefaults()
+    rcParams.update(STYLE)
+
+
+def _end_style(*_) -> None:
+    global _styled
+    _users_style.close()
+    _styled = False
+
+
 def _picture(fig: Figure, alt: str) -> tuple[dict, dict]:
     buffer = io.BytesIO()
-    with rc_context(STYLE):
-        fig.savefig(buffer, format="png")
+    _begin_style()
+    fig.savefig(buffer, format="png")
     return {"image/png": buffer.getvalue(), "text/plain": alt}, {"image/png": {"alt": alt}}
 
 

@@ -146,9 +146,10 @@ def banner(profile: Profile) -> str:
     sizes = [f"{part} {size or 'all'}" for part, size in (
         ("train", profile.train_size), ("validation", profile.validation_size), ("test", profile.test_size)
     )]  # fmt: skip
+    cores = machine.cores()
     return "\n".join([
         f"profile    {profile.name}: {profile.why[0]}",
-        f"machine    {_device_name(profile.device)}, {machine.cores()} cores, {machine.memory():.0f} GiB",
+        f"machine    {_device_name(profile.device)}, {cores} core{'s' * (cores > 1)}, {machine.gib(machine.memory())}",
         f"precision  {profile.precision}: {profile.why[1]}",
         f"reviews    {', '.join(sizes)}; {profile.max_length} tokens each: {profile.why[2]}",
         f"models     {_models(profile)}",
@@ -167,7 +168,10 @@ def _embedded(device: str, reason: str) -> Profile:
     # Read once, when a Hugging Face library is imported; nothing below needs the hub.
     os.environ["HF_HUB_OFFLINE"] = "1"
     precision, why = fast_precision(device)
-    small = device == "cpu" and precision == "float32"
+    slow, small = device == "cpu" and precision == "float32", machine.is_small()
+    why_sizes = "small, to stay under 8 minutes in float32" if slow else "to stay under 5 minutes"
+    if small:
+        why_sizes = f"small, for {machine.gib(machine.memory())} of memory"
     return Profile(
         name="embedded",
         encoder=str(assets.encoder()),
@@ -180,15 +184,15 @@ def _embedded(device: str, reason: str) -> Profile:
         device=device,
         precision=precision,
         attention="sdpa" if device == "cuda" else "eager",
-        train_size=2000 if small else 4000,
-        validation_size=500 if small else 1000,
+        train_size=2000 if slow or small else 4000,
+        validation_size=500 if slow or small else 1000,
         test_size=2000,
-        max_length=128 if small else 256,
-        batch_size=BATCH,
-        accumulation=1,
+        max_length=128 if slow or small else 256,
+        batch_size=BATCH // 2 if small else BATCH,
+        accumulation=2 if small else 1,
         learning_rate=1e-4,
         frozen_parts=3 if device == "cpu" else 0,  # benchmarks/results/finetune_choices.json
-        why=(reason, why, "small, to stay under 8 minutes in float32" if small else "to stay under 5 minutes"),
+        why=(reason, why, why_sizes),
     )
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from utils.assets import cache_folder
+from utils.errors import CourseError
+from utils.files import cache_folder, make_folder, one_line, set_aside, write_atomically
 
 EXERCISES = Path(__file__).parent.parent / "notebooks" / "exercises"
 PROGRESS_VARIABLE = "COURSE_PROGRESS"
+REMEDY = f"Set {PROGRESS_VARIABLE} to a file in a folder that you can write to."
 
 
 def progress_file() -> Path:
@@ -24,31 +26,37 @@ def progress_file() -> Path:
 def read() -> dict[str, dict]:
     """Id of each exercise that was tried -> {"solved": bool, "wrong": fingerprints of the different wrong answers}."""
     try:
-        kept = json.loads(progress_file().read_text(encoding="utf-8"))
-        return {id: {"solved": bool(of["solved"]), "wrong": list(of["wrong"])} for id, of in kept.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return _parsed(progress_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}  # nothing tried yet, or not a file of ours
 
 
 def note(id: str, right: bool, answer) -> int:
-    """Note an answer; gives the number of different wrong ones so far. Where nothing can be written, nothing is kept.
+    """Note an answer; gives the number of different wrong ones so far. Where nothing can be written, a line says so.
 
-    A solved exercise stays solved, whatever is tried afterwards.
+    A solved exercise stays solved, whatever is tried afterwards. A file of another form is set aside, not replaced.
     """
     path = progress_file()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f"{path.name}.lock"), timeout=5):
-            kept = read()
+        make_folder(path.parent, REMEDY)
+        with one_line(path.parent, REMEDY), FileLock(path.with_name(f"{path.name}.lock"), timeout=5):
+            try:
+                kept = _parsed(path.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                kept = {}
+            except ValueError:
+                kept = {}
+                print(f"{path} is no record of progress; it is now {set_aside(path).name}, and a new one begins.")
             of = kept.setdefault(id, {"solved": False, "wrong": []})
             of["solved"] = of["solved"] or right
             if not right and (mark := _fingerprint(answer)) not in of["wrong"]:
                 of["wrong"].append(mark)
-            unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-            unfinished.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            unfinished.replace(path)
+            write_atomically(path, json.dumps(kept, indent=1, sort_keys=True) + "\n", REMEDY)
             return len(of["wrong"])
-    except OSError:
+    except (CourseError, OSError) as error:  # an OSError: another kernel holds the lock
+        if str(error) not in _told:
+            _told.add(str(error))
+            print(f"Your progress is not kept. {error}")
         return 0
 
 
@@ -65,6 +73,17 @@ def table() -> str:
         (notebook,) = EXERCISES.glob(f"{lesson}_*.ipynb")
         lines.append(f"| [lesson {lesson}](exercises/{notebook.name}) | {solved} of {len(marks)} | {signs} |")
     return "\n".join([*lines, "", "✓ solved, ✗ tried, · not tried yet"])
+
+
+_told: set[str] = set()
+
+
+def _parsed(text: str) -> dict[str, dict]:
+    """What `read` gives; a ValueError where the text is no record of progress."""
+    try:
+        return {id: {"solved": bool(of["solved"]), "wrong": list(of["wrong"])} for id, of in json.loads(text).items()}
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("no record of progress") from error
 
 
 def _fingerprint(answer) -> str:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
-from utils.assets import cache_folder
+from utils.errors import CourseError
+from utils.files import cache_folder, foreign, make_folder, one_line, write_atomically
 
 RUN_FILE = "run.json"
+ELSEWHERE = 'Give the TrainingArguments a folder of its own, for example output_dir="runs/first".'
 
 
 def run_folder(name: str) -> Path:
-    """Folder for the checkpoints and results of the run `name`; a second process that runs it gets its own."""
+    """Folder for the checkpoints and results of the run `name`; a second process that runs it gets its own.
+
+    Raises:
+        CourseError: the cache cannot be written.
+    """
     from filelock import FileLock, Timeout
 
-    runs = cache_folder() / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
+    runs = make_folder(cache_folder() / "runs")
     folders = [runs / name, runs / f"{name}-{os.getpid()}"]
     for folder in folders:
         if folder in _locks:
@@ -26,7 +32,8 @@ def run_folder(name: str) -> Path:
     for folder in folders:
         lock = FileLock(folder.with_name(f"{folder.name}.lock"))
         try:
-            lock.acquire(timeout=0)
+            with one_line(runs):
+                lock.acquire(timeout=0)
         except Timeout:
             continue
         _locks[folder] = lock  # held until this process ends
@@ -39,26 +46,42 @@ def unfinished(trainer) -> str | None:
 
     The same run: equal training arguments, model configuration, trained weights and training data.
     Checkpoints of any other run in the trainer's output folder are removed, and so is one that was
-    being written when the run stopped.
+    being written when the run stopped; nothing else is, and only in a folder of `run_folder` or where an earlier run
+    left its run.json.
+
+    Raises:
+        CourseError: the output folder is another one and holds files, or it cannot be written.
     """
     folder = Path(trainer.args.output_dir)
-    key = run_key(trainer)
     record = folder / RUN_FILE
-    checkpoint = last_checkpoint(folder) if _read(record).get("key") == key else None
+    earlier = _read(record)
+    ours = folder in _locks or re.fullmatch("[0-9a-f]{64}", str(earlier.get("key")))
+    if not ours and (names := foreign(folder)):
+        raise CourseError(
+            f"output_dir is {folder}, which holds {', '.join(names[:3])}{' and more' if names[3:] else ''}. "
+            f"Training would replace checkpoints in it. {ELSEWHERE}"
+        )
+    key = run_key(trainer)
+    checkpoint = last_checkpoint(folder) if earlier.get("key") == key else None
     if checkpoint is not None:
         state = _read(checkpoint / "trainer_state.json")
         print(f"Going on after step {state['global_step']} of {state['max_steps']}.")
         return str(checkpoint)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    record.write_text(json.dumps({"key": key}), encoding="utf-8")
+    for path in checkpoints(folder):
+        shutil.rmtree(path, ignore_errors=True)
+    write_atomically(record, json.dumps({"key": key}), ELSEWHERE)
     return None
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The folders that a Trainer wrote into its output folder, whole or not: checkpoint-7 and so on."""
+    return [path for path in sorted(folder.glob("checkpoint-*")) if re.fullmatch(r"checkpoint-\d+", path.name)]
 
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end and is not the end of its run."""
     best: tuple[int, Path] | None = None
-    for path in folder.glob("checkpoint-*"):
+    for path in checkpoints(folder):
         # The Trainer writes this file last, so one that cannot be read marks a write that was cut off.
         state = _read(path / "trainer_state.json")
         step = state.get("global_step")
@@ -94,6 +117,7 @@ _locks: dict[Path, object] = {}
 
 def _read(path: Path) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return content if isinstance(content, dict) else {}

@@ -15,6 +15,7 @@ from tools.grade.submission import Limits, grade
 from tools.notebooks.files import ROOT
 from utils import assets
 from utils.checks import exercises
+from utils.console import run_program
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,4 +69,4 @@ def course_files() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -8,8 +8,9 @@ import io
 from pathlib import Path
 
 from tools.grade.submission import Grade
-from tools.notebooks.files import PAGE_STYLE, write_atomically
+from tools.notebooks.files import PAGE_STYLE
 from utils.checks import find
+from utils.files import write_atomically
 
 COLUMNS = ("file", "lesson", "solved", "exercises", "right", "wrong", "not tried", "remarks")
 SIGNS = {True: "✓", False: "✗", None: "·"}

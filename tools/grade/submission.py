@@ -26,9 +26,9 @@ import psutil
 
 from tools.notebooks.files import NOTEBOOKS, ROOT
 from tools.notebooks.source import CHECK, exercises, read_exercises
-from utils.assets import CACHE_VARIABLE, cache_folder
 from utils.checks import Verdict, judge
 from utils.checks.answers import Function, Hint, decoded, encoded
+from utils.files import CACHE_VARIABLE, cache_folder
 from utils.profiles import PROFILE_VARIABLE
 from utils.progress import PROGRESS_VARIABLE
 

@@ -19,10 +19,12 @@ from tools.notebooks import readme
 from tools.notebooks.build import build, is_current, sources
 from tools.notebooks.check import check_all
 from tools.notebooks.execute import Result, execute
-from tools.notebooks.files import NOTEBOOKS, README, ROOT, write_atomically
+from tools.notebooks.files import NOTEBOOKS, README, ROOT
 from utils import assets, machine
+from utils.console import run_program
 from utils.environment import QUIET
 from utils.errors import CourseError
+from utils.files import write_atomically
 from utils.profiles import PROFILE_VARIABLE, PROFILES
 
 LESSON_GIB, MOST_JOBS = 4, 4  # memory that a lesson may take; more jobs than that wait for the longest lesson anyway
@@ -190,4 +192,4 @@ def chosen(asked: list[str], present: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

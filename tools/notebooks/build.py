@@ -10,9 +10,10 @@ from pathlib import Path
 import nbformat
 
 from tools.notebooks.execute import Result, execute
-from tools.notebooks.files import NOTEBOOKS, PICTURES, write_atomically
+from tools.notebooks.files import NOTEBOOKS, PICTURES
 from tools.notebooks.source import exercises, lessons, read_exercises, read_source
 from utils import claims
+from utils.files import write_atomically
 from utils.progress import PROGRESS_VARIABLE
 
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
 
@@ -32,11 +31,3 @@ def colab_address(name: str, address: str) -> str:
     """Where Colab opens the lesson `name`; `address` is the repository's, on GitHub."""
     where = f"{address.split('github.com/')[1]}/blob/{release()}/notebooks/{name}.ipynb"
     return f"https://colab.research.google.com/github/{where}"
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-    unfinished.replace(path)

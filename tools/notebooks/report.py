@@ -14,8 +14,9 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import strip_ansi
 
 from tools.notebooks.execute import Result
-from tools.notebooks.files import PAGE_STYLE, write_atomically
+from tools.notebooks.files import PAGE_STYLE
 from utils import claims, machine
+from utils.files import write_atomically
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "numpy", "ipykernel")
 JSON, PAGE, COMPARISON = "report.json", "report.html", "comparison.html"

@@ -1,0 +1,51 @@
+"""Any console can show what a program prints: signs that it lacks are replaced, never an error."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from utils.errors import CourseError
+
+PLAIN = {"→": "->", "–": "-", "—": "-", "“": '"', "”": '"', "’": "'", "…": "...", "×": "x", "±": "+-", "·": ".",
+         "✓": "+", "✗": "x", "◐": "o"}  # fmt: skip
+
+
+def print_anywhere() -> None:
+    """Let this process print everything, whatever the console's encoding; each program calls it first."""
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a test may have put something else there
+            stream.reconfigure(errors="plain")
+
+
+def shown(name: str) -> str:
+    r"""A file's name as text that can be printed and stored: bytes that are no UTF-8 as \xfc and the like."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def run_program(main: Callable[[], int | None]) -> NoReturn:
+    """Run a program to its end: an error of the course is a line, an interrupt too, and a closed pipe is none."""
+    print_anywhere()
+    try:
+        status = main()
+        sys.stdout.flush()
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:  # `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end

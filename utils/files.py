@@ -1,0 +1,266 @@
+"""Files: written whole or not at all, in folders that are the course's own, and nothing of the user's ever replaced.
+
+Whoever writes a folder that a user named calls `claim` first, before the work. Whoever deletes one calls `is_ours`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from utils.errors import CourseError
+
+CACHE_VARIABLE = "COURSE_CACHE"
+MARKER, UNFINISHED = ".transfer-learning-nlp", ".unfinished"
+MAKER = "the course Transfer Learning in NLP, which replaces in this folder what it wrote, and nothing else"
+LEFT_BY_SYSTEMS = {MARKER, ".DS_Store", "Thumbs.db", "desktop.ini", "lost+found", ".ipynb_checkpoints"}
+NO_PLACE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST,
+    errno.EISDIR, errno.ENAMETOOLONG,
+}  # fmt: skip
+REMEDY = f"Make room there, or set {CACHE_VARIABLE} to a folder that you can write to."
+
+
+def cache_folder() -> Path:
+    """The course's cache: the folder that COURSE_CACHE names, else .cache/transfer-learning-nlp at home."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen).expanduser().absolute() if chosen else Path.home() / ".cache" / "transfer-learning-nlp"
+
+
+@contextlib.contextmanager
+def one_line(place: Path, remedy: str = REMEDY) -> Iterator[None]:
+    """Turn the system's refusal to write to `place` in the block into a line that says what to do.
+
+    Raises:
+        CourseError: the disk is full, the folder cannot be written or is no folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        raise CourseError(f"Cannot write to {place}: {error.strerror or error}. {remedy}") from error
+
+
+def make_folder(folder: Path, remedy: str = REMEDY) -> Path:
+    """The folder, made with its parents if it is not there.
+
+    Raises:
+        CourseError: it cannot be made.
+    """
+    with one_line(folder, remedy):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_atomically(path: Path, content: str | bytes, remedy: str = REMEDY) -> None:
+    """Write a file so that a reader sees the old or the new content, never a part; an error leaves the old one.
+
+    Raises:
+        CourseError: it cannot be written.
+    """
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    with one_line(path.parent, remedy):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)  # there only if the write broke off
+
+
+def check_writable(folder: Path, remedy: str = REMEDY) -> None:
+    """Make the folder if need be, and write a byte there.
+
+    Raises:
+        CourseError: that fails.
+    """
+    make_folder(folder, remedy)
+    with one_line(folder, remedy), tempfile.TemporaryFile(dir=folder, prefix=".writable-") as file:
+        file.write(b"?")
+        file.flush()
+
+
+def check_cache() -> None:
+    """Check that the cache can be written, and all that a lesson may write to in it.
+
+    Raises:
+        CourseError: it cannot, or it is another user's.
+    """
+    cache = cache_folder()
+    check_writable(cache)
+    for folder, folders, names in os.walk(cache):
+        folders[:] = [name for name in folders if not name.startswith(("assets-", "hub-"))]  # only read, once whole
+        for path in [Path(folder), *(Path(folder, name) for name in names if name.endswith(".lock"))]:
+            if not os.access(path, os.W_OK):
+                raise CourseError(
+                    f"{path} in the course's cache cannot be written; it may belong to another user. "
+                    f"Set {CACHE_VARIABLE} to a folder of your own."
+                )
+
+
+def library_folders() -> dict[str, str]:
+    """Variables that make libraries write to the course's cache, as far as they are not set.
+
+    What datasets prepares always goes there. Settings of Jupyter and other files that are the user's stay at home,
+    unless the home cannot be written.
+    """
+    cache, home = cache_folder(), Path.home()
+    folders = {"HF_DATASETS_CACHE": "huggingface/datasets", "HF_MODULES_CACHE": "huggingface/modules"}
+    if not os.access(home, os.W_OK):
+        folders |= {
+            "HF_HOME": "huggingface", "TORCH_HOME": "torch", "XDG_CACHE_HOME": "xdg", "MPLCONFIGDIR": "matplotlib",
+            "IPYTHONDIR": "ipython", "JUPYTER_CONFIG_DIR": "jupyter/config", "JUPYTER_DATA_DIR": "jupyter/data",
+            "JUPYTER_RUNTIME_DIR": "jupyter/runtime", "JUPYTERLAB_SETTINGS_DIR": "jupyter/lab",
+            "JUPYTERLAB_WORKSPACES_DIR": "jupyter/workspaces",
+        }  # fmt: skip
+    found = {name: str(cache / folder) for name, folder in folders.items()}
+    token = home / ".cache" / "huggingface" / "token"
+    if "HF_HOME" in found and token.is_file():
+        found["HF_TOKEN_PATH"] = str(token)
+    return {name: value for name, value in found.items() if name not in os.environ}
+
+
+def is_ours(folder: Path) -> bool:
+    """Was the folder claimed by the course?"""
+    return _marker(folder) is not None
+
+
+def foreign(folder: Path, known: Iterable[str] = ()) -> list[str]:
+    """Names in a folder that neither the system nor the course put there; none where there is no folder.
+
+    Args:
+        folder: to look into.
+        known: further names, as `fnmatch` patterns, that do not count.
+    """
+    from fnmatch import fnmatch
+
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    return [name for name in names if name not in LEFT_BY_SYSTEMS and not any(fnmatch(name, one) for one in known)]
+
+
+def claim(folder: Path, instead: str) -> None:
+    """Take a folder to write into, before the work: a new one, an empty one, or one claimed before.
+
+    Args:
+        folder: made if it is not there.
+        instead: what to do where it cannot be taken, for example "Give --output another folder."
+
+    Raises:
+        CourseError: it holds files that are not the course's, is no folder, or cannot be written.
+    """
+    if not is_ours(folder) and (names := foreign(folder)):
+        others = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise CourseError(f"{folder} holds {others}, which the course did not write and does not touch. {instead}")
+    check_writable(folder, instead)
+    if not is_ours(folder):
+        _mark(folder, {}, instead)
+
+
+def write_ours(folder: Path, name: str, content: str | bytes, instead: str) -> None:
+    """Write a file in a claimed folder; one that somebody else put there or changed is set aside, and a line says so.
+
+    Args:
+        folder: claimed.
+        name: of the file.
+        content: of the file.
+        instead: as in `claim`.
+
+    Raises:
+        CourseError: it cannot be written.
+    """
+    content = content.encode() if isinstance(content, str) else content
+    path, ours = folder / name, _marker(folder) or {}
+    with one_line(folder, instead):
+        there = _hash(path.read_bytes()) if path.is_file() else None
+        if there not in (None, ours.get(name), _hash(content)):
+            print(f"{path} was changed by somebody else; that one is now {set_aside(path).name}.")
+    write_atomically(path, content, instead)
+    _mark(folder, ours | {name: _hash(content)}, instead)
+
+
+def emptied(folder: Path, instead: str) -> Path:
+    """The folder, claimed as in `claim` and without what an earlier run left in it."""
+    claim(folder, instead)
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != MARKER:
+            path.unlink()
+    return folder
+
+
+@contextlib.contextmanager
+def filled(folder: Path) -> Iterator[Path]:
+    """A folder inside one that was claimed, to write into; at the end of the block its files move up, all of them.
+
+    Where the block breaks off, the files of an earlier run stay as they are.
+    """
+    unfinished = folder / UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    yield unfinished
+    for path in sorted(unfinished.iterdir()):
+        path.replace(folder / path.name)
+    unfinished.rmdir()
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that is not ours, or that its owner has changed, so that ours can take its name; gives the new one.
+
+    grades.csv becomes grades.kept-1.csv, or the next number that is free.
+    """
+    numbered = (path.with_name(f"{path.stem}.kept-{number}{path.suffix}") for number in itertools.count(1))
+    kept = next(one for one in numbered if not one.exists())
+    path.rename(kept)
+    return kept
+
+
+def own_output(name: str, root: Path) -> Path:
+    """Where results go by default: below `root`/build, or in the cache where the course's folder is read-only."""
+    build = root / "build"
+    nearest = next(folder for folder in (build / name, build, root) if folder.exists())
+    return build / name if os.access(nearest, os.W_OK) else cache_folder() / name
+
+
+def let_load_dataset_read(folder: Path) -> None:
+    """Make `load_dataset(folder)` work where the path has `[`, `*` or `?`, which it would take for a pattern.
+
+    It reads the names of its files from a `.huggingface.yaml`, in which they are escaped.
+    """
+    if not glob.has_magic(str(folder)):
+        return
+    files = [
+        {"split": path.stem.partition("-")[0], "path": f"{glob.escape(folder.as_posix())}/{path.relative_to(folder)}"}
+        for path in sorted(folder.rglob("*.parquet"))
+    ]
+    listed = json.dumps({"configs": [{"config_name": "default", "data_files": files}]})  # YAML reads JSON
+    path = folder / ".huggingface.yaml"
+    if not path.is_file() or path.read_text(encoding="utf-8") != listed:
+        write_atomically(path, listed)
+
+
+def _marker(folder: Path) -> dict[str, str] | None:
+    """Name -> SHA-256 of the files that `write_ours` wrote in a claimed folder; None where it is not claimed."""
+    try:
+        content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        return dict(content["files"]) if content["made by"] == MAKER else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _mark(folder: Path, files: dict[str, str], instead: str) -> None:
+    write_atomically(folder / MARKER, json.dumps({"made by": MAKER, "files": files}, indent=1) + "\n", instead)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
