@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 
 import nbformat
 import pytest
@@ -130,13 +131,36 @@ def test_a_damaged_file_of_progress_is_no_error(text, tmp_path, capsys):
     assert progress.read() == {}
     check("01.1", {"BERT": [1]})
     assert list(json.loads((tmp_path / "progress.json").read_text())) == ["01.1"]
+    if text:
+        assert "it is now progress.kept-1.json" in capsys.readouterr().out
+        assert (tmp_path / "progress.kept-1.json").read_text() == text
 
 
 def test_a_place_that_cannot_be_written_is_no_error(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "file" / "progress.json"))
-    check("01.1", {"BERT": [1]})
-    assert "Not yet" in capsys.readouterr().out
+    for _ in range(2):
+        check("01.1", {"BERT": [1]})
+    said = capsys.readouterr().out
+    assert said.count("Not yet") == 2
+    assert said.count("Your progress is not kept. Cannot write to") == 1
+    assert "Set COURSE_PROGRESS to a file in a folder that you can write to." in said
+
+
+def test_a_students_own_notebooks_beside_the_exercises_change_nothing(monkeypatch, tmp_path, capsys):
+    before = progress.table()
+    shutil.copytree(progress.EXERCISES, tmp_path / "exercises")
+    for name, text in (("01_mine.ipynb", "{}"), ("Untitled.ipynb", ""), ("02_conflict.ipynb", "<<<<<<< HEAD\n{}")):
+        (tmp_path / "exercises" / name).write_text(text)
+    copy = tmp_path / "exercises" / "01_bert_gpt_t5.ipynb"
+    shutil.copy(copy, copy.with_name("01_bert_gpt_t5-Copy1.ipynb"))
+    monkeypatch.setattr(progress, "EXERCISES", tmp_path / "exercises")
+    assert progress.table() == before
+    said = capsys.readouterr().out
+    for name in ("01_mine.ipynb", "Untitled.ipynb", "02_conflict.ipynb"):
+        assert f"{name} is not a notebook that can be read; it is left out." in said
+    (tmp_path / "exercises" / "03_the_tokenizer_must_match.ipynb").write_text("")
+    assert "| 03 | 0 of" in progress.table()
 
 
 def test_the_functions_copy_what_they_are_given():

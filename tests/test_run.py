@@ -1,6 +1,7 @@
 """Executing notebooks: what an instructor sees when all goes well, and when something fails."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tools.notebooks.execute import execute
 from tools.notebooks.files import NOTEBOOKS, ROOT, SOURCES
 from tools.notebooks.source import lessons, read_source
 from utils import claims, machine
-from utils.files import write_atomically
+from utils.files import MARKER, claim, write_atomically
 from utils.intervals import Number
 
 
@@ -28,7 +29,8 @@ def course(tmp_path, monkeypatch):
 
     def make(**notebooks):
         for name, cells in notebooks.items():
-            nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), tmp_path / f"{name}.ipynb")
+            notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata={"course": {"name": name}})
+            nbformat.write(notebook, tmp_path / f"{name}.ipynb")
         monkeypatch.setattr(command, "NOTEBOOKS", tmp_path)
         return tmp_path
 
@@ -126,10 +128,54 @@ def test_an_interrupt_stops_the_notebooks_that_run(course, tmp_path, jobs):
     while len(pids := [int(path.name.split()[1]) for path in folder.glob("started *")]) < int(jobs):
         assert time.monotonic() < until
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT if jobs == "1" else signal.SIGTERM)
     assert process.wait(60) == 130
     _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=30)
     assert not alive
+
+
+def test_an_interrupt_leaves_what_is_done_and_says_how_to_go_on(course, tmp_path):
+    folder = course(a=["1 + 1"], b=["open('started', 'w').close()\nimport time\ntime.sleep(300)"], c=["2"])
+    given = [sys.executable, "-c", INTERRUPTED, str(folder), "1"]
+    process = subprocess.Popen(given, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (folder / "started").exists():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert f"1 of 3 notebooks are in {folder}/out. The others: python -m tools.notebooks run b c --out" in said
+    report = json.loads((folder / "out" / "report.json").read_text())
+    assert [row["notebook"] for row in report["notebooks"]] == ["a"]
+    assert report["left"] == ["b", "c"]
+    assert "The run did not come to its end; not executed: b, c." in (folder / "out" / "report.html").read_text()
+    assert (folder / "out" / "a.ipynb").exists()
+
+
+@pytest.mark.parametrize("bad", ["", "{", "<<<<<<< HEAD\n{}\n=======\n", "[]", '{"cells": []}'])
+def test_one_bad_file_stops_nothing_and_is_named(course, tmp_path, capsys, bad):
+    folder = course(a_good=["1 + 1"])
+    (folder / "Untitled.ipynb").write_text(bad)
+    nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")]), folder / "mine.ipynb")
+    assert command.main(["run", "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "Untitled.ipynb is not a notebook that can be read; it is left out." in printed
+    assert "a_good    passed" in printed
+    assert "mine" not in printed
+    assert command.main(["run", "mine", "--out", str(tmp_path / "out")]) == 1
+
+
+def test_reports_replace_no_files_of_others(course, tmp_path, capsys):
+    folder = course(a=["1 + 1"])
+    before = (folder / "a.ipynb").read_text()
+    assert command.main(["run", "--out", str(folder)]) == 2
+    assert "holds a.ipynb, which the course did not write" in capsys.readouterr().err
+    assert (folder / "a.ipynb").read_text() == before
+    out = tmp_path / "out"
+    assert command.main(["run", "--out", str(out)]) == 0
+    (out / "a.ipynb").write_text("with my notes")
+    assert command.main(["run", "--out", str(out)]) == 0
+    assert (out / "a.kept-1.ipynb").read_text() == "with my notes"
 
 
 @pytest.mark.parametrize(
@@ -168,6 +214,8 @@ def two_runs(tmp_path):
 
 def test_two_runs_are_compared(two_runs, capsys):
     before, now = two_runs
+    claim(now.with_name("elsewhere"), "")
+    shutil.move(now.with_name("elsewhere") / MARKER, now)  # as `run` leaves it
     assert command.main(["compare", str(before), str(now)]) == 0
     printed, page = capsys.readouterr().out, (now / "comparison.html").read_text()
     assert "15.0     1000 MiB     10.0 (+50%)" in printed
@@ -177,6 +225,16 @@ def test_two_runs_are_compared(two_runs, capsys):
     assert "+50%" in page
     assert "failed (was passed)" in page
     assert '<td>b</td><td colspan="7">not run this time</td>' in page
+
+
+def test_the_page_of_a_comparison_replaces_no_file_of_others(two_runs, tmp_path, monkeypatch, capsys):
+    before, now = two_runs
+    (now / "comparison.html").write_text("mine")
+    monkeypatch.setattr(command, "own_output", lambda name, root: tmp_path / "build" / name)
+    assert command.main(["compare", str(before), str(now)]) == 0
+    assert "torch: 2.0 → 2.1" in capsys.readouterr().out
+    assert (now / "comparison.html").read_text() == "mine"
+    assert "+50%" in (tmp_path / "build" / "compare" / "comparison.html").read_text()
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}"])
@@ -230,19 +288,6 @@ def test_a_finished_bar_is_dropped_and_another_widget_stays():
     build.tidy(notebook)
     assert [output.data["text/plain"] for output in notebook.cells[0].outputs] == ["A box"]
     assert "widgets" in notebook.metadata
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomically(path, "old")
-
-    def fail(self, content):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
 
 
 @pytest.mark.parametrize("place", ["elsewhere", "skipped"])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from utils.files import cache_folder, write_atomically
 from utils.intervals import Number
+from utils.notebooks import of_course
 
 CLAIMS_VARIABLE = "COURSE_CLAIMS"
 MIME = "application/vnd.transfer-learning-nlp.claim+json"
@@ -98,8 +99,7 @@ def ledger_folder(profile: str) -> Path:
 
 def in_notebooks(folder: Path) -> list[Claim]:
     """The claims whose cards stand in the executed notebooks of a folder, in the order of their ids."""
-    read = (json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("[0-9][0-9]_*.ipynb"))
-    return in_order([claim for notebook in read for claim in in_notebook(notebook)])
+    return in_order([claim for notebook in of_course(folder).values() for claim in in_notebook(notebook)])
 
 
 def in_notebook(notebook: dict) -> list[Claim]:

@@ -158,7 +158,8 @@ def claim(folder: Path, instead: str) -> None:
     Raises:
         CourseError: it holds files that are not the course's, is no folder, or cannot be written.
     """
-    if not is_ours(folder) and (names := foreign(folder)):
+    runs = cache_folder() / "runs"  # every name in there is of the course's making
+    if not is_ours(folder) and runs not in folder.absolute().parents and (names := foreign(folder)):
         others = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise CourseError(f"{folder} holds {others}, which the course did not write and does not touch. {instead}")
     check_writable(folder, instead)

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from utils.errors import CourseError
 from utils.files import cache_folder, make_folder, one_line, set_aside, write_atomically
+from utils.notebooks import of_course
 
 EXERCISES = Path(__file__).parent.parent / "notebooks" / "exercises"
 PROGRESS_VARIABLE = "COURSE_PROGRESS"
@@ -41,7 +42,8 @@ def note(id: str, right: bool, answer) -> int:
         make_folder(path.parent, REMEDY)
         with one_line(path.parent, REMEDY), FileLock(path.with_name(f"{path.name}.lock"), timeout=5):
             try:
-                kept = _parsed(path.read_text(encoding="utf-8"))
+                text = path.read_text(encoding="utf-8")
+                kept = _parsed(text) if text.strip() else {}
             except FileNotFoundError:
                 kept = {}
             except ValueError:
@@ -64,14 +66,14 @@ def table() -> str:
     """A Markdown table for a notebook in `notebooks/`: each lesson's exercises, how many are solved, and which."""
     from utils.checks import LESSONS, exercises
 
-    kept = read()
+    kept, notebooks = read(), of_course(EXERCISES)
     lines = ["| exercises | solved | which |", "|---|---|---|"]
     for lesson in LESSONS:
         marks = {one.id: kept.get(one.id, {"solved": False, "wrong": []}) for one in exercises(lesson)}
         solved = sum(of["solved"] for of in marks.values())
         signs = " ".join(f"{id} {'✓' if of['solved'] else '✗' if of['wrong'] else '·'}" for id, of in marks.items())
-        (notebook,) = EXERCISES.glob(f"{lesson}_*.ipynb")
-        lines.append(f"| [lesson {lesson}](exercises/{notebook.name}) | {solved} of {len(marks)} | {signs} |")
+        name = next((f"[lesson {lesson}](exercises/{one.name})" for one in notebooks if one.name[:2] == lesson), lesson)
+        lines.append(f"| {name} | {solved} of {len(marks)} | {signs} |")
     return "\n".join([*lines, "", "✓ solved, ✗ tried, · not tried yet"])
 
 

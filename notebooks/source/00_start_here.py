@@ -48,16 +48,13 @@
 # The seconds are those of the last build of each notebook, without a GPU; “–” means not built yet.
 
 # %%
-import json
-
 from IPython.display import Markdown
 
+from utils.notebooks import of_course
+
 lines = ["| lesson | you will be able to | seconds |", "|---|---|---|"]
-for path in sorted((course / "notebooks").glob("*.ipynb")):
-    metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
-    about, measured = metadata.get("course"), metadata.get("measured", {})
-    if about is None:
-        continue  # a notebook of yours
+for path, notebook in of_course(course / "notebooks").items():
+    about, measured = notebook["metadata"]["course"], notebook["metadata"].get("measured", {})
     lines.append(f"| [{about['title']}]({path.name}) | {about['goals'][0]} | {measured.get('seconds', '–')} |")
 Markdown("\n".join(lines))
 

@@ -19,26 +19,19 @@
 # numbers of yours yet, and says so.
 
 # %%
-import json
-import re
-
 from IPython.display import Markdown, display
 
 from utils import claims
-
-
-def title_of(path):
-    return json.loads(path.read_text(encoding="utf-8"))["metadata"]["course"]["title"]
-
+from utils.notebooks import of_course
 
 ran = profile.name if claims.ledger(profile.name) else "embedded"  # what lessons run where the hub fails them
 recorded = claims.ledger(ran)
 
 # %%
-for path in sorted((course / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-    if not re.search(r"claims\.record\(", path.read_text(encoding="utf-8")):
+for path, lesson in of_course(course / "notebooks").items():
+    if not any(line.startswith("claims.record(") for cell in lesson["cells"] for line in cell["source"]):
         continue  # a lesson without a card
-    display(Markdown(f"**[{title_of(path)}]({path.name})**"))
+    display(Markdown(f"**[{lesson['metadata']['course']['title']}]({path.name})**"))
     own = [claim for claim in recorded if claim.id[:2] == path.name[:2]]
     if own:
         display(claims.table(own), raw=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import html
 import io
-from pathlib import Path
 
 from tools.grade.submission import Grade
 from tools.notebooks.files import PAGE_STYLE
 from utils.checks import find
-from utils.files import write_atomically
 
 COLUMNS = ("file", "lesson", "solved", "exercises", "right", "wrong", "not tried", "remarks")
 SIGNS = {True: "✓", False: "✗", None: "·"}
@@ -31,18 +29,21 @@ def rows(grades: list[Grade]) -> list[dict[str, str]]:
     return found
 
 
-def write_csv(path: Path, grades: list[Grade]) -> None:
-    """Write the rows; a text that a spreadsheet would take for a formula gets an apostrophe in front."""
+def as_csv(grades: list[Grade]) -> bytes:
+    """The rows, with the byte-order mark by which spreadsheets know UTF-8.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows(grades):
         writer.writerow({name: f"'{value}" if value[:1] in tuple("=+-@\t\r") else value for name, value in row.items()})
-    write_atomically(path, text.getvalue())
+    return text.getvalue().encode("utf-8-sig", "replace")
 
 
-def write_page(path: Path, grades: list[Grade], seed: int) -> None:
-    """Write the page: a table, and for each file what the checks said."""
+def as_page(grades: list[Grade], seed: int) -> bytes:
+    """The page: a table, and for each file what the checks said."""
     lines = []
     for grade in grades:
         verdicts = " ".join(
@@ -57,14 +58,15 @@ def write_page(path: Path, grades: list[Grade], seed: int) -> None:
             f"<td>{grade.seconds:.0f}</td></tr>"
         )
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("file", "lesson", "solved", "which", "said", "seconds"))
-    write_atomically(path, (
+    page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Grades</title><style>{PAGE_STYLE.read_text(encoding='utf-8')}</style></head><body><h1>Grades</h1>"
         f"<p>{len(grades)} files. ✓ right, ✗ wrong, · not tried. Data seed {seed}.</p>"
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
         "</body></html>\n"
-    ))  # fmt: skip
+    )
+    return page.encode("utf-8", "replace")
 
 
 def table(grades: list[Grade]) -> str:

@@ -6,6 +6,7 @@ checks as they were when grading began, so nothing that a submission defines, pr
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
+from IPython.core.inputtransformer2 import TransformerManager
 
 from tools.notebooks.files import NOTEBOOKS, ROOT
 from tools.notebooks.source import CHECK, exercises, read_exercises
@@ -33,7 +35,7 @@ from utils.profiles import PROFILE_VARIABLE
 from utils.progress import PROGRESS_VARIABLE
 
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "lesson_*.py")  # a submission gets no checks to copy from
-LARGEST_FILE = 20 * 2**20  # bytes
+LARGEST_FILE, LARGEST_CODE = 300 * 2**20, 20 * 2**20  # bytes; characters, once outputs are left out
 LONGEST_LINE, MOST_LINES = 16 * 2**20, 4  # of what its process says and nobody has read yet
 NOT_AS_AGREED = "its process does not answer as agreed"
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")  # no tokens, no secrets
@@ -59,12 +61,13 @@ class Grade:
     """What came of one file.
 
     Attributes:
-        file: its path inside the folder.
+        file: its path inside the folder, as text that can be printed.
         lesson: "01" and so on; "" where it is no exercise notebook.
         verdicts: exercise id -> True, False, or None where nothing was tried.
         hints: exercise id -> what the check said of a wrong answer.
         remarks: errors of cells, and what ended the submission.
         seconds: wall-clock time.
+        failed: did grading itself fail? Then the next run tries this file again.
     """
 
     file: str
@@ -73,6 +76,7 @@ class Grade:
     hints: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    failed: bool = False
 
     @property
     def score(self) -> int:
@@ -107,8 +111,8 @@ def grade(path: Path, file: str, limits: Limits, seed: int) -> Grade:
         with Worker(limits) as worker:
             answers = worker.run([cell.source for cell in notebook.cells if cell.cell_type == "code"], name, names)
             result.remarks += worker.remarks
-            for id, answer in answers.items():
-                verdict = _judged(worker, id, names[id], answer, seed)
+            for id, given in answers.items():
+                verdict = _best(worker, id, given, seed)
                 result.verdicts[id] = verdict.right
                 if verdict.right is False:
                     result.hints[id] = verdict.message
@@ -119,20 +123,43 @@ def grade(path: Path, file: str, limits: Limits, seed: int) -> Grade:
 
 
 def read(path: Path) -> nbformat.NotebookNode:
-    """The submitted notebook.
+    """The submitted notebook, without its outputs, whatever editor saved it and whatever a browser called it.
 
     Raises:
-        ValueError: the file is none.
+        ValueError: the file is none, or too large.
     """
-    if path.suffix.lower() != ".ipynb":
-        raise ValueError(f"not a notebook: expected a file that ends in .ipynb, got {path.name!r}")
-    if path.stat().st_size > LARGEST_FILE:
-        raise ValueError(f"too large: {path.stat().st_size / 2**20:.0f} MiB; expected at most {LARGEST_FILE // 2**20}")
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise ValueError(f"too large: {size / 2**20:.0f} MiB; expected at most {LARGEST_FILE // 2**20}")
+    content = path.read_bytes()
+    if content.startswith(b"PK\3\4"):
+        raise ValueError("an archive: unpack it first")
     try:
-        notebook = nbformat.read(path, as_version=4)
+        notebook = nbformat.reads(json.dumps(_without_outputs(json.loads(_text(content)))), as_version=4)
         assert all(isinstance(cell.source, str) for cell in notebook.cells)
     except Exception as error:
         raise ValueError(f"not a notebook that can be read ({type(error).__name__})") from None
+    characters = sum(len(cell.source) for cell in notebook.cells)
+    if characters > LARGEST_CODE:
+        raise ValueError(f"too large: {characters / 2**20:.0f} MiB without outputs; expected {LARGEST_CODE // 2**20}")
+    return notebook
+
+
+def _text(content: bytes) -> str:
+    """UTF-8, 16 or 32, with or without a byte-order mark; else the encoding that older editors on Windows use."""
+    try:
+        return content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def _without_outputs(notebook: dict) -> dict:
+    """Outputs and attachments may be large, and grading reads none; notebooks of version 3 keep cells in worksheets."""
+    for sheet in [notebook, *notebook.get("worksheets", [])]:
+        for cell in sheet.get("cells", []):
+            if "outputs" in cell:
+                cell["outputs"] = []
+            cell.pop("attachments", None)
     return notebook
 
 
@@ -152,6 +179,23 @@ def lesson_of(notebook: nbformat.NotebookNode, file: str) -> str:
     raise ValueError("not an exercise notebook of this course: no check of an exercise in it")
 
 
+def without_lines_of(first: str, cell: str) -> str:
+    """The notebook's first cell without the lines that every notebook has, wherever a student has put lines of theirs.
+
+    The grader has run those already, in a course's folder of its own. Any other cell stays as it is.
+    """
+    given = [line.strip() for line in first.splitlines()]
+    lines = cell.splitlines()
+    if sum(line.strip() in given for line in lines if line.strip()) < len(given) / 2:
+        return cell
+    kept = "\n".join(line for line in lines if line.strip() not in given)
+    try:
+        ast.parse(TransformerManager().transform_cell(kept))
+    except SyntaxError:  # what is left of a line that was changed
+        return ""
+    return kept
+
+
 def asked(name: str) -> dict[str, str]:
     """Exercise id -> the name that its check asks for, from the course's own notebook."""
     notebook = read_exercises(NOTEBOOKS / "source" / "exercises" / f"{name}.py", solved=False)
@@ -159,15 +203,28 @@ def asked(name: str) -> dict[str, str]:
     return {check[1]: check[2] for check in checks if check}
 
 
-def _judged(worker: Worker, id: str, name: str, answer: dict, seed: int) -> Verdict:
+def _best(worker: Worker, id: str, given: list[dict], seed: int) -> Verdict:
+    """The verdict on what was handed in for an exercise: by its last check, and under the name that the blank gives.
+
+    Either may be right: in the student's own notebook, each check that said so counted.
+    """
+    verdicts = []
+    for place, answer in enumerate(given):
+        verdicts.append(_judged(worker, id, place, answer, seed))
+        if verdicts[-1].right:
+            break
+    return max(verdicts, key=lambda verdict: (verdict.right is True, verdict.right is False))
+
+
+def _judged(worker: Worker, id: str, place: int, answer: dict, seed: int) -> Verdict:
     if "hint" in answer:
         return Verdict(False, str(answer["hint"])[:300])
     try:
         given = decoded(answer["value"]) if "value" in answer else None
     except Exception:
         raise Ended(NOT_AS_AGREED) from None
-    if "function" in answer:
-        given = Function(lambda *arguments: worker.call(name, arguments), seconds=None)  # it has limits of its own
+    if "function" in answer:  # it has limits of its own
+        given = Function(lambda *arguments: worker.call(id, place, arguments), seconds=None)
     verdict = judge(id, given, seed)
     if worker.ended:  # the check took the end of the process for an odd answer
         raise Ended(worker.ended)
@@ -184,6 +241,14 @@ class Worker:
 
     def __enter__(self) -> Worker:
         self.folder = Path(tempfile.mkdtemp(prefix="submission-"))
+        try:
+            self._start()
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        return self
+
+    def _start(self) -> None:
         working = self.folder / "course" / "notebooks" / "exercises"
         working.mkdir(parents=True)
         for part in ("utils", "tools"):
@@ -203,7 +268,6 @@ class Worker:
         )  # fmt: skip
         threading.Thread(target=self._listen, daemon=True).start()
         threading.Thread(target=self._watch, daemon=True).start()
-        return self
 
     def __exit__(self, *_) -> None:
         for process in self._family():
@@ -217,20 +281,22 @@ class Worker:
                 self.lines.get_nowait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, cells: list[str], name: str, names: dict[str, str]) -> dict[str, dict]:
-        """Run the cells; gives for each exercise id what its name stands for."""
+    def run(self, cells: list[str], name: str, names: dict[str, str]) -> dict[str, list[dict]]:
+        """Run the cells; gives for each exercise id what was handed in: to its last check, and under its name."""
         blank = read_exercises(NOTEBOOKS / "source" / "exercises" / f"{name}.py", solved=False)
         first = next(cell.source for cell in blank.cells if cell.cell_type == "code")
-        cells = [cell for cell in cells if cell.strip() != first.strip()]
-        order = {"first": first, "cells": cells, "names": list(names.values()), "mib": self.limits.mib}
-        answer = self._ask(order)
+        cells = [without_lines_of(first, cell) for cell in cells]
+        answer = self._ask({"first": first, "cells": cells, "names": names, "mib": self.limits.mib})
         self.remarks = [str(remark)[:200] for remark in answer.get("remarks", [])][:10]
         answers = answer.get("answers")
-        if not isinstance(answers, dict) or not all(isinstance(one, dict) for one in answers.values()):
+        if not isinstance(answers, dict) or not all(
+            isinstance(given, list) and given and all(isinstance(one, dict) for one in given)
+            for given in (answers.get(id) for id in names)
+        ):
             raise Ended(NOT_AS_AGREED)
-        return {id: answers.get(one, {"blank": True}) for id, one in names.items()}
+        return {id: answers[id][:2] for id in names}
 
-    def call(self, name: str, arguments: tuple):
+    def call(self, id: str, place: int, arguments: tuple):
         """The result of a function of the submission, as a plain value.
 
         Raises:
@@ -239,7 +305,7 @@ class Worker:
         if self.ended:
             raise Hint(self.ended)
         try:
-            answer = self._ask({"call": name, "arguments": encoded(list(arguments))})
+            answer = self._ask({"call": [id, place], "arguments": encoded(list(arguments))})
         except Ended as end:
             raise Hint(str(end)) from None
         if "value" not in answer:

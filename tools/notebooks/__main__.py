@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import nbformat
@@ -24,9 +25,11 @@ from utils import assets, machine
 from utils.console import run_program
 from utils.environment import QUIET
 from utils.errors import CourseError
-from utils.files import write_atomically
+from utils.files import claim, is_ours, library_folders, own_output, write_atomically, write_ours
+from utils.notebooks import of_course
 from utils.profiles import PROFILE_VARIABLE, PROFILES
 
+INSTEAD = "Give --out another folder."
 LESSON_GIB, MOST_JOBS = 4, 4  # memory that a lesson may take; more jobs than that wait for the longest lesson anyway
 
 
@@ -46,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     running = commands.add_parser("run", help="execute the notebooks as students get them, and report")
     running.add_argument("names", nargs="*", metavar="NAME", help="lessons, for example 02; all by default")
     running.add_argument("--profile", choices=PROFILES, help="instead of the one that the machine suggests")
-    running.add_argument("--out", type=Path, default=ROOT / "build" / "run", help="folder of the report (%(default)s)")
+    running.add_argument("--out", type=Path, default=own_output("run", ROOT), help="folder of the report (%(default)s)")
     running.add_argument("--timeout", type=float, default=3600, help="seconds that one cell may take (%(default).0f)")
     running.add_argument(
         "--jobs", type=int, choices=range(1, 17), metavar="N",
@@ -55,9 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     comparing = commands.add_parser("compare", help="two runs beside each other: times, memory, versions, verdicts")
     comparing.add_argument("before", type=Path, help="folder that `run --out` wrote, or its report.json")
-    comparing.add_argument("now", type=Path, help="the same of the later run; the page is put there")
+    comparing.add_argument("now", type=Path, help="the same of the later run; the page is put there, if it can be")
 
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends a run wants to keep what is done
     try:
         return {"build": _build, "check": _check, "run": _run, "compare": _compare}[options.command](options)
     except (CourseError, ValueError) as error:
@@ -97,12 +101,15 @@ def _check(options) -> int:
 
 
 def _run(options) -> int:
-    from tools.notebooks.report import PAGE, table, write_report
+    from tools.notebooks.report import PAGE, table, write_copies, write_report
 
+    claim(options.out, INSTEAD)
     if options.profile:
         os.environ[PROFILE_VARIABLE] = options.profile
+    os.environ.update(QUIET | library_folders() | os.environ)
     jobs = options.jobs or fitting_jobs()
-    names = chosen(options.names, sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")))
+    present = of_course(NOTEBOOKS, others=bool(options.names))
+    names = chosen(options.names, [path.stem for path in present])
     notebooks = {name: nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4) for name in names}
     # The number of threads and of worker processes of each kernel, so that together they take the cores that there are.
     share = str(max(1, machine.cores() // jobs))
@@ -112,20 +119,39 @@ def _run(options) -> int:
     others = [name for name in names if name not in last]
     if jobs > 1:
         others.sort(key=lambda name: -expected_seconds(notebooks[name]))  # so that none is left over at the end
-    begun = time.monotonic()
+    begun, results, saved = time.monotonic(), {}, set()
     if jobs > 1 and os.environ.get(PROFILE_VARIABLE) != "full":  # once, not by several kernels that wait for each other
-        os.environ.update(QUIET | os.environ)
         for prepare in (assets.encoder, assets.gpt2_tokenizer, assets.imdb):
             prepare()
+
+    def save() -> dict:
+        """Write what has run so far, and give its report."""
+        for name in [name for name in results if name not in saved]:
+            write_copies(options.out, name, notebooks[name], INSTEAD)
+            saved.add(name)
+        executed = {name: (notebooks[name], results[name]) for name in names if name in results}
+        left = [name for name in names if name not in results]
+        return write_report(options.out, executed, time.monotonic() - begun, jobs, left, INSTEAD)
+
     with tqdm(total=total, unit="cell") as bar:
 
         def run(name: str) -> tuple[str, Result]:
             bar.set_description(name)
             return name, execute(notebooks[name], NOTEBOOKS, threads, lambda number: bar.update(), options.timeout)
 
-        results = side_by_side(run, others, jobs) | side_by_side(run, last, jobs)
-    executed = {name: (notebooks[name], results[name]) for name in names}
-    report = write_report(options.out, executed, time.monotonic() - begun, jobs)
+        try:
+            for name, result in (done for part in (others, last) for done in side_by_side(run, part, jobs)):
+                results[name] = result
+                report = save()
+        except KeyboardInterrupt:
+            bar.close()
+            save()
+            rest = " ".join(name for name in names if name not in results)
+            print(
+                f"Interrupted; {len(results)} of {len(names)} notebooks are in {options.out}. The others: "
+                f"python -m tools.notebooks run {rest} --out {options.out}-2", file=sys.stderr,
+            )  # fmt: skip
+            return 130
     print(table(report))
     for row in report["notebooks"]:
         if row["status"] != "passed":
@@ -134,15 +160,16 @@ def _run(options) -> int:
     return 0 if all(result.ok for result in results.values()) else 1
 
 
-def side_by_side(run: Callable[[str], tuple[str, Result]], names: list[str], jobs: int) -> dict[str, Result]:
-    """The results of all notebooks by name; an interrupt stops those that are running.
+def side_by_side(run: Callable[[str], tuple[str, Result]], names: list[str], jobs: int) -> Iterator[tuple[str, Result]]:
+    """Name and result of each notebook as it ends; an interrupt stops those that are running.
 
     In threads also where it is one at a time: in the main one, nbclient takes the interrupt for itself.
     """
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            return dict(pool.map(run, names))
-        except KeyboardInterrupt:
+            for done in as_completed([pool.submit(run, name) for name in names]):
+                yield done.result()
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for kernel in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -156,16 +183,20 @@ def fitting_jobs() -> int:
 
     if torch.cuda.is_available():
         return 1
-    return max(1, min(machine.cores(), int(psutil.virtual_memory().available / 2**30 / LESSON_GIB), MOST_JOBS))
+    return max(1, min(machine.cores(), int(machine.available() / LESSON_GIB), MOST_JOBS))
 
 
 def _compare(options) -> int:
     from tools.notebooks.report import COMPARISON, as_page, changes, read_report, table
 
     before, now = read_report(options.before), read_report(options.now)
-    page = (options.now if options.now.is_dir() else options.now.parent) / COMPARISON
-    write_atomically(page, as_page(now, "Two runs of the course", before))
-    print("\n".join([table(now, before), *changes(before, now), f"\nAs a page: {page}"]))
+    print("\n".join([table(now, before), *changes(before, now)]))
+    folder = options.now if options.now.is_dir() else options.now.parent
+    if not (is_ours(folder) and os.access(folder, os.W_OK)):
+        folder = own_output("compare", ROOT)
+        claim(folder, "")
+    write_ours(folder, COMPARISON, as_page(now, "Two runs of the course", before), "")
+    print(f"\nAs a page: {folder / COMPARISON}")
     return 0
 
 

@@ -11,7 +11,7 @@ import nbformat
 
 from tools.notebooks.execute import Result, execute
 from tools.notebooks.files import NOTEBOOKS, PICTURES
-from tools.notebooks.source import exercises, lessons, read_exercises, read_source
+from tools.notebooks.source import LANGUAGE, exercises, lessons, read_exercises, read_source
 from utils import claims
 from utils.files import write_atomically
 from utils.progress import PROGRESS_VARIABLE
@@ -47,11 +47,11 @@ def is_current(name: str) -> bool:
 
 
 def same_cells(one: nbformat.NotebookNode, other: nbformat.NotebookNode) -> bool:
-    """Are the cells' kinds, texts and tags and the course's metadata equal?"""
+    """Are the cells' kinds, texts and tags and the metadata that a build writes equal?"""
 
     def content(notebook):
         cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
-        return cells, notebook.metadata.get("course")
+        return cells, notebook.metadata.get("course"), notebook.metadata.get("language_info")
 
     return content(one) == content(other)
 
@@ -116,7 +116,7 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     shown = any(WIDGET in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
     if not shown:
         notebook.metadata.pop("widgets", None)
-    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["language_info"] = LANGUAGE
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _joined(cell.outputs)

@@ -93,6 +93,8 @@ def execute(
         failure = {"error": f"{error.ename}: {error.evalue}", "traceback": error.traceback}
     except CellTimeoutError:
         failure = {"error": f"TimeoutError: the cell took more than {timeout:.0f} s", "traceback": ""}
+    except OSError as error:  # the kernel could not be started
+        failure = {"error": f"{type(error).__name__}: {error}", "traceback": ""}
     except DeadKernelError:
         failure = {"error": "the kernel died; was it killed for want of memory?", "traceback": ""}
     if failure:

@@ -16,42 +16,52 @@ from nbconvert.filters import strip_ansi
 from tools.notebooks.execute import Result
 from tools.notebooks.files import PAGE_STYLE
 from utils import claims, machine
-from utils.files import write_atomically
+from utils.files import write_ours
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "numpy", "ipykernel")
 JSON, PAGE, COMPARISON = "report.json", "report.html", "comparison.html"
 SHOWN_CELLS = 3
 
 
+def write_copies(folder: Path, name: str, notebook: nbformat.NotebookNode, instead: str) -> None:
+    """Write an executed notebook as NAME.ipynb and NAME.html into a claimed folder."""
+    write_ours(folder, f"{name}.ipynb", nbformat.writes(notebook) + "\n", instead)
+    page, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": name}})
+    write_ours(folder, f"{name}.html", page, instead)
+
+
 def write_report(
-    folder: Path, executed: dict[str, tuple[nbformat.NotebookNode, Result]], seconds: float, jobs: int = 1
+    folder: Path,
+    executed: dict[str, tuple[nbformat.NotebookNode, Result]],
+    seconds: float,
+    jobs: int,
+    left: list[str],
+    instead: str,
 ) -> dict:
-    """Write report.json, report.html, and NAME.html and NAME.ipynb for each notebook; return what the JSON holds.
+    """Write report.json and report.html into a claimed folder; return what the JSON holds.
 
     Args:
-        folder: made if it is not there; files of earlier runs are replaced.
+        folder: a file in it that is not ours any more is set aside.
         executed: name -> the executed notebook and what came of it.
-        seconds: wall-clock time of the whole run.
+        seconds: wall-clock time of the whole run so far.
         jobs: how many notebooks ran side by side.
+        left: the notebooks that have not been executed yet.
+        instead: what to do where the folder cannot be written.
     """
-    exporter = HTMLExporter()
-    for name, (notebook, _) in executed.items():
-        write_atomically(folder / f"{name}.ipynb", nbformat.writes(notebook) + "\n")
-        page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}})
-        write_atomically(folder / f"{name}.html", page)
     report = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "jobs": jobs,
         "machine": machine.describe(),
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "left": left,
         "notebooks": [_row(name, result) for name, (_, result) in executed.items()],
         "claims": [
             claims.as_json(one) for _, (notebook, _) in executed.items() for one in claims.in_notebook(notebook)
         ],
     }
-    write_atomically(folder / JSON, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    write_atomically(folder / PAGE, as_page(report, "The course, executed"))
+    write_ours(folder, JSON, json.dumps(report, indent=2, ensure_ascii=False) + "\n", instead)
+    write_ours(folder, PAGE, as_page(report, "The course, executed"), instead)
     return report
 
 

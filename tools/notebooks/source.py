@@ -21,6 +21,9 @@ CLOSING = "## To remember"
 START, END = "# Your lines start here.", "# Your lines end here."
 CHECK = re.compile(r'^check\("(\d\d\.\d)", (\w+)\)$')
 QUIZ, GLOSSARY = "quiz.yaml", "glossary.md"
+# With it, `jupyter nbconvert --to script` knows that a script is called .py, and editors how to colour it.
+LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "nbconvert_exporter": "python",
+            "pygments_lexer": "ipython3", "codemirror_mode": {"name": "ipython", "version": 3}}  # fmt: skip
 EMPHASIS = re.compile(r"(?<![*\w])\*([^*\n]+(?:\n[^*\n]+)?)\*(?![*\w])")
 COMPARED = "nbval-check-output"  # nbval's tag for what `# NBVAL_CHECK_OUTPUT` says in a cell
 
@@ -72,7 +75,7 @@ def read_source(path: Path) -> nbformat.NotebookNode:
         ValueError: the script's header lacks a field.
     """
     script, course = _read(path, FIELDS)
-    notebook = _new_notebook(course)
+    notebook = _new_notebook({**course, "name": path.stem})
     notebook.cells = [_header(path.stem, course), _first_cell(uses(path.read_text(encoding="utf-8")))]
     for cell in script.cells:
         new = new_code_cell if cell.cell_type == "code" else new_markdown_cell
@@ -224,7 +227,7 @@ def _new_notebook(course: dict) -> nbformat.NotebookNode:
     return nbformat.v4.new_notebook(metadata={
         "course": dict(course),
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
+        "language_info": LANGUAGE,
     })  # fmt: skip
 
 
