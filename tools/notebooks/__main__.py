@@ -107,7 +107,7 @@ def _run(options) -> int:
     if options.profile:
         os.environ[PROFILE_VARIABLE] = options.profile
     os.environ.update(QUIET | library_folders() | os.environ)
-    jobs = options.jobs or fitting_jobs()
+    jobs, where = options.jobs or fitting_jobs(), machine.describe()  # now: an interrupt can break an import for good
     present = of_course(NOTEBOOKS, others=bool(options.names))
     names = chosen(options.names, [path.stem for path in present])
     notebooks = {name: nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4) for name in names}
@@ -131,7 +131,7 @@ def _run(options) -> int:
             saved.add(name)
         executed = {name: (notebooks[name], results[name]) for name in names if name in results}
         left = [name for name in names if name not in results]
-        return write_report(options.out, executed, time.monotonic() - begun, jobs, left, INSTEAD)
+        return write_report(options.out, executed, time.monotonic() - begun, jobs, where, left, INSTEAD)
 
     with tqdm(total=total, unit="cell") as bar:
 

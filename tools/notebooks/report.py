@@ -15,7 +15,7 @@ from nbconvert.filters import strip_ansi
 
 from tools.notebooks.execute import Result
 from tools.notebooks.files import PAGE_STYLE
-from utils import claims, machine
+from utils import claims
 from utils.files import write_ours
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "numpy", "ipykernel")
@@ -35,6 +35,7 @@ def write_report(
     executed: dict[str, tuple[nbformat.NotebookNode, Result]],
     seconds: float,
     jobs: int,
+    where: dict[str, str],
     left: list[str],
     instead: str,
 ) -> dict:
@@ -45,6 +46,7 @@ def write_report(
         executed: name -> the executed notebook and what came of it.
         seconds: wall-clock time of the whole run so far.
         jobs: how many notebooks ran side by side.
+        where: the machine, as `utils.machine.describe` says.
         left: the notebooks that have not been executed yet.
         instead: what to do where the folder cannot be written.
     """
@@ -52,7 +54,7 @@ def write_report(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "jobs": jobs,
-        "machine": machine.describe(),
+        "machine": where,
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
         "left": left,
         "notebooks": [_row(name, result) for name, (_, result) in executed.items()],
