@@ -37,7 +37,10 @@ def main() -> int:
     rate = matrix_rate(device, dtype)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     print(f"{name}: {rate / 1e12:.2f} TFLOP/s in {profile.precision}, measured")
+    result = {"device": name, "precision": profile.precision, "matrix_flops": rate, "torch": torch.__version__}
     rows = []
+    if options.out.exists():
+        print(f"{options.out} was there before; it is now {set_aside(options.out).name}.")
     for length in options.lengths:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -54,10 +57,7 @@ def main() -> int:
             "minutes_for_imdb": REVIEWS * MEAN_TOKENS.get(length, length) / tokens / 60,
         })  # fmt: skip
         print(", ".join(f"{key} {value:.4g}" for key, value in rows[-1].items() if value is not None))
-    result = {"device": name, "precision": profile.precision, "matrix_flops": rate, "torch": torch.__version__}
-    if options.out.exists():
-        print(f"{options.out} was there before; it is now {set_aside(options.out).name}.")
-    write_atomically(options.out, json.dumps(result | {"rows": rows}, indent=1) + "\n", "Give --out another file.")
+        write_atomically(options.out, json.dumps(result | {"rows": rows}, indent=1) + "\n", "Give --out another file.")
     return 0
 
 

@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 import tools.notebooks.build as build_module
 from tools.notebooks.check import BLANK_CHECKS, CHECKS, MARKER, SOLUTION_CHECKS, check, check_all
+from tools.notebooks.files import NOTEBOOKS
 from tools.notebooks.source import FIELDS, read_exercises, read_source
 
 SCRIPT = """\
@@ -315,3 +316,11 @@ def test_where_only_text_changed_the_outputs_are_kept(tmp_path, monkeypatch, sou
     last_code(source).source += " + 1"
     with pytest.raises(pytest.fail.Exception, match="executed"):
         build_module.build("07_lesson")
+
+
+def test_a_notebook_becomes_a_script_that_is_called_py():
+    from nbconvert.exporters import ScriptExporter
+
+    for path in sorted(NOTEBOOKS.rglob("[0-9][0-9]_*.ipynb")):
+        _, resources = ScriptExporter().from_filename(str(path))
+        assert resources["output_extension"] == ".py", path

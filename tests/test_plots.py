@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from cycler import cycler
+from matplotlib import pyplot, rc_context, rcParams
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from utils import plots
@@ -79,3 +81,60 @@ def test_grouped_bars_hatch_what_is_to_be_read_with_care():
     assert [text.get_text() for text in ax.legend().get_texts()] == ["one", "two", "unknown"]
     plots.grouped_bars(ax, ["a"], {"one": [(Number(1), False)]}, "none of these")
     assert "none of these" not in [text.get_text() for text in ax.legend().get_texts()]
+
+
+def everything():
+    """One figure with all that the lessons use: titles, labels, legend, ticks, bars, annotations, text, a grid."""
+    fig, (left, right) = plots.figure(columns=2)
+    plots.bars(left, ["one", "two"], [1, 2], np.array([[0.1, 0.1], [0.2, 0.2]]))
+    left.set(title="a title", xlabel="seconds", ylabel="things")
+    plots.grouped_bars(right, ["a", "b"], {"x": [(Number(1, 0, 2), False)] * 2}, "with care")
+    right.plot([0, 1], [0, 1], label="a line")
+    right.text(0, 0, "some text")
+    right.annotate("there", (0, 1), (1, 0), arrowprops={"arrowstyle": "->"})
+    right.legend(title="legend")
+    right.grid(True)
+    fig.suptitle("A finding")
+    return fig
+
+
+STYLES = {
+    "dark": lambda: pyplot.style.use("dark_background"),
+    "comic": lambda: pyplot.style.use("fivethirtyeight"),
+    "a configuration file": lambda: rcParams.update({
+        "text.color": "white", "xtick.color": "white", "axes.labelcolor": "white", "font.size": 30, "axes.grid": True,
+        "lines.linewidth": 9, "patch.force_edgecolor": True, "savefig.facecolor": "black", "savefig.dpi": 30,
+        "figure.constrained_layout.use": False, "legend.facecolor": "black", "axes.prop_cycle": cycler(color="w"),
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_figure_looks_the_same_under_every_style(style):
+    expected = plots._picture(everything(), "x")[0]["image/png"]
+    plots._end_style()
+    with rc_context():
+        STYLES[style]()
+        theirs = dict(rcParams)
+        assert plots._picture(everything(), "x")[0]["image/png"] == expected
+        plots._end_style()
+        assert dict(rcParams) == theirs  # the user's own figures keep their style
+
+
+def test_in_a_notebook_the_users_style_is_back_when_the_cell_ends(shown):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    try:
+        with rc_context():
+            shell.run_cell("from matplotlib import pyplot; pyplot.style.use('dark_background')")
+            cell = "from utils import plots\nfig, ax = plots.figure()\nax.set_xlabel('x')\nplots.show(fig, 'x')\n"
+            shell.run_cell(cell + "inside = pyplot.rcParams['text.color']; 1 / 0")
+            assert shell.user_ns["inside"] == "black"
+            assert rcParams["text.color"] == "white"
+            assert not plots._styled
+            assert len(shown) == 1
+            plots.as_html(everything(), "of a widget, while no cell runs")
+            assert rcParams["text.color"] == "white"
+    finally:
+        InteractiveShell.clear_instance()

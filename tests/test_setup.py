@@ -18,6 +18,7 @@ from tools.notebooks import readme, source
 from tools.notebooks.files import SOURCES
 from utils import claims
 from utils.environment import _numbers, read_requirements
+from utils.files import MARKER
 
 ROOT = Path(__file__).parent.parent
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
@@ -128,6 +129,128 @@ def test_the_floor_environment_has_the_lowest_releases_that_are_allowed():
             assert pins[name].startswith(floor), name
         else:
             assert name == "torch" or name in NOT_IN_COLAB, name
+
+
+# --- make's .venv, with a stand-in for Python that only notes what it is asked ----------------------------------------
+
+STAND_IN = """\
+#!/bin/sh
+echo "$(basename "$0") $*" >> "$NOTED"
+case "$*" in
+  "-m venv "*) mkdir -p "$3/bin"; cp -f "$STAND_IN" "$3/bin/python" 2>/dev/null
+               echo "VIRTUAL_ENV='$PWD/$3'" > "$3/bin/activate"; ;;
+  *"pip install"*) [ -z "$BREAKS" ] || exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """`make("setup")` in a folder with the course's Makefile; gives what Python was asked and what was printed."""
+    folder, stand_in = tmp_path / "my course [2026]", tmp_path / "python3"
+    folder.mkdir()
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "constraints.txt"):
+        shutil.copyfile(ROOT / name, folder / name)
+    stand_in.write_text(STAND_IN)
+    stand_in.chmod(0o755)
+    noted = tmp_path / "noted"
+
+    def run(*targets, folder=folder, **variables):
+        noted.write_text("")
+        given = os.environ | {"NOTED": str(noted), "STAND_IN": str(stand_in), "BREAKS": ""} | variables
+        done = subprocess.run(["make", *targets, f"PYTHON={stand_in}"], cwd=folder, env=given, capture_output=True,
+                              text=True)  # fmt: skip
+        return done.returncode, noted.read_text().splitlines(), done.stdout + done.stderr
+
+    run.folder = folder
+    return run
+
+
+pytestmark_make = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("make"), reason="needs make and sh")
+
+
+@pytestmark_make
+def test_a_new_venv_is_made_once(make):
+    status, asked, _ = make("setup")
+    assert status == 0
+    assert "python3 -m venv .venv" in asked
+    assert any("pip install" in one for one in asked)
+    assert make("setup")[1] == []
+
+
+@pytestmark_make
+def test_a_venv_that_make_did_not_make_is_completed_not_deleted(make):
+    """README's way without make leaves one."""
+    theirs = make.folder / ".venv" / "lib" / "spacy.py"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("")
+    (make.folder / ".venv" / "bin").mkdir()
+    shutil.copy(make.folder.parent / "python3", make.folder / ".venv" / "bin" / "python")
+    status, asked, printed = make("setup")
+    assert status == 0
+    assert theirs.exists()
+    assert "Completing the .venv that is here." in printed
+    assert not any("-m venv" in one for one in asked)
+    assert any("pip install" in one for one in asked)
+    _, _, printed = make("clean")
+    assert theirs.exists()
+    assert ".venv stays: make did not make it." in printed
+
+
+@pytestmark_make
+def test_a_venv_that_does_not_run_is_named_and_left(make):
+    (make.folder / ".venv").mkdir()
+    (make.folder / ".venv" / "mine").write_text("")
+    status, _, printed = make("setup")
+    assert status != 0
+    assert "Move it away, then give the command again." in printed
+    assert (make.folder / ".venv" / "mine").exists()
+
+
+@pytestmark_make
+def test_a_half_made_venv_is_made_anew(make):
+    assert make("setup", BREAKS="yes")[0] != 0
+    (make.folder / ".venv" / "half").write_text("")
+    status, asked, _ = make("setup")
+    assert status == 0
+    assert "python3 -m venv .venv" in asked
+    assert not (make.folder / ".venv" / "half").exists()
+
+
+@pytestmark_make
+def test_a_renamed_checkout_learns_its_new_path(make):
+    make("setup")
+    moved = make.folder.with_name("renamed")
+    make.folder.rename(moved)
+    status, asked, _ = make("setup", folder=moved)
+    assert status == 0
+    assert "python -m venv .venv" in asked
+    assert str(moved) in (moved / ".venv" / "bin" / "activate").read_text()
+    assert make("setup", folder=moved)[1] == []
+
+
+@pytestmark_make
+def test_clean_leaves_grades_models_and_reports_of_others(make):
+    make("setup")
+    for name in ("build/grades/grades.csv", "build/day4_ex/model.safetensors", "build/run/notes.md"):
+        (make.folder / name).parent.mkdir(parents=True)
+        (make.folder / name).write_text("")
+    (make.folder / "build" / "site").mkdir()
+    (make.folder / "build" / "site" / MARKER).write_text("")
+    status, _, printed = make("clean")
+    assert status == 0
+    assert not (make.folder / ".venv").exists()
+    assert sorted(path.name for path in (make.folder / "build").iterdir()) == ["day4_ex", "grades", "run"]
+    assert "build/run stays: make did not make it." in printed
+
+
+def test_every_tool_starts_as_a_module():
+    """The scripts in .venv/bin name its old path once the course's folder was renamed."""
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "README.md", ".ci/run")]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "site").glob("*.md")]
+    for text in texts:
+        assert not re.search(r"^\s*(?:\$\(BIN\)/|\.venv/bin/|\.venv\\Scripts\\)?(?:jupyter|ruff|pytest|pip|sphinx)\b",
+                             text, re.MULTILINE)  # fmt: skip
 
 
 # --- What CI runs ------------------------------------------------------------------------------------------------
