@@ -25,13 +25,14 @@ from utils.files import emptied
 
 PAGES, SITE = ROOT / "build" / "site-pages", ROOT / "build" / "site"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+INSTEAD = "Move it away, or work in a copy of the course that you can write to."
 MODELS = ("mini-bert", "mini-gpt", "mini-t5")
 
 
 def main() -> int:
     """Stage and build; returns the exit status."""
     stage(PAGES)
-    emptied(SITE, "Move it away.")
+    emptied(SITE, INSTEAD)
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "site")]
     if subprocess.run([*sphinx, "-d", str(PAGES.with_name("site-doctrees")), str(PAGES), str(SITE)]).returncode:
         return 1
@@ -42,7 +43,7 @@ def main() -> int:
 
 def stage(folder: Path) -> None:
     """Put all pages where Sphinx looks for them; what was there is replaced."""
-    emptied(folder, "Move it away.")
+    emptied(folder, INSTEAD)
     for name in ("notebooks/exercises", "docs", "models"):
         (folder / name).mkdir(parents=True)
     for page in (ROOT / "site").glob("*.md"):

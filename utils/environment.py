@@ -18,7 +18,7 @@ from utils.errors import CourseError, show_errors_in_one_line
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements.txt"
 NOT_IN_A_KERNEL = {"jupyterlab"}  # the server may live in another environment, and Colab has its own
-LEAST_GIB, LEAST_FREE_GIB = 1.8, 1.5  # what the hungriest lesson takes with the small sizes, see README
+LESSON_GIB, LITTLE_GIB = 1.5, 0.7  # what lesson 04 takes with the small sizes, and what exercises take
 WORKER_GIB = 1.0  # of one more worker process of lessons 03 to 05
 OLD_NAME = "`is_gradient_checkpointing` is deprecated"
 QUIET = {
@@ -55,7 +55,7 @@ def begin(profile_name: str | None = None, uses: Iterable[str] | None = None):
         complete()
     require_packages()
     files.check_cache()
-    require_memory()
+    require_memory(uses)
     for name, value in (QUIET | files.library_folders() | within_container()).items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", OLD_NAME, FutureWarning)
@@ -73,26 +73,32 @@ def begin(profile_name: str | None = None, uses: Iterable[str] | None = None):
     return profile
 
 
-def require_memory() -> None:
-    """Raise one clear line where a lesson would run out of memory: the system would end its kernel without a word."""
+def require_memory(uses: Iterable[str] | None) -> None:
+    """Raise one clear line where a notebook would run out of memory: the system would end its kernel without a word.
+
+    Args:
+        uses: as in `begin`; those that read the reviews compute much with them.
+    """
+    needed = LESSON_GIB if uses is None or "imdb" in uses else LITTLE_GIB
     free, all_of_it = machine.available(), machine.memory()
-    if all_of_it < LEAST_GIB:
+    if free >= needed:
+        return
+    if all_of_it < needed + 0.3:  # for the system and the notebook server
         raise CourseError(
-            f"There are {machine.gib(all_of_it)} of memory here; a lesson needs {LEAST_GIB} GiB. Use a larger machine."
+            f"There are {machine.gib(all_of_it)} of memory here; this notebook needs {needed} GiB for itself. Use a "
+            "larger machine."
         )
-    if free < LEAST_FREE_GIB:
-        raise CourseError(
-            f"Only {machine.gib(free)} of {machine.gib(all_of_it)} of memory are free; a lesson needs "
-            f"{LEAST_FREE_GIB} GiB. Shut down the kernels of other notebooks (Kernel > Shut Down All Kernels), then "
-            "restart this one."
-        )
+    raise CourseError(
+        f"Only {machine.gib(free)} of {machine.gib(all_of_it)} of memory are free; this notebook needs {needed} GiB. "
+        "Shut down the kernels of other notebooks (Kernel > Shut Down All Kernels), then restart this one."
+    )
 
 
 def within_container() -> dict[str, str]:
     """Variables that keep threads and worker processes within what a container may use; none where nothing limits."""
     cores = machine.cores()
     found = {"OMP_NUM_THREADS": str(cores)} if cores < machine.present_cores() else {}
-    workers = max(1, min(cores, int((machine.available() - LEAST_FREE_GIB) / WORKER_GIB) + 1))
+    workers = max(1, min(cores, int((machine.available() - LESSON_GIB) / WORKER_GIB) + 1))
     return found | ({"LOKY_MAX_CPU_COUNT": str(workers)} if workers < machine.present_cores() else {})
 
 

@@ -102,15 +102,18 @@ def _groups(controller: str) -> Iterator[Path]:
 def _limits() -> Iterator[tuple[float, float]]:
     """Limit and use of memory, in bytes, of each control group that has a limit."""
     for group in _groups("memory"):
-        for limit, use, cache in (
-            ("memory.max", "memory.current", "inactive_file"),
-            ("memory.high", "memory.current", "inactive_file"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        for limit, use, prefix in (
+            ("memory.max", "memory.current", ""),
+            ("memory.high", "memory.current", ""),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
         ):
             number = _numbers(group / limit)
             if number and number[0] < 2**60:  # version 1 writes 2**63 for none
-                cached = re.search(rf"^{cache} (\d+)$", _text(group / "memory.stat"), re.MULTILINE)
-                used = (_numbers(group / use) or [0])[0] - (float(cached[1]) if cached else 0)
+                gives_way = re.findall(
+                    rf"^{prefix}(?:inactive_file|active_file|slab_reclaimable) (\d+)$",
+                    _text(group / "memory.stat"), re.MULTILINE,
+                )  # fmt: skip
+                used = (_numbers(group / use) or [0])[0] - sum(map(float, gives_way))
                 yield number[0], max(0, used)
 
 

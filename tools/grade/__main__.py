@@ -75,7 +75,7 @@ def grade_all(options: argparse.Namespace) -> int:
         print(f"{len(found) - len(left)} of {len(found)} were graded before and have not changed; --again grades all.")
     status, end = 0, signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        for path in tqdm(left, desc="submissions", unit="file"):
+        for path in tqdm(left, desc="submissions", unit="file", disable=not left):
             file = shown(str(path.relative_to(options.folder)))
             try:
                 graded = grade(path, file, limits, journal.seed)
