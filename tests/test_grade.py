@@ -392,7 +392,7 @@ def test_a_full_disk_keeps_what_was_graded(thirty, tmp_path):
     out, full = tmp_path / "out", start(thirty, tmp_path / "out", 6000)
     _, said = full.communicate(timeout=60)
     assert full.returncode == 2
-    assert f"Cannot write to {out}: File too large. Give --out another folder." in said
+    assert f"Cannot write to {out}: File too large. What is graded is kept: make room there, then" in said
     done = in_the_journal(out)
     assert 5 < len(done) < 30
     start(thirty, out).communicate(timeout=60)

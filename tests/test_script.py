@@ -41,6 +41,13 @@ def test_the_script_fine_tunes_measures_and_saves(tmp_path):
     assert stayed == [number < profiles.detect("embedded").frozen_parts for number in range(7)]
 
 
+def test_a_folder_with_files_of_others_is_refused_before_the_training(tmp_path):
+    (tmp_path / "config.json").write_text("mine")
+    with pytest.raises(CourseError, match=r"holds config\.json.*Give --output another folder\."):
+        day4_ex.fine_tune(SimpleNamespace(imdb="nothing is read"), epochs=1, seed=0, output=tmp_path)
+    assert (tmp_path / "config.json").read_text() == "mine"
+
+
 def test_help_names_every_option():
     done = subprocess.run([sys.executable, "scripts/day4_ex.py", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0

@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from utils.files import foreign
+
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "scripts" / "several_processes.py"
 TWO = ["-m", "accelerate.commands.launch", "--config_file", str(ROOT / "scripts" / "two_processes.yaml")]
@@ -35,7 +37,7 @@ def test_two_processes_compute_what_one_does_and_save_one_model(tmp_path):
         losses[processes] = kept["losses"]
         model = AutoModelForSequenceClassification.from_pretrained(output)
         weights[processes] = model.state_dict()
-        assert not list(tmp_path.glob("*.unfinished"))
+        assert not [path for path in tmp_path.rglob("*") if "unfinished" in path.name]
     assert len(losses[1]) == 2 * 6
     assert losses[2] == pytest.approx(losses[1], abs=1e-4)
     assert max(losses[1]) - min(losses[1]) > 0.01
@@ -61,7 +63,7 @@ def test_when_one_process_dies_all_end_and_nothing_is_saved(tmp_path):
         workers[1].kill()
         assert launch.wait(timeout=60) != 0
         assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in workers)
-        assert not output.exists()
+        assert foreign(output) == []
     finally:
         launch.kill()
         launch.communicate()
@@ -81,6 +83,28 @@ def _seconds(process):
         return 0
 
 
+def program():
+    sys.path.insert(0, str(SCRIPT.parent))
+    try:
+        from several_processes import main
+    finally:
+        sys.path.remove(str(SCRIPT.parent))
+    return main
+
+
+@pytest.mark.parametrize("output", ["d", "."])
+def test_a_folder_with_files_of_others_is_refused_before_the_training(tmp_path, monkeypatch, capsys, output):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / output).mkdir(exist_ok=True)
+    (tmp_path / output / "thesis.txt").write_text("mine")
+    assert program()(["--sentences", "16", "--output", output]) == 2
+    error = capsys.readouterr().err
+    assert error == (
+        f"{output} holds thesis.txt, which the course did not write and does not touch. Give --output another folder.\n"
+    )
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["thesis.txt"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -93,12 +117,7 @@ def _seconds(process):
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_clear_line(arguments, line, tmp_path, capsys):
-    sys.path.insert(0, str(SCRIPT.parent))
-    try:
-        from several_processes import main
-    finally:
-        sys.path.remove(str(SCRIPT.parent))
-    assert main([*arguments, "--output", str(tmp_path / "model")]) == 2
+    assert program()([*arguments, "--output", str(tmp_path / "model")]) == 2
     error = capsys.readouterr().err
     assert line in error
     assert len(error.splitlines()) == 1

@@ -23,7 +23,8 @@ from utils.environment import QUIET
 from utils.errors import CourseError
 from utils.files import claim, library_folders, own_output, write_ours
 
-INSTEAD = "Give --out another folder."
+ELSEWHERE = "Give --out another folder."
+MAKE_ROOM = "What is graded is kept: make room there, then give the same command again."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,13 +63,13 @@ def grade_all(options: argparse.Namespace) -> int:
         CourseError: the report cannot be written.
     """
     found, out = submissions(options.folder, options.out), options.out
-    claim(out, INSTEAD)
+    claim(out, ELSEWHERE)
     os.environ.update(QUIET | library_folders() | os.environ)
     exercises()  # the checks are in memory before any submission runs
     assets.encoder(), assets.gpt2_tokenizer()
     limits, before = Limits(options.cell_seconds, options.seconds, options.mib), course_files()
     new_seed = secrets.randbelow(2**31)
-    journal = Journal(out / NAME, options.folder, limits, before, options.seed, new_seed, INSTEAD)
+    journal = Journal(out / NAME, options.folder, limits, before, options.seed, new_seed, MAKE_ROOM)
     keys = {path: key_of(path, str(path.relative_to(options.folder))) for path in found}
     left = [path for path in found if options.again or keys[path] not in journal.grades]
     if len(left) < len(found):
@@ -102,8 +103,8 @@ def grade_all(options: argparse.Namespace) -> int:
 def report(out: Path, found: list[Path], keys: dict[Path, str], journal: Journal) -> list[Grade]:
     """Write the table and the page of what is graded so far; gives the grades, in order of their files."""
     grades = [journal.grades[keys[path]] for path in found if keys[path] in journal.grades]
-    write_ours(out, "grades.csv", as_csv(grades), INSTEAD)
-    write_ours(out, "grades.html", as_page(grades, journal.seed), INSTEAD)
+    write_ours(out, "grades.csv", as_csv(grades), MAKE_ROOM)
+    write_ours(out, "grades.html", as_page(grades, journal.seed), MAKE_ROOM)
     return grades
 
 
