@@ -18,6 +18,7 @@ from utils.environment import begin
 from utils.errors import CourseError
 
 LABELS = ["neg", "pos"]  # their names, in the order of their numbers
+INSTEAD = "Give --output another folder."
 HEAD_SHARE = 4  # one token in four is taken from the head of a review that is too long (Sun et al. 2019)
 
 
@@ -116,7 +117,7 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
     from utils.resume import run_folder, unfinished
     from utils.splits import with_validation
 
-    claim(output, "Give --output another folder.")
+    claim(output, INSTEAD)
     imdb = load_dataset(profile.imdb)
     names = getattr(imdb["train"].features["label"], "names", None)
     if names != LABELS:
@@ -186,7 +187,7 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
     )
     within_memory(trainer, lambda: trainer.train(resume_from_checkpoint=unfinished(trainer)))
     answers = trainer.predict(test)  # answers and labels come in the same, grouped order
-    with filled(output) as folder:
+    with filled(output, INSTEAD) as folder:
         trainer.save_model(folder)
     return int((answers.predictions.argmax(axis=1) == answers.label_ids).sum()), len(test)
 

@@ -19,6 +19,8 @@ from utils.environment import begin
 from utils.errors import CourseError
 from utils.files import claim, filled
 
+INSTEAD = "Give --output another folder."
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; returns the exit status."""
@@ -61,7 +63,7 @@ def train(options: argparse.Namespace) -> None:
     train_part = load_dataset(str(assets.rotten_tomatoes()))["train"]
     check(options, len(train_part), accelerator.num_processes)
     if accelerator.is_main_process:  # different: one process writes
-        claim(options.output, "Give --output another folder.")
+        claim(options.output, INSTEAD)
     tokenizer = AutoTokenizer.from_pretrained(profile.bert)
     rows = train_part.shuffle(seed=0).select(range(options.sentences))
     rows = rows.map(lambda part: tokenizer(part["text"], truncation=True, max_length=64), batched=True)
@@ -89,7 +91,7 @@ def train(options: argparse.Namespace) -> None:
 
     accelerator.wait_for_everyone()  # different
     if accelerator.is_main_process:  # different: one process writes
-        with filled(options.output) as folder:
+        with filled(options.output, INSTEAD) as folder:
             accelerator.unwrap_model(model).save_pretrained(folder)
             tokenizer.save_pretrained(folder)
             result = {"processes": accelerator.num_processes, "losses": losses}

@@ -78,22 +78,25 @@ def test_what_is_emptied_was_ours_and_links_lead_nowhere(tmp_path):
 def test_what_is_filled_takes_its_place_whole_and_leaves_the_rest(tmp_path):
     files.claim(tmp_path, INSTEAD)
     (tmp_path / "notes.txt").write_text("mine")
-    with files.filled(tmp_path) as folder:
+    with files.filled(tmp_path, INSTEAD) as folder:
         (folder / "weights").write_text("1")
 
     def break_off():
-        with files.filled(tmp_path) as folder:
+        with files.filled(tmp_path, INSTEAD) as folder:
             (folder / "weights").write_text("2")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         break_off()
     assert (tmp_path / "weights").read_text() == "1"
-    with files.filled(tmp_path) as folder:
+    with files.filled(tmp_path, INSTEAD) as folder:
         assert os.listdir(folder) == []
         (folder / "weights").write_text("3")
+    (tmp_path / "weights").write_text("of another training")
+    with files.filled(tmp_path, INSTEAD) as folder:
+        (folder / "weights").write_text("4")
     assert {name: text for name, text in below(tmp_path).items() if name != files.MARKER} == {
-        "notes.txt": "mine", "weights": "3"
+        "notes.txt": "mine", "weights": "4", "weights.kept-1": "of another training"
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from utils.errors import CourseError
@@ -22,6 +22,7 @@ from utils.errors import CourseError
 CACHE_VARIABLE = "COURSE_CACHE"
 MARKER, UNFINISHED = ".transfer-learning-nlp", ".unfinished"
 MAKER = "the course Transfer Learning in NLP, which replaces in this folder what it wrote, and nothing else"
+WRITTEN_BY_LESSONS = ("runs", "claims", "experiments", "huggingface")
 LEFT_BY_SYSTEMS = {MARKER, ".DS_Store", "Thumbs.db", "desktop.ini", "lost+found", ".ipynb_checkpoints"}
 NO_PLACE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST,
@@ -96,12 +97,12 @@ def check_cache() -> None:
     Raises:
         CourseError: it cannot, or it is another user's.
     """
-    cache = cache_folder()
-    check_writable(cache)
-    for folder, folders, names in os.walk(cache):
-        folders[:] = [name for name in folders if not name.startswith(("assets-", "hub-"))]  # only read, once whole
-        for path in [Path(folder), *(Path(folder, name) for name in names if name.endswith(".lock"))]:
-            if not os.access(path, os.W_OK):
+    check_writable(cache_folder())
+    for part in WRITTEN_BY_LESSONS:  # not the whole folder: somebody may keep the cache in a large one of their own
+        for folder, _, names in os.walk(cache_folder() / part):
+            for path in [Path(folder), *(Path(folder, name) for name in names if name.endswith(".lock"))]:
+                if os.access(path, os.W_OK):
+                    continue
                 raise CourseError(
                     f"{path} in the course's cache cannot be written; it may belong to another user. "
                     f"Set {CACHE_VARIABLE} to a folder of your own."
@@ -135,17 +136,9 @@ def is_ours(folder: Path) -> bool:
     return _marker(folder) is not None
 
 
-def foreign(folder: Path, known: Iterable[str] = ()) -> list[str]:
-    """Names in a folder that neither the system nor the course put there; none where there is no folder.
-
-    Args:
-        folder: to look into.
-        known: further names, as `fnmatch` patterns, that do not count.
-    """
-    from fnmatch import fnmatch
-
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    return [name for name in names if name not in LEFT_BY_SYSTEMS and not any(fnmatch(name, one) for one in known)]
+def foreign(folder: Path) -> list[str]:
+    """Names in a folder, but for those that systems leave there; none where there is no folder."""
+    return sorted(set(os.listdir(folder)) - LEFT_BY_SYSTEMS) if folder.is_dir() else []
 
 
 def claim(folder: Path, instead: str) -> None:
@@ -180,19 +173,17 @@ def write_ours(folder: Path, name: str, content: str | bytes, instead: str) -> N
         CourseError: it cannot be written.
     """
     content = content.encode() if isinstance(content, str) else content
-    path, ours = folder / name, _marker(folder) or {}
+    new = hashlib.sha256(content).hexdigest()
     with one_line(folder, instead):
-        there = _hash(path.read_bytes()) if path.is_file() else None
-        if there not in (None, ours.get(name), _hash(content)):
-            print(f"{path} was changed by somebody else; that one is now {set_aside(path).name}.")
-    write_atomically(path, content, instead)
-    _mark(folder, ours | {name: _hash(content)}, instead)
+        _make_way(folder / name, new)
+    write_atomically(folder / name, content, instead)
+    _mark(folder, (_marker(folder) or {}) | {name: new}, instead)
 
 
 def emptied(folder: Path, instead: str) -> Path:
     """The folder, claimed as in `claim` and without what an earlier run left in it."""
     claim(folder, instead)
-    for path in folder.iterdir():
+    for path in list(folder.iterdir()):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != MARKER:
@@ -201,18 +192,26 @@ def emptied(folder: Path, instead: str) -> Path:
 
 
 @contextlib.contextmanager
-def filled(folder: Path) -> Iterator[Path]:
+def filled(folder: Path, instead: str) -> Iterator[Path]:
     """A folder inside one that was claimed, to write into; at the end of the block its files move up, all of them.
 
-    Where the block breaks off, the files of an earlier run stay as they are.
+    Where the block breaks off, the files of an earlier run stay as they are; files of others are set aside as in
+    `write_ours`.
+
+    Raises:
+        CourseError: they cannot be written.
     """
     unfinished = folder / UNFINISHED
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    yield unfinished
-    for path in sorted(unfinished.iterdir()):
-        path.replace(folder / path.name)
-    unfinished.rmdir()
+    with one_line(folder, instead):
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        yield unfinished
+        new = {path.name: _hash(path) for path in sorted(unfinished.iterdir())}
+        for name, content in new.items():
+            _make_way(folder / name, content)
+            (unfinished / name).replace(folder / name)
+        unfinished.rmdir()
+    _mark(folder, (_marker(folder) or {}) | new, instead)
 
 
 def set_aside(path: Path) -> Path:
@@ -263,5 +262,12 @@ def _mark(folder: Path, files: dict[str, str], instead: str) -> None:
     write_atomically(folder / MARKER, json.dumps({"made by": MAKER, "files": files}, indent=1) + "\n", instead)
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _make_way(path: Path, new: str) -> None:
+    """Set a file aside if it is neither the one that the course wrote there nor the new one, by its hash."""
+    if path.is_file() and _hash(path) not in (new, (_marker(path.parent) or {}).get(path.name)):
+        print(f"{path} is not as the course left it; that one is now {set_aside(path).name}.")
+
+
+def _hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
