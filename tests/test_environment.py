@@ -64,8 +64,22 @@ def test_a_course_error_gives_one_line(shell):
     assert shown.strip() == "CourseError: do this"
 
 
-def test_another_error_keeps_its_traceback(shell):
-    assert "Traceback" in shell("1 / 0")
+@pytest.mark.parametrize(
+    "cell",
+    ["raise OSError(28, 'No space left on device')", "raise OSError(122, 'Disk quota exceeded', 'file')",
+     "from safetensors import SafetensorError\n"
+     "raise SafetensorError('Error while serializing: I/O error: No space left on device (os error 28)')",
+     "raise RuntimeError('[enforce fail at inline_container.cc:672] . unexpected pos 23613312 vs 23613204')"],
+)  # fmt: skip
+def test_a_full_disk_gives_one_line_whoever_meets_it(shell, cell):
+    shown = shell(cell)
+    assert shown.count("\n") == 1
+    assert "The disk is full. Make room, or set COURSE_CACHE" in shown
+
+
+@pytest.mark.parametrize("cell", ["1 / 0", "raise OSError(2, 'No such file')", "raise RuntimeError('shapes differ')"])
+def test_another_error_keeps_its_traceback(shell, cell):
+    assert "Traceback" in shell(cell)
 
 
 def test_a_name_error_inside_a_library_keeps_its_traceback(shell):

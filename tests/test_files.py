@@ -360,7 +360,8 @@ def test_every_program_prints_on_any_console():
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [("raise CourseError('One line.')", 2, "One line."), ("raise KeyboardInterrupt", 130, "Interrupted."),
-     ("return 3", 3, ""), ("return None", 0, "")],
+     ("raise OSError(28, 'No space left on device')", 2, "The disk is full. Make room, or set COURSE_CACHE to a folder "
+      "that has some; then run this again."), ("return 3", 3, ""), ("return None", 0, "")],
 )  # fmt: skip
 def test_a_program_ends_in_one_line(body, status, said):
     code = "from utils.console import run_program\nfrom utils.errors import CourseError\ndef main():\n    BODY\n"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from utils.errors import CourseError
+from utils.errors import CourseError, full_disk
 
 PLAIN = {"→": "->", "–": "-", "—": "-", "“": '"', "”": '"', "’": "'", "…": "...", "×": "x", "±": "+-", "·": ".",
          "✓": "+", "✗": "x", "◐": "o"}  # fmt: skip
@@ -42,6 +42,11 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:  # `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except Exception as error:
+        if (line := full_disk(error)) is None:
+            raise
+        print(line, file=sys.stderr)
+        status = 2
     sys.exit(status)
 
 

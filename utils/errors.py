@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 
 class CourseError(RuntimeError):
     """What was given, what was expected and what to do, in one or two lines.
@@ -19,9 +21,16 @@ def one_line(error: BaseException) -> str | None:
         return f"NameError: {error}. Was a cell skipped? Choose Run > Run All Above Selected Cell, then run this one."
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted. Run this cell again when you are ready; training goes on from its last checkpoint."
-    if "No space left on device" in str(error):  # libraries raise it as errors of several kinds
-        return f"{str(error).splitlines()[0]}. Make room, or set COURSE_CACHE to another folder; then run this again."
-    return None
+    return full_disk(error)
+
+
+def full_disk(error: BaseException) -> str | None:
+    """The line for a disk that is full, which libraries raise as errors of several kinds; None for any other error."""
+    text = str(error)
+    by_torch = isinstance(error, RuntimeError) and "inline_container" in text and "unexpected pos" in text
+    if "No space left on device" not in text and "Disk quota exceeded" not in text and not by_torch:
+        return None
+    return "The disk is full. Make room, or set COURSE_CACHE to a folder that has some; then run this again."
 
 
 def show_errors_in_one_line() -> None:
@@ -43,4 +52,9 @@ def show_errors_in_one_line() -> None:
         shell._showtraceback(kind, error, [line])
         return [line]
 
-    shell.set_custom_exc((NameError, KeyboardInterrupt, OSError, RuntimeError), show)
+    kinds = [NameError, KeyboardInterrupt, OSError, RuntimeError]
+    with contextlib.suppress(ImportError):
+        from safetensors import SafetensorError
+
+        kinds.append(SafetensorError)
+    shell.set_custom_exc(tuple(kinds), show)

@@ -205,7 +205,11 @@ def filled(folder: Path, instead: str) -> Iterator[Path]:
     with one_line(folder, instead):
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
-        yield unfinished
+        try:
+            yield unfinished
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         new = {path.name: _hash(path) for path in sorted(unfinished.iterdir())}
         for name, content in new.items():
             _make_way(folder / name, content)
