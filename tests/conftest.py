@@ -15,11 +15,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
+
+from utils.files import library_folders  # noqa: E402, needs the line above
+
 # Read when a Hugging Face library is first imported; no test needs the hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 # The solutions run too; whoever runs the tests has not solved them.
 os.environ["COURSE_PROGRESS"] = str(Path(tempfile.mkdtemp(prefix="course-tests-")) / "progress.json")
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+os.environ.update(library_folders())  # nothing is written to a home that cannot be written
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 

@@ -165,6 +165,18 @@ def test_one_bad_file_stops_nothing_and_is_named(course, tmp_path, capsys, bad):
     assert command.main(["run", "mine", "--out", str(tmp_path / "out")]) == 1
 
 
+def test_a_lesson_that_cannot_be_read_fails_the_run_and_not_the_others(course, tmp_path, capsys):
+    folder = course(a=["1 + 1"])
+    (folder / "source").mkdir()
+    for name in ("a", "b"):
+        (folder / "source" / f"{name}.py").write_text("")
+    (folder / "b.ipynb").write_text("<<<<<<< HEAD")
+    assert command.main(["run", "--out", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr().out
+    assert "b.ipynb is missing or cannot be read" in printed
+    assert "a         passed" in printed
+
+
 def test_reports_replace_no_files_of_others(course, tmp_path, capsys):
     folder = course(a=["1 + 1"])
     before = (folder / "a.ipynb").read_text()

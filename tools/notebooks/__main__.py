@@ -21,6 +21,7 @@ from tools.notebooks.build import build, is_current, sources
 from tools.notebooks.check import check_all
 from tools.notebooks.execute import Result, execute
 from tools.notebooks.files import NOTEBOOKS, README, ROOT
+from tools.notebooks.source import lessons
 from utils import assets, machine
 from utils.console import run_program
 from utils.environment import QUIET
@@ -110,6 +111,7 @@ def _run(options) -> int:
     jobs, where = options.jobs or fitting_jobs(), machine.describe()  # now: an interrupt can break an import for good
     present = of_course(NOTEBOOKS, others=bool(options.names))
     names = chosen(options.names, [path.stem for path in present])
+    lacking = [] if options.names else [name for name in lessons(NOTEBOOKS) if name not in names]
     notebooks = {name: nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4) for name in names}
     # The number of threads and of worker processes of each kernel, so that together they take the cores that there are.
     share = str(max(1, machine.cores() // jobs))
@@ -156,8 +158,10 @@ def _run(options) -> int:
     for row in report["notebooks"]:
         if row["status"] != "passed":
             print(f"\n{row['notebook']}, code cell {row['failed_cell']}:\n{row['source']}\n\n{row['error']}")
+    for name in lacking:
+        print(f"\n{name}.ipynb is missing or cannot be read; `make notebooks` makes it from its source.")
     print(f"\nReport: {options.out / PAGE}, with a copy of each notebook beside it")
-    return 0 if all(result.ok for result in results.values()) else 1
+    return 0 if not lacking and all(result.ok for result in results.values()) else 1
 
 
 def side_by_side(run: Callable[[str], tuple[str, Result]], names: list[str], jobs: int) -> Iterator[tuple[str, Result]]:
