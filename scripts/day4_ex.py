@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.console import run_program
 from utils.environment import begin
 from utils.errors import CourseError
+from utils.files import user_path
 
 LABELS = ["neg", "pos"]  # their names, in the order of their numbers
 INSTEAD = "Give --output another folder."
@@ -59,7 +60,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--epochs", type=positive(int), default=1, help="passes over the training reviews (%(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sample, the new layer and the order (%(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("build/day4_ex"), help="folder of the model (%(default)s)")
+    parser.add_argument(
+        "--output", type=user_path, default=Path("build/day4_ex"), help="folder of the model (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     if options.max_length is not None and not 8 <= options.max_length <= 512:
         parser.error(f"--max-length is {options.max_length}; expected 8 to 512, the encoder's limit")
@@ -75,6 +78,7 @@ def positive(kind: type):
             raise argparse.ArgumentTypeError(f"{text}; expected a number above 0")
         return value
 
+    convert.__name__ = "number"  # in argparse's message
     return convert
 
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.console import run_program
 from utils.environment import begin
 from utils.errors import CourseError
-from utils.files import claim, filled
+from utils.files import claim, filled, user_path
 
 INSTEAD = "Give --output another folder."
 
@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=16, help="sentences of a step, over all processes (%(default)s)")
     parser.add_argument("--epochs", type=int, default=2, help="passes over the sentences (%(default)s)")
     parser.add_argument("--learning-rate", type=float, default=3e-4, help="peak learning rate (%(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("build/several_processes"), help="folder (%(default)s)")
+    parser.add_argument(
+        "--output", type=user_path, default=Path("build/several_processes"), help="folder (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     try:
         train(options)

@@ -74,7 +74,7 @@ def test_a_course_error_gives_one_line(shell):
 def test_a_full_disk_gives_one_line_whoever_meets_it(shell, cell):
     shown = shell(cell)
     assert shown.count("\n") == 1
-    assert "The disk is full. Make room, or set COURSE_CACHE" in shown
+    assert "The disk is full. Make room, then run this again" in shown
 
 
 @pytest.mark.parametrize("cell", ["1 / 0", "raise OSError(2, 'No such file')", "raise RuntimeError('shapes differ')"])

@@ -113,6 +113,28 @@ def test_a_file_that_somebody_changed_is_set_aside(tmp_path, capsys):
     assert (tmp_path / "grades.csv").read_text() == "3"
 
 
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [("", "home/.cache/transfer-learning-nlp"), ("~/c", "home/c"), ('"~/c"', "home/c"), ("my", None)],
+)
+def test_the_cache_is_where_it_is_meant(tmp_path, monkeypatch, given, place):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.setenv(files.CACHE_VARIABLE, given)
+    monkeypatch.chdir(tmp_path)
+    assert files.cache_folder() == (tmp_path / place if place else ROOT / "my")  # the same for all notebooks
+
+
+def test_without_a_home_it_is_one_line(monkeypatch):
+    def no_home(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv(files.CACHE_VARIABLE, raising=False)
+    monkeypatch.setattr("pathlib.Path.expanduser", no_home)
+    with pytest.raises(CourseError, match="Set COURSE_CACHE to a folder that you can write to"):
+        files.cache_folder()
+
+
 def test_results_go_to_the_cache_where_the_course_is_read_only(tmp_path, monkeypatch):
     monkeypatch.setenv(files.CACHE_VARIABLE, str(tmp_path / "cache"))
     course = tmp_path / "course"
@@ -136,7 +158,8 @@ def test_a_write_that_fails_keeps_the_old_file_and_is_one_line(tmp_path, monkeyp
     monkeypatch.setattr("pathlib.Path.write_bytes", fail)
     with pytest.raises(CourseError) as said:
         files.write_atomically(path, "new")
-    assert str(said.value) == f"Cannot write to {tmp_path}: {os.strerror(number)}. {files.REMEDY}"
+    why = files.REASONS.get(number, os.strerror(number))
+    assert str(said.value) == f"Cannot write to {tmp_path}: {why}. {files.REMEDY}"
     assert below(tmp_path) == {"file": "old"}
 
 
@@ -189,7 +212,7 @@ def test_libraries_write_where_the_course_does(tmp_path, monkeypatch):
     assert "HF_HOME" not in files.library_folders()
 
 
-@pytest.mark.parametrize("name", ["plain", "with space", "[2026]", "what?", "star*", "Übung ß", "[a]*[b]"])
+@pytest.mark.parametrize("name", ["plain", "with space", "[2026]", "what?", "star*", "Übung ß", "[a]*[b]", "[2] 🎓"])
 def test_load_dataset_reads_a_folder_whatever_its_path(tmp_path, name):
     if sys.platform == "win32" and set("?*") & set(name):
         pytest.skip("no such name on Windows")
@@ -237,7 +260,7 @@ ALLOWED = {
     },
     "utils/plots.py": {"_picture savefig": "into memory"},
     "utils/resume.py": {
-        "unfinished rmtree": "checkpoint-N where run.json proves an earlier run",
+        "_begin_afresh.BeginAfresh.on_train_begin rmtree": "checkpoint-N where run.json or a marker proves a run",
         "last_checkpoint rmtree": "checkpoint-N without a state, where run.json proves an earlier run",
     },
     "tools/floor.py": {"main write_text": CLAIMED, "dry_run write_text": TEMPORARY},
@@ -360,8 +383,8 @@ def test_every_program_prints_on_any_console():
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [("raise CourseError('One line.')", 2, "One line."), ("raise KeyboardInterrupt", 130, "Interrupted."),
-     ("raise OSError(28, 'No space left on device')", 2, "The disk is full. Make room, or set COURSE_CACHE to a folder "
-      "that has some; then run this again."), ("return 3", 3, ""), ("return None", 0, "")],
+     ("raise OSError(28, 'No space left on device')", 2, "The disk is full. Make room, then run this again; or set "
+      "COURSE_CACHE to another folder before you start."), ("return 3", 3, ""), ("return None", 0, "")],
 )  # fmt: skip
 def test_a_program_ends_in_one_line(body, status, said):
     code = "from utils.console import run_program\nfrom utils.errors import CourseError\ndef main():\n    BODY\n"

@@ -9,7 +9,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from utils import files
 from utils.errors import CourseError
-from utils.resume import last_checkpoint, run_folder, unfinished
+from utils.resume import last_checkpoint, run_folder, run_key, unfinished
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +34,8 @@ def make_trainer(model, folder, stop=None, **changes):
     ids = torch.randint(5, 50, (48, 8), generator=generator).tolist()
     rows = Dataset.from_dict({"input_ids": ids, "attention_mask": [[1] * 8] * 48, "labels": [0, 1] * 24})
     settings = {"learning_rate": 1e-3, "per_device_train_batch_size": 4, "num_train_epochs": 1, "seed": 0}
-    args = TrainingArguments(
-        folder, save_strategy="steps", save_steps=3, save_total_limit=1, logging_steps=1, report_to="none",
-        use_cpu=True, disable_tqdm=True, **(settings | changes),
-    )  # fmt: skip
+    settings |= {"save_strategy": "steps", "save_steps": 3, "save_total_limit": 1, "logging_steps": 1}
+    args = TrainingArguments(folder, report_to="none", use_cpu=True, disable_tqdm=True, **(settings | changes))
     return Trainer(model, args, train_dataset=rows, callbacks=[StopAfter(stop)] if stop else None)
 
 
@@ -75,7 +73,11 @@ def interrupted(tiny_model, folder):
 def test_a_finished_training_starts_afresh(tiny_model, tmp_path):
     trainer = make_trainer(tiny_model, tmp_path / "run")
     trainer.train(resume_from_checkpoint=unfinished(trainer))
-    assert unfinished(make_trainer(tiny_model, tmp_path / "run")) is None
+    again = make_trainer(tiny_model, tmp_path / "run", stop=1)
+    assert unfinished(again) is None
+    assert len(list((tmp_path / "run").glob("checkpoint-*"))) == 1  # a look costs nothing
+    with pytest.raises(KeyboardInterrupt):
+        again.train()
     assert not list((tmp_path / "run").glob("checkpoint-*"))
 
 
@@ -83,6 +85,61 @@ def test_a_finished_training_starts_afresh(tiny_model, tmp_path):
 def test_a_changed_training_starts_afresh(tiny_model, tmp_path, change):
     interrupted(tiny_model, tmp_path / "run")
     assert unfinished(make_trainer(tiny_model, tmp_path / "run", **change)) is None
+
+
+@pytest.mark.parametrize("change", [{"logging_steps": 5}, {"save_steps": 4}, {"save_total_limit": 3}])
+def test_what_is_logged_and_saved_changes_no_training(tiny_model, tmp_path, change):
+    interrupted(tiny_model, tmp_path / "run")
+    assert unfinished(make_trainer(tiny_model, tmp_path / "run", **change)).endswith("checkpoint-6")
+
+
+class Rows(torch.utils.data.Dataset):
+    """A usual dataset of PyTorch: a row for a number, no slices; labels differ in the middle only."""
+
+    def __init__(self, flipped):
+        self.labels = torch.zeros(3000, dtype=torch.long)
+        self.labels[1500] = flipped
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, number):
+        return {"input_ids": torch.full((8,), int(range(3000)[number]) % 40), "labels": self.labels[number]}
+
+
+@pytest.mark.parametrize("kind", ["of PyTorch", "of datasets, as tensors", "a part", "a list"])
+def test_every_row_counts_whatever_holds_the_data(tiny_model, tmp_path, kind):
+    keys = set()
+    for flipped in (0, 1, 1):
+        rows = Rows(flipped)
+        trainer = make_trainer(tiny_model, tmp_path / "run")
+        trainer.train_dataset = {
+            "of PyTorch": lambda rows=rows: rows,
+            "of datasets, as tensors": lambda rows=rows: Dataset.from_dict({"labels": rows.labels}).with_format(
+                "torch"
+            ),
+            "a part": lambda rows=rows: torch.utils.data.Subset(rows, range(1400, 1600)),
+            "a list": lambda rows=rows: [rows[number] for number in range(1400, 1600)],
+        }[kind]()
+        keys.add(run_key(trainer))
+    assert len(keys) == 2
+
+
+def test_another_training_says_that_it_takes_the_place(tiny_model, tmp_path, capsys):
+    interrupted(tiny_model, tmp_path / "run")
+    trainer = make_trainer(tiny_model, tmp_path / "run", seed=1)
+    assert unfinished(trainer) is None
+    assert "This is another training than the last one in run: it begins anew" in capsys.readouterr().out
+    assert last_checkpoint(tmp_path / "run") is not None
+    assert unfinished(make_trainer(tiny_model, tmp_path / "run")).endswith(
+        "checkpoint-6"
+    )  # nothing was lost by looking
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "/tmp/drive"])
+def test_a_run_has_a_name_not_a_path(name):
+    with pytest.raises(CourseError, match="takes the name of a run"):
+        run_folder(name)
 
 
 def test_other_data_start_afresh(tiny_model, tmp_path):
@@ -115,7 +172,9 @@ def test_a_damaged_record_in_a_folder_of_the_course_starts_afresh(tiny_model):
     folder = run_folder("lesson")
     interrupted(tiny_model, folder)
     (folder / "run.json").write_text("{")
-    assert unfinished(make_trainer(tiny_model, folder)) is None
+    trainer = make_trainer(tiny_model, folder)
+    assert unfinished(trainer) is None
+    trainer.train()
     assert json.loads((folder / "run.json").read_text())["key"]
 
 
@@ -140,7 +199,9 @@ def test_what_others_put_beside_the_checkpoints_stays(tiny_model, tmp_path):
     interrupted(tiny_model, folder)
     for name in ("plot.png", "checkpoint-mine", "checkpoint-notes.md"):
         (folder / name).write_text("mine")
-    assert unfinished(make_trainer(tiny_model, folder, seed=1)) is None
+    other = make_trainer(tiny_model, folder, seed=1, save_strategy="no")
+    assert unfinished(other) is None
+    other.train()
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoint-mine", "checkpoint-notes.md", "plot.png", "run.json"
     ]  # fmt: skip

@@ -59,7 +59,32 @@ def test_where_git_cannot_pull_all_is_as_it_was(clone, capsys, why):
     assert update.main(clone) == 1
     assert (clone / "notebooks" / "01.ipynb").read_text() == "old, and run by me"
     assert (clone / "notebooks" / "mine.ipynb").read_text() == "mine"
-    assert "git could not get the newest lessons" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "git could not get the newest lessons; your files are as they were." in said
+    assert why != "a file of the same name" or "mine.ipynb" in said
+
+
+def test_an_interrupted_pull_puts_all_back(clone, monkeypatch):
+    real = subprocess.run
+
+    def run(command, **how):
+        if "pull" in command:
+            raise KeyboardInterrupt
+        return real(command, **how)
+
+    monkeypatch.setattr(update.subprocess, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        update.main(clone)
+    assert (clone / "notebooks" / "01.ipynb").read_text() == "old, and run by me"
+
+
+def test_new_files_that_git_knows_and_changed_code_are_no_obstacle(clone):
+    git(clone, "add", "notebooks/mine.ipynb")
+    (clone / ".gitignore").write_text("my/\n*.tmp\n")
+    assert update.main(clone) == 0
+    assert (clone / "notebooks" / "mine.ipynb").read_text() == "mine"
+    assert (clone / "notebooks" / "01.ipynb").read_text() == "new"
+    assert len(list((clone / "my").glob("*/other/.gitignore"))) == 1
 
 
 def test_without_git_it_is_one_line(tmp_path, monkeypatch, capsys):

@@ -29,31 +29,38 @@ def main(root: Path = ROOT) -> int:
         )  # fmt: skip
         return 2
     kept = root / KEPT / datetime.now().strftime("%Y-%m-%d %H.%M.%S")
-    for name in names:
+    # Code goes one folder down: with utils/ beside them, notebooks would take the folder for the course.
+    places = {name: kept / (name if name.startswith("notebooks/") else f"other/{name}") for name in names}
+    for name, place in places.items():
         try:
-            (kept / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / name, kept / name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, place)
         except OSError as error:
             print(f"Cannot copy {name} to {kept}: {error.strerror}. Nothing was changed.", file=sys.stderr)
             return 2
-    if names:
-        git(root, "checkout", "HEAD", "--", *names)
-    done = subprocess.run(["git", "pull", "--ff-only", "--quiet"], cwd=root, capture_output=True, text=True)
-    if done.returncode:
-        for name in names:
-            shutil.copy2(kept / name, root / name)
-        why = (done.stderr.strip().splitlines() or ["no message"])[0]
-        print(f"git could not get the newest lessons: {why}\nYour files are as they were.", file=sys.stderr)
+    pulled = None
+    try:
+        if names:
+            git(root, "checkout", "HEAD", "--", *names)
+        pull = ["git", "pull", "--ff-only", "--quiet"]
+        pulled = subprocess.run(pull, cwd=root, capture_output=True, text=True, errors="replace")
+    finally:  # also after an interrupt
+        if pulled is None or pulled.returncode:
+            for name, place in places.items():
+                shutil.copy2(place, root / name)
+    if pulled.returncode:
+        why = "\n".join(pulled.stderr.strip().splitlines()[:5]) or "git said nothing"
+        print(f"git could not get the newest lessons; your files are as they were. It said:\n{why}", file=sys.stderr)
         return 1
-    for name in names:
-        print(f"kept: {(kept / name).relative_to(root)}")
+    for place in places.values():
+        print(f"kept: {place.relative_to(root)}")
     print("The lessons are the newest ones." + (" Yours open and run from where they are kept." if names else ""))
     return 0
 
 
 def changed(root: Path) -> list[str]:
-    """The course's own files that differ from the committed ones and are still there."""
-    listed = git(root, "diff", "--name-only", "-z", "--relative", "HEAD").split("\0")
+    """The committed files that differ from what was committed and are still there; new ones are not in git's way."""
+    listed = git(root, "diff", "--name-only", "-z", "--relative", "--diff-filter=MTU", "HEAD").split("\0")
     return [name for name in listed if name and (root / name).is_file()]
 
 

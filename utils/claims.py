@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from utils.files import cache_folder, write_atomically
+from utils.files import cache_folder, chosen_path, write_atomically
 from utils.intervals import Number
 from utils.notebooks import of_course
 
@@ -93,8 +92,7 @@ def ledger(profile: str) -> list[Claim]:
 
 def ledger_folder(profile: str) -> Path:
     """Where the records of a profile are kept: in the cache, or in the folder that COURSE_CLAIMS names."""
-    chosen = os.environ.get(CLAIMS_VARIABLE)
-    return (Path(chosen) if chosen else cache_folder() / "claims") / profile
+    return (chosen_path(CLAIMS_VARIABLE) or cache_folder() / "claims") / profile
 
 
 def in_notebooks(folder: Path) -> list[Claim]:

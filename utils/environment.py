@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from utils import files, machine
+from utils.console import print_anywhere
 from utils.errors import CourseError, show_errors_in_one_line
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements.txt"
@@ -47,6 +48,7 @@ def begin(profile_name: str | None = None, uses: Iterable[str] | None = None):
             that was asked for cannot run.
     """
     show_errors_in_one_line()
+    print_anywhere()
     if "LOCAL_RANK" not in os.environ:  # several GPUs would share each step of a notebook, and make it larger
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     if "google.colab" in sys.modules:

@@ -26,11 +26,13 @@ def one_line(error: BaseException) -> str | None:
 
 def full_disk(error: BaseException) -> str | None:
     """The line for a disk that is full, which libraries raise as errors of several kinds; None for any other error."""
+    if isinstance(error, CourseError):  # it says itself what to do
+        return None
     text = str(error)
     by_torch = isinstance(error, RuntimeError) and "inline_container" in text and "unexpected pos" in text
     if "No space left on device" not in text and "Disk quota exceeded" not in text and not by_torch:
         return None
-    return "The disk is full. Make room, or set COURSE_CACHE to a folder that has some; then run this again."
+    return "The disk is full. Make room, then run this again; or set COURSE_CACHE to another folder before you start."
 
 
 def show_errors_in_one_line() -> None:

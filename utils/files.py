@@ -19,6 +19,7 @@ from pathlib import Path
 
 from utils.errors import CourseError
 
+ROOT = Path(__file__).parent.parent
 CACHE_VARIABLE = "COURSE_CACHE"
 MARKER, UNFINISHED = ".transfer-learning-nlp", ".unfinished"
 MAKER = "the course Transfer Learning in NLP, which replaces in this folder what it wrote, and nothing else"
@@ -28,13 +29,41 @@ NO_PLACE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST,
     errno.EISDIR, errno.ENAMETOOLONG,
 }  # fmt: skip
+REASONS = {errno.EEXIST: "there is a file in its place", errno.ENOTDIR: "a part of it is a file",
+           errno.EISDIR: "there is a folder in the file's place"}  # fmt: skip
 REMEDY = f"Make room there, or set {CACHE_VARIABLE} to a folder that you can write to."
 
 
 def cache_folder() -> Path:
-    """The course's cache: the folder that COURSE_CACHE names, else .cache/transfer-learning-nlp at home."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).expanduser().absolute() if chosen else Path.home() / ".cache" / "transfer-learning-nlp"
+    """The course's cache: the folder that COURSE_CACHE names, else .cache/transfer-learning-nlp at home.
+
+    Raises:
+        CourseError: there is no home, and COURSE_CACHE is not set.
+    """
+    return chosen_path(CACHE_VARIABLE) or user_path("~/.cache/transfer-learning-nlp")
+
+
+def chosen_path(variable: str) -> Path | None:
+    """The path that an environment variable names, if it is set; a relative one counts from the course's folder.
+
+    Each notebook has a working folder of its own, so counted from there it would be another place in each of them.
+    """
+    chosen = os.environ.get(variable, "").strip().strip("\"'")  # `%env NAME="…"` keeps the quotes
+    return ROOT / user_path(chosen) if chosen else None
+
+
+def user_path(text: str) -> Path:
+    """The path with the home folder in place of ~, which a shell leaves alone inside quotes.
+
+    Raises:
+        CourseError: there is no such home.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise CourseError(
+            f"There is no home folder for {text}. Set {CACHE_VARIABLE} to a folder that you can write to."
+        ) from None
 
 
 @contextlib.contextmanager
@@ -49,7 +78,8 @@ def one_line(place: Path, remedy: str = REMEDY) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_PLACE:
             raise
-        raise CourseError(f"Cannot write to {place}: {error.strerror or error}. {remedy}") from error
+        why = REASONS.get(error.errno, error.strerror or str(error))
+        raise CourseError(f"Cannot write to {place}: {why}. {remedy}") from error
 
 
 def make_folder(folder: Path, remedy: str = REMEDY) -> Path:
@@ -115,7 +145,7 @@ def library_folders() -> dict[str, str]:
     What datasets prepares always goes there. Settings of Jupyter and other files that are the user's stay at home,
     unless the home cannot be written.
     """
-    cache, home = cache_folder(), Path.home()
+    cache, home = cache_folder(), Path(os.path.expanduser("~"))  # still "~" where there is no home
     folders = {"HF_DATASETS_CACHE": "huggingface/datasets", "HF_MODULES_CACHE": "huggingface/modules"}
     if not os.access(home, os.W_OK):
         folders |= {
@@ -241,13 +271,15 @@ def let_load_dataset_read(folder: Path) -> None:
 
     It reads the names of its files from a `.huggingface.yaml`, in which they are escaped.
     """
+    if "::" in str(folder):
+        raise CourseError(f"load_dataset cannot read a path with :: in it: {folder}. Set {CACHE_VARIABLE} to another.")
     if not glob.has_magic(str(folder)):
         return
     files = [
         {"split": path.stem.partition("-")[0], "path": f"{glob.escape(folder.as_posix())}/{path.relative_to(folder)}"}
         for path in sorted(folder.rglob("*.parquet"))
     ]
-    listed = json.dumps({"configs": [{"config_name": "default", "data_files": files}]})  # YAML reads JSON
+    listed = json.dumps({"configs": [{"config_name": "default", "data_files": files}]}, ensure_ascii=False)  # YAML too
     path = folder / ".huggingface.yaml"
     if not path.is_file() or path.read_text(encoding="utf-8") != listed:
         write_atomically(path, listed)

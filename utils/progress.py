@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from filelock import FileLock
 
 from utils.errors import CourseError
-from utils.files import cache_folder, make_folder, one_line, set_aside, write_atomically
+from utils.files import cache_folder, chosen_path, make_folder, one_line, set_aside, write_atomically
 from utils.notebooks import of_course
 
 EXERCISES = Path(__file__).parent.parent / "notebooks" / "exercises"
@@ -20,14 +19,13 @@ REMEDY = f"Set {PROGRESS_VARIABLE} to a file in a folder that you can write to."
 
 def progress_file() -> Path:
     """progress.json in the course's cache, or the file that COURSE_PROGRESS names."""
-    chosen = os.environ.get(PROGRESS_VARIABLE)
-    return Path(chosen).expanduser() if chosen else cache_folder() / "progress.json"
+    return (chosen_path(PROGRESS_VARIABLE) or cache_folder() / "progress.json").resolve()
 
 
 def read() -> dict[str, dict]:
     """Id of each exercise that was tried -> {"solved": bool, "wrong": fingerprints of the different wrong answers}."""
     try:
-        return _parsed(progress_file().read_text(encoding="utf-8"))
+        return _parsed(progress_file().read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return {}  # nothing tried yet, or not a file of ours
 
@@ -42,7 +40,7 @@ def note(id: str, right: bool, answer) -> int:
         make_folder(path.parent, REMEDY)
         with one_line(path.parent, REMEDY), FileLock(path.with_name(f"{path.name}.lock"), timeout=5):
             try:
-                text = path.read_text(encoding="utf-8")
+                text = path.read_text(encoding="utf-8-sig")
                 kept = _parsed(text) if text.strip() else {}
             except FileNotFoundError:
                 kept = {}

@@ -21,7 +21,7 @@ from utils.checks import exercises
 from utils.console import run_program, shown
 from utils.environment import QUIET
 from utils.errors import CourseError
-from utils.files import claim, library_folders, own_output, write_ours
+from utils.files import claim, library_folders, own_output, user_path, write_ours
 
 ELSEWHERE = "Give --out another folder."
 MAKE_ROOM = "What is graded is kept: make room there, then give the same command again."
@@ -30,9 +30,9 @@ MAKE_ROOM = "What is graded is kept: make room there, then give the same command
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.grade", description=__doc__ + _WARNING)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the submissions, also in folders inside it")
+    parser.add_argument("folder", type=user_path, metavar="FOLDER", help="the submissions, also in folders inside it")
     parser.add_argument(
-        "--out", type=Path, default=own_output("grades", ROOT), help="a folder for the report (%(default)s)"
+        "--out", type=user_path, default=own_output("grades", ROOT), help="a folder for the report (%(default)s)"
     )
     parser.add_argument("--again", action="store_true", help="grade also what was graded before and has not changed")
     parser.add_argument("--cell-seconds", type=float, default=Limits.cell_seconds, help="for a cell (%(default)s)")

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 
 import nbformat
 import psutil
@@ -26,7 +25,7 @@ from utils import assets, machine
 from utils.console import run_program
 from utils.environment import QUIET
 from utils.errors import CourseError
-from utils.files import claim, is_ours, library_folders, own_output, write_atomically, write_ours
+from utils.files import claim, is_ours, library_folders, own_output, user_path, write_atomically, write_ours
 from utils.notebooks import of_course
 from utils.profiles import PROFILE_VARIABLE, PROFILES
 
@@ -50,7 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     running = commands.add_parser("run", help="execute the notebooks as students get them, and report")
     running.add_argument("names", nargs="*", metavar="NAME", help="lessons, for example 02; all by default")
     running.add_argument("--profile", choices=PROFILES, help="instead of the one that the machine suggests")
-    running.add_argument("--out", type=Path, default=own_output("run", ROOT), help="folder of the report (%(default)s)")
+    running.add_argument(
+        "--out", type=user_path, default=own_output("run", ROOT), help="folder of the report (%(default)s)"
+    )
     running.add_argument("--timeout", type=float, default=3600, help="seconds that one cell may take (%(default).0f)")
     running.add_argument(
         "--jobs", type=int, choices=range(1, 17), metavar="N",
@@ -58,8 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
 
     comparing = commands.add_parser("compare", help="two runs beside each other: times, memory, versions, verdicts")
-    comparing.add_argument("before", type=Path, help="folder that `run --out` wrote, or its report.json")
-    comparing.add_argument("now", type=Path, help="the same of the later run; the page is put there, if it can be")
+    comparing.add_argument("before", type=user_path, help="folder that `run --out` wrote, or its report.json")
+    comparing.add_argument("now", type=user_path, help="the same of the later run; the page is put there, if it can be")
 
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends a run wants to keep what is done
