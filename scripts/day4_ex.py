@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.console import run_program
+from utils.console import positive, run_program, seed
 from utils.environment import begin
 from utils.errors import CourseError
 from utils.files import user_path
@@ -59,7 +59,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--epochs", type=positive(int), default=1, help="passes over the training reviews (%(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the sample, the new layer and the order (%(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the sample, the new layer and the order (%(default)s)")
     parser.add_argument(
         "--output", type=user_path, default=Path("build/day4_ex"), help="folder of the model (%(default)s)"
     )
@@ -67,19 +67,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if options.max_length is not None and not 8 <= options.max_length <= 512:
         parser.error(f"--max-length is {options.max_length}; expected 8 to 512, the encoder's limit")
     return options
-
-
-def positive(kind: type):
-    """A converter for argparse that takes numbers above 0 only, and finite ones."""
-
-    def convert(text: str):
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text}; expected a number above 0")
-        return value
-
-    convert.__name__ = "number"  # in argparse's message
-    return convert
 
 
 def head_and_tail(batch: dict, tokenizer, max_length: int) -> dict:

@@ -12,7 +12,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from utils.console import run_program
+from utils.console import run_program, stop_when_told
 
 ROOT = Path(__file__).parent.parent
 KEPT = "my"
@@ -20,6 +20,7 @@ KEPT = "my"
 
 def main(root: Path = ROOT) -> int:
     """Keep, pull; returns the exit status."""
+    stop_when_told()
     try:
         names = changed(root)
     except (OSError, subprocess.CalledProcessError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import codecs
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -24,7 +26,36 @@ def print_anywhere() -> None:
 
 def shown(name: str) -> str:
     r"""A file's name as text that can be printed and stored: bytes that are no UTF-8 as \xfc and the like."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def positive(kind: type) -> Callable[[str], float]:
+    """A converter for argparse that takes numbers above 0 only, and finite ones."""
+
+    def convert(text: str):
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text}; expected a number above 0")
+        return value
+
+    convert.__name__ = "number"  # in argparse's message
+    return convert
+
+
+def seed(text: str) -> int:
+    """A converter for argparse that takes what every library takes as a seed."""
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text}; expected 0 to {2**32 - 1}")
+    return value
+
+
+def stop_when_told() -> None:
+    """Let the end of a terminal or a polite kill be an interrupt, so that what is done is kept; in a main thread."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def run_program(main: Callable[[], int | None]) -> NoReturn:
@@ -39,9 +70,10 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         status = 130
-    except BrokenPipeError:  # `… | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+    except BrokenPipeError:  # `… | head`: no word about it, but the status that a shell gives
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        status = 141
     except Exception as error:
         if (line := full_disk(error)) is None:
             raise

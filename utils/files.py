@@ -76,7 +76,7 @@ def one_line(place: Path, remedy: str = REMEDY) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in NO_PLACE:
+        if error.errno not in NO_PLACE | {errno.ENOENT, errno.ELOOP}:
             raise
         why = REASONS.get(error.errno, error.strerror or str(error))
         raise CourseError(f"Cannot write to {place}: {why}. {remedy}") from error

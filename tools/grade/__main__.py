@@ -6,7 +6,6 @@ import argparse
 import hashlib
 import os
 import secrets
-import signal
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from tools.grade.submission import Grade, Limits, grade
 from tools.notebooks.files import ROOT
 from utils import assets
 from utils.checks import exercises
-from utils.console import run_program, shown
+from utils.console import positive, run_program, seed, shown, stop_when_told
 from utils.environment import QUIET
 from utils.errors import CourseError
 from utils.files import claim, library_folders, own_output, user_path, write_ours
@@ -34,11 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=user_path, default=own_output("grades", ROOT), help="a folder for the report (%(default)s)"
     )
+    above_0 = positive(float)
     parser.add_argument("--again", action="store_true", help="grade also what was graded before and has not changed")
-    parser.add_argument("--cell-seconds", type=float, default=Limits.cell_seconds, help="for a cell (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=Limits.seconds, help="for a submission (%(default)s)")
-    parser.add_argument("--mib", type=float, default=Limits.mib, help="of memory for a submission (%(default)s)")
-    parser.add_argument("--seed", type=int, help="of the data on which answers are tried; drawn anew by default")
+    parser.add_argument("--cell-seconds", type=above_0, default=Limits.cell_seconds, help="for a cell (%(default)s)")
+    parser.add_argument("--seconds", type=above_0, default=Limits.seconds, help="for a submission (%(default)s)")
+    parser.add_argument("--mib", type=above_0, default=Limits.mib, help="of memory for a submission (%(default)s)")
+    parser.add_argument("--seed", type=seed, help="of the data on which answers are tried; drawn anew by default")
     options = parser.parse_args(arguments)
     if not sys.platform.startswith("linux"):
         print("Grading needs Linux, whose limits hold a submission: run it in a container.", file=sys.stderr)
@@ -63,6 +63,8 @@ def grade_all(options: argparse.Namespace) -> int:
         CourseError: the report cannot be written.
     """
     found, out = submissions(options.folder, options.out), options.out
+    if not found:
+        raise CourseError(f"There are no submissions in {options.folder}; nothing was graded, and no report changed.")
     claim(out, ELSEWHERE)
     os.environ.update(QUIET | library_folders() | os.environ)
     exercises()  # the checks are in memory before any submission runs
@@ -74,7 +76,8 @@ def grade_all(options: argparse.Namespace) -> int:
     left = [path for path in found if options.again or keys[path] not in journal.grades]
     if len(left) < len(found):
         print(f"{len(found) - len(left)} of {len(found)} were graded before and have not changed; --again grades all.")
-    status, end = 0, signal.signal(signal.SIGTERM, signal.default_int_handler)
+    status = 0
+    stop_when_told()
     try:
         for path in tqdm(left, desc="submissions", unit="file", disable=not left):
             file = shown(str(path.relative_to(options.folder)))
@@ -83,17 +86,18 @@ def grade_all(options: argparse.Namespace) -> int:
             except Exception as error:  # one submission must not cost the others their grades
                 graded, status = Grade(file, remarks=[f"could not be graded: {_in_short(error)}"], failed=True), 1
             if course_files() != before:
-                print(f"{file} changed files of the course. Take a fresh copy of it; grades end here.", file=sys.stderr)
+                print(f"The course changed while {file} was graded: by it, by git or by an editor. What was "
+                      "graded before is kept; take a fresh copy of the course.", file=sys.stderr)  # fmt: skip
                 return 1
             journal.add(keys[path], graded)
             report(out, found, keys, journal)
     except KeyboardInterrupt:
+        journal.read()
+        report(out, found, keys, journal)
         graded = sum(key in journal.grades for key in keys.values())
         print(f"Interrupted; {graded} of {len(found)} are graded, in {out}. The same command grades the others.",
               file=sys.stderr)  # fmt: skip
         return 130
-    finally:
-        signal.signal(signal.SIGTERM, end)
     grades = report(out, found, keys, journal)
     print(table(grades))
     print(f"\nData seed {journal.seed}. Report: {out}")
@@ -111,7 +115,7 @@ def report(out: Path, found: list[Path], keys: dict[Path, str], journal: Journal
 def submissions(folder: Path, out: Path) -> list[Path]:
     """The submitted files, in order; no hidden ones, no links, and not the report if it lies among them."""
     found = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
-    found = (path for path in found if not path.absolute().is_relative_to(out.absolute()))
+    found = (path for path in found if not path.resolve().is_relative_to(out.resolve()))
     return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 

@@ -6,6 +6,7 @@ line is one grade under the hash of its file; it is written and flushed before t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from tools.grade.submission import Grade, Limits
 from utils.files import one_line, set_aside
 
-NAME = "grades.jsonl"
+NAME, REPORTS = "grades.jsonl", ("grades.csv", "grades.html")
 
 
 class Journal:
@@ -36,21 +37,25 @@ class Journal:
     ) -> None:
         self.path, self.instead = path, instead
         rules = {"folder": os.fsencode(folder.resolve()).hex(), "limits": asdict(limits), "course": course}
-        first, *lines = self._lines() or [{}]
+        self.grades: dict[str, Grade] = {}
+        first = (self._lines() or [{}])[0]
         known = first.get("seed")
         if all(first.get(name) == value for name, value in rules.items()) and seed in (None, known):
             self.seed = known
+            self.read()
         else:
-            if path.exists():
-                print(f"{path} is of another folder, seed or course; it is now {set_aside(path).name}.")
-            self.seed, lines = new_seed if seed is None else seed, []
+            for old in (path, *(path.with_name(name) for name in REPORTS)):
+                if old.exists():
+                    print(f"{old} is of another folder, seed, limits or course; it is now {set_aside(old).name}.")
+            self.seed = new_seed if seed is None else seed
             self._append(rules | {"seed": self.seed})
-        self.grades: dict[str, Grade] = {}
-        for line in lines:
-            try:
+
+    def read(self) -> None:
+        """Take the grades from the disk, also after an interrupt, which may have come between disk and memory."""
+        self.grades = {}
+        for line in self._lines()[1:]:
+            with contextlib.suppress(KeyError, TypeError):
                 self.grades[line["key"]] = Grade(**line["grade"])
-            except (KeyError, TypeError):
-                continue
 
     def add(self, key: str, grade: Grade) -> None:
         """Keep a grade, on the disk before this returns.

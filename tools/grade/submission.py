@@ -156,7 +156,9 @@ def _text(content: bytes) -> str:
 def _without_outputs(notebook: dict) -> dict:
     """Outputs and attachments may be large, and grading reads none; notebooks of version 3 keep cells in worksheets."""
     for sheet in [notebook, *notebook.get("worksheets", [])]:
+        sheet.setdefault("metadata", {})  # scripts that write notebooks leave it out
         for cell in sheet.get("cells", []):
+            cell.setdefault("metadata", {})
             if "outputs" in cell:
                 cell["outputs"] = []
             cell.pop("attachments", None)
@@ -192,7 +194,7 @@ def without_lines_of(first: str, cell: str) -> str:
     try:
         ast.parse(TransformerManager().transform_cell(kept))
     except SyntaxError:  # what is left of a line that was changed
-        return ""
+        return cell  # it finds the grader's course once more
     return kept
 
 
@@ -216,9 +218,14 @@ def _best(worker: Worker, id: str, given: list[dict], seed: int) -> Verdict:
     return max(verdicts, key=lambda verdict: (verdict.right is True, verdict.right is False))
 
 
+def _printable(text) -> str:
+    """Without the signs that move a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else "?" for sign in str(text))
+
+
 def _judged(worker: Worker, id: str, place: int, answer: dict, seed: int) -> Verdict:
     if "hint" in answer:
-        return Verdict(False, str(answer["hint"])[:300])
+        return Verdict(False, _printable(answer["hint"])[:300])
     try:
         given = decoded(answer["value"]) if "value" in answer else None
     except Exception:
@@ -287,7 +294,7 @@ class Worker:
         first = next(cell.source for cell in blank.cells if cell.cell_type == "code")
         cells = [without_lines_of(first, cell) for cell in cells]
         answer = self._ask({"first": first, "cells": cells, "names": names, "mib": self.limits.mib})
-        self.remarks = [str(remark)[:200] for remark in answer.get("remarks", [])][:10]
+        self.remarks = [_printable(remark)[:200] for remark in answer.get("remarks", [])][:10]
         answers = answer.get("answers")
         if not isinstance(answers, dict) or not all(
             isinstance(given, list) and given and all(isinstance(one, dict) for one in given)

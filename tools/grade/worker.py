@@ -6,15 +6,19 @@ to hand in, then calls of functions that the submission made. See `tools.grade.s
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import ctypes
 import gc
 import json
 import os
+import signal
 import sys
 
 import utils.checks
 from utils.checks.answers import Function, Hint, decoded, encoded, is_blank, limited, plain
+
+PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
 
 
 def limit_memory(mib: float) -> None:
@@ -69,6 +73,8 @@ handed_in: dict[str, list] = {}  # exercise id -> objects
 
 def note(id: str, answer) -> None:
     """What `check` does here: note the answer. It is judged in the other process."""
+    with contextlib.suppress(Hint):  # as it is now, whatever becomes of it; a function stays one
+        answer = answer if callable(answer) else plain(answer)
     handed_in[id] = [answer]
 
 
@@ -99,7 +105,8 @@ def called(order: dict) -> dict:
 
 
 def main() -> None:
-    """Serve until the other process hangs up."""
+    """Serve until the other process hangs up, or is gone: nobody would hold this one's limits then."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     orders, answers = os.fdopen(os.dup(0), "r", encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):  # a submission's own prints go nowhere
         os.dup2(os.open(os.devnull, mode), number)
@@ -110,7 +117,8 @@ def main() -> None:
     shell.showtraceback = shell.showsyntaxerror = lambda *_, **__: None  # nobody reads it, and it takes memory
     order = json.loads(orders.readline())
     shell.run_cell(order["first"], store_history=False)
-    utils.checks.check = shell.user_ns["check"] = note  # also for those who import it again
+    # Also for those who import it again, or reset the kernel's names.
+    builtins.check = utils.checks.check = shell.user_ns["check"] = note
     while order:
         answer = called(order) if "call" in order else run(shell, order)
         answers.write(json.dumps(answer) + "\n")

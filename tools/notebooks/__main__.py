@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from tools.notebooks.execute import Result, execute
 from tools.notebooks.files import NOTEBOOKS, README, ROOT
 from tools.notebooks.source import lessons
 from utils import assets, machine
-from utils.console import run_program
+from utils.console import positive, run_program, stop_when_told
 from utils.environment import QUIET
 from utils.errors import CourseError
 from utils.files import claim, is_ours, library_folders, own_output, user_path, write_atomically, write_ours
@@ -52,7 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     running.add_argument(
         "--out", type=user_path, default=own_output("run", ROOT), help="folder of the report (%(default)s)"
     )
-    running.add_argument("--timeout", type=float, default=3600, help="seconds that one cell may take (%(default).0f)")
+    running.add_argument(
+        "--timeout", type=positive(float), default=3600, help="seconds that one cell may take (%(default).0f)"
+    )
     running.add_argument(
         "--jobs", type=int, choices=range(1, 17), metavar="N",
         help="notebooks side by side, each with its share of the cores; by default as cores and memory allow",
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     comparing.add_argument("now", type=user_path, help="the same of the later run; the page is put there, if it can be")
 
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends a run wants to keep what is done
+    stop_when_told()
     try:
         return {"build": _build, "check": _check, "run": _run, "compare": _compare}[options.command](options)
     except (CourseError, ValueError) as error:
@@ -148,11 +149,12 @@ def _run(options) -> int:
                 report = save()
         except KeyboardInterrupt:
             bar.close()
-            save()
+            if results:
+                save()
             rest = " ".join(name for name in names if name not in results)
             print(
                 f"Interrupted; {len(results)} of {len(names)} notebooks are in {options.out}. The others: "
-                f"python -m tools.notebooks run {rest} --out {options.out}-2", file=sys.stderr,
+                f"python -m tools.notebooks run {rest} --out '{options.out}-2'", file=sys.stderr,
             )  # fmt: skip
             return 130
     print(table(report))
