@@ -64,7 +64,7 @@ def train(options: argparse.Namespace) -> None:
 
     train_part = load_dataset(str(assets.rotten_tomatoes()))["train"]
     check(options, len(train_part), accelerator.num_processes)
-    if accelerator.is_main_process:  # different: one process writes
+    if accelerator.is_main_process:  # the one that writes at the end
         claim(options.output, INSTEAD)
     tokenizer = AutoTokenizer.from_pretrained(profile.bert)
     rows = train_part.shuffle(seed=0).select(range(options.sentences))
