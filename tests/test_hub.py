@@ -19,7 +19,7 @@ import trustme
 
 from tests import hub_stand_ins
 from tests import loopback_hub as loopback
-from utils import assets, hub, profiles
+from utils import assets, files, hub, profiles
 from utils.errors import CourseError
 
 ROOT = Path(__file__).parent.parent
@@ -331,7 +331,8 @@ def test_a_notebook_that_is_stuck_keeps_no_other_waiting(here):
 
 
 def test_a_cache_that_is_named_from_here(here, machine, tmp_path):
-    machine.chdir(tmp_path)
+    """From the course's folder, wherever the notebook runs."""
+    machine.setattr(files, "ROOT", tmp_path)
     machine.setenv("COURSE_CACHE", "near")
     profile = profiles.detect("full", ["bert"])
     assert Path(profile.bert) == tmp_path / "near" / f"hub-{hub.LAYOUT}" / hub.BERT.revision / "bert-base-uncased"
