@@ -11,7 +11,9 @@ MARKER := .transfer-learning-nlp
 ifneq ($(OS),Windows_NT)
 MOVED := $(if $(wildcard $(READY)),$(shell grep -qsF '$(CURDIR)/$(VENV)' $(BIN)/activate || echo moved))
 endif
-NOTEBOOKS := notebooks/[0-9][0-9]_*.ipynb notebooks/solutions/[0-9][0-9]_*.ipynb
+NOTEBOOKS := notebooks/[0-9][0-9]_*.ipynb
+# Each file stays with one of two processes; tests that look at the clock run alone afterwards.
+TWO_AT_A_TIME := -n 2 --dist loadscope --no-loadscope-reorder --continue-on-collection-errors
 REQUIREMENTS := requirements.txt requirements-dev.txt constraints.txt
 
 .DEFAULT_GOAL := help
@@ -30,9 +32,10 @@ test: $(READY)  ## run all checks and tests
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m tools.notebooks check
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --continue-on-collection-errors tests $(NOTEBOOKS)
+	$(BIN)/python -m pytest $(TWO_AT_A_TIME) -m "not alone" --nbval-lax --nbval-current-env $(NOTEBOOKS) tests
+	$(BIN)/python -m pytest -m alone tests
 
-test-floor: $(READY)  ## the tests and lessons 00 to 03 with Colab's releases, in .venv-floor
+test-floor: $(READY)  ## the tests and lessons 00 to 03 with the lowest releases, in .venv-floor
 	$(BIN)/python -m tools.floor .venv-floor
 
 site: $(READY)  ## build the course as a site, in build/site

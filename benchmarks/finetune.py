@@ -19,6 +19,7 @@ from benchmarks.rates import flops, matrix_rate, timed
 from utils import machine
 from utils.console import run_program
 from utils.files import set_aside, write_atomically
+from utils.memory import peak_mib
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "finetune.json"
@@ -111,7 +112,7 @@ def main() -> int:
     options = parser.parse_args()
     sizes = {"reviews": options.reviews, "test_reviews": options.test_reviews, "judge": options.judge}
     about = sizes | {"machine": machine.describe()}
-    runs = kept(options.out, about)
+    runs = earlier_runs(options.out, about)
     if not runs and options.out != RESULT and options.out.exists():
         print(f"{options.out} holds other results; they are now {set_aside(options.out).name}.")
     for seed in options.seeds:
@@ -129,7 +130,7 @@ def main() -> int:
     return 0
 
 
-def kept(path: Path, about: dict) -> list[dict]:
+def earlier_runs(path: Path, about: dict) -> list[dict]:
     """The runs in a file of results, if they are of the same reviews on the same machine."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
@@ -180,17 +181,9 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
     import numpy as np
     import torch
     from datasets import load_dataset
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        Trainer,
-        TrainingArguments,
-        set_seed,
-    )
+    from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
 
-    from scripts.day4_ex import head_and_tail
-    from utils.lean import make_lean
+    from scripts.day4_ex import head_and_tail, new_model
 
     device = torch.device("cpu")
     rates = {name: matrix_rate(device, getattr(torch, name)) for name in dict.fromkeys(("float32", profile.precision))}
@@ -202,22 +195,14 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
         if recipe.ends:
             return head_and_tail(batch, tokenizer, recipe.max_length)
         ids = tokenizer(batch["text"], truncation=True, max_length=recipe.max_length)["input_ids"]
-        return {"input_ids": ids, "length": [len(one) for one in ids]}
+        return {"input_ids": ids, "length": [len(row) for row in ids]}
 
     def take(split: str, size: int):
         rows = imdb[split].shuffle(seed=seed).select(range(size))
         return rows.map(cut, batched=True, remove_columns=["text"])
 
     train, test = take("train", reviews), take(judge, test_reviews)
-    set_seed(seed)
-    dropout = {} if recipe.dropout else {"attention_probs_dropout_prob": 0.0, "hidden_dropout_prob": 0.0}
-    model = AutoModelForSequenceClassification.from_pretrained(
-        profile.encoder, num_labels=2, dtype=torch.float32, attn_implementation=recipe.attention, **dropout
-    )
-    for part in [model.base_model.embeddings, *model.base_model.encoder.layer][: recipe.frozen]:
-        part.requires_grad_(False)
-    if recipe.lean:
-        make_lean(model)
+    model = new_model(profile.encoder, seed, recipe.attention, recipe.frozen, recipe.dropout, recipe.lean)
     collator = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=recipe.multiple)
     if not recipe.to_longest:
         collator = DataCollatorWithPadding(tokenizer, padding="max_length", max_length=recipe.max_length)
@@ -267,7 +252,8 @@ def right_answers(model, rows, lengths, tokenizer):
     import torch
     from transformers import DataCollatorWithPadding
 
-    collator, right = DataCollatorWithPadding(tokenizer), np.zeros(len(rows), dtype=int)
+    collator = DataCollatorWithPadding(tokenizer)
+    right = np.zeros(len(rows), dtype=int)
     order = np.argsort(lengths, kind="stable")
     with torch.inference_mode():
         for start in range(0, len(order), 2 * BATCH):
@@ -275,13 +261,6 @@ def right_answers(model, rows, lengths, tokenizer):
             batch = collator([rows[place] for place in places])
             right[places] = (model.eval()(**batch).logits.argmax(dim=1) == batch["labels"]).int()
     return right
-
-
-def peak_mib() -> float:
-    """The largest resident memory of this process so far; of several, each has its own."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def summary(runs: list[dict]) -> dict[str, dict]:
@@ -294,7 +273,7 @@ def summary(runs: list[dict]) -> dict[str, dict]:
     """
     import numpy as np
 
-    found = {}
+    recipes = {}
     ours = {run["seed"]: run for run in runs if run["recipe"] == "c"}
 
     def right_in(run: dict) -> np.ndarray:
@@ -304,7 +283,7 @@ def summary(runs: list[dict]) -> dict[str, dict]:
         own = [run for run in runs if run["recipe"] == name]
         seconds = [run["seconds"] for run in own]
         right = np.concatenate([right_in(run) for run in own])
-        found[name] = {
+        recipes[name] = {
             "words": RECIPES[name].words,
             "precision": own[0]["precision"],
             "seconds": float(np.mean(seconds)),
@@ -323,12 +302,12 @@ def summary(runs: list[dict]) -> dict[str, dict]:
         if both:
             gap = np.concatenate([right_in(ours[run["seed"]]) - right_in(run) for run in both])
             ratios = [run["seconds"] / ours[run["seed"]]["seconds"] for run in both]
-            found[name] |= {
+            recipes[name] |= {
                 "times_the_seconds_of_c": float(np.mean(ratios)),
                 "c_minus_this_points": float(100 * gap.mean()),
                 "half_width_points": float(196 * gap.std() / np.sqrt(len(gap))),
             }
-    return found
+    return recipes
 
 
 def as_text(results: dict) -> str:

@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """The fastest of some products of two large square matrices, in floating-point operations a second."""
-    size, best = 8192 if device.type == "cuda" else 1024, 0.0
+    size = 8192 if device.type == "cuda" else 1024
+    best = 0.0
     left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     for _ in range(10):
         seconds = timed(lambda: left @ right, device)
@@ -30,13 +31,15 @@ def flops(model, lengths) -> float:
         model: with a `logits` output; on any device, nothing is computed.
         lengths: tokens of each text, padding left out.
     """
-    model, counted = copy.deepcopy(model).to("meta"), (8, 16, 24)
-    found = []
-    for length in counted:
+    model = copy.deepcopy(model).to("meta")
+    sample_lengths = (8, 16, 24)
+    operations = []
+    for length in sample_lengths:
         with FlopCounterMode(display=False) as counter:
             model(torch.zeros((1, length), dtype=torch.long, device="meta")).logits.sum().backward()
-        found.append(counter.get_total_flops())
-    return float(np.rint(np.polyval(np.polyfit(counted, found, 2), np.asarray(lengths))).sum())
+        operations.append(counter.get_total_flops())
+    quadratic = np.polyfit(sample_lengths, operations, 2)
+    return float(np.rint(np.polyval(quadratic, np.asarray(lengths))).sum())
 
 
 def timed(call, device: torch.device) -> float:

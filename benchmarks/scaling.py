@@ -54,7 +54,7 @@ def by_part(points: list[dict]) -> dict[str, dict]:
 
     `exponent` is against what was varied, `exponent_of_tokens` against the real tokens, which seeds and cuts change.
     """
-    found = {}
+    rows = {}
     for part in dict.fromkeys(point["part"] for point in points):
         own = [point for point in points if point["part"] == part]
         row = {"x": [point["x"] for point in own]}
@@ -64,8 +64,8 @@ def by_part(points: list[dict]) -> dict[str, dict]:
         if part != "processes":
             row["exponent_of_tokens"] = slope(row["tokens"], row["seconds"])
         row["memory_growth"] = max(row["peak_mib"]) / min(row["peak_mib"]) - 1
-        found[part] = row | {"runs": [point["runs"] for point in own]}
-    return found
+        rows[part] = row | {"runs": [point["runs"] for point in own]}
+    return rows
 
 
 def slope(x: list[float], y: list[float]) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from scripts.day4_ex import fine_tune
 from utils.console import run_program
 from utils.environment import begin
 from utils.files import set_aside, write_atomically
+from utils.memory import peak_mib
 
 BUILD = Path(__file__).parent.parent / "build" / "benchmarks"
 
@@ -67,17 +67,8 @@ def bag_of_words(profile, seed: int) -> float:
         counts = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
         model = make_pipeline(counts, LogisticRegression(C=C, max_iter=1000)).fit(*parts["train"])
         models.append((model.score(*parts["validation"]), -C, model))
-    return max(models, key=lambda found: found[:2])[2].score(*parts["test"])
-
-
-def peak_mib() -> float | None:
-    """Largest resident memory of this process so far; None where the system does not tell (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    _, _, best = max(models, key=lambda candidate: candidate[:2])
+    return best.score(*parts["test"])
 
 
 if __name__ == "__main__":

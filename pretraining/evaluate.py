@@ -22,8 +22,8 @@ from transformers import (
 from pretraining import bert, loop, t5, text
 from pretraining.ngrams import ORDER, KneserNey
 from utils import translation
+from utils.machine import fast_precision
 from utils.minimal_pairs import pairs
-from utils.profiles import fast_precision
 
 REVIEWS = 400  # of the validation films
 WINDOW = loop.BLOCK  # tokens that a model was trained to see at once
@@ -59,19 +59,20 @@ def perplexity_per_word(model, tokenizer) -> dict[str, list[float]]:
         )  # fmt: skip
         nats[name] = -scores[1:]
     draws = np.random.default_rng(0).integers(len(words), size=(2000, len(words)))
-    found = {}
+    perplexities = {}
     for name, each in nats.items():
         per_review = np.add.reduceat(each, starts)
-        drawn = np.exp(per_review[draws].sum(axis=1) / words[draws].sum(axis=1))
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        found[name] = [float(np.exp(per_review.sum() / words.sum())), float(low), float(high)]
-    return found
+        bootstrapped = np.exp(per_review[draws].sum(axis=1) / words[draws].sum(axis=1))
+        low, high = np.quantile(bootstrapped, [0.025, 0.975])
+        perplexities[name] = [float(np.exp(per_review.sum() / words.sum())), float(low), float(high)]
+    return perplexities
 
 
 @torch.inference_mode()
 def _gpt_nats(model, tokens: torch.Tensor) -> np.ndarray:
     """Loss of each token but the first, shape (tokens - 1,)."""
-    half, losses = (WINDOW - 1) // 2, []  # mini-gpt was trained on 239 inputs
+    half = (WINDOW - 1) // 2  # mini-gpt was trained on 239 inputs
+    losses = []
     for start in range(0, len(tokens) - 1, half):
         window = tokens[max(0, start - half) : start + half + 1]
         new = min(half, len(tokens) - 1 - start)
@@ -92,20 +93,21 @@ def guesses_at_masks(model, tokenizer, positions: int = 1000) -> dict[str, dict[
     rows = torch.from_numpy(tokens[: len(tokens) // WINDOW * WINDOW].reshape(-1, WINDOW))
     generator = torch.Generator().manual_seed(0)
     masked = (torch.rand(rows.shape, generator=generator) < bert.SELECTED) & (rows != tokenizer.sep_token_id)
-    found = {"mini-bert, 15% masked": _shares(_ranks_at_masks(model, tokenizer, rows, masked))}
+    shares = {"mini-bert, 15% masked": _shares(_ranks_at_masks(model, tokenizer, rows, masked))}
 
     places = np.flatnonzero(masked.numpy().ravel())
     places = places[(places % WINDOW >= ORDER) & (places % WINDOW < WINDOW - ORDER)]
     places = np.sort(np.random.default_rng(0).choice(places, positions, replace=False))
-    one = torch.zeros(positions, WINDOW, dtype=torch.bool)
-    one[torch.arange(positions), torch.from_numpy(places % WINDOW)] = True
-    found["mini-bert, one masked"] = _shares(_ranks_at_masks(model, tokenizer, rows[places // WINDOW], one))
+    alone = torch.zeros(positions, WINDOW, dtype=torch.bool)
+    alone[torch.arange(positions), torch.from_numpy(places % WINDOW)] = True
+    shares["mini-bert, one masked"] = _shares(_ranks_at_masks(model, tokenizer, rows[places // WINDOW], alone))
 
     training = loop.stream(tokenizer, text.documents("train"), tokenizer.sep_token_id)
     flat = rows.numpy().ravel()
     frequent = np.argsort(-np.bincount(training, minlength=len(tokenizer)), kind="stable")
-    found["unigram"] = _shares(np.argsort(frequent)[flat[places]])
-    counted, candidates = KneserNey(training, len(tokenizer)), np.arange(len(tokenizer))
+    shares["unigram"] = _shares(np.argsort(frequent)[flat[places]])
+    counted = KneserNey(training, len(tokenizer))
+    candidates = np.arange(len(tokenizer))
     ranks = {"5-gram, left side": [], "5-gram, both sides": []}
     for place in places:
         around = np.tile(flat[place - 4 : place + 5], (len(candidates), 1))
@@ -113,7 +115,7 @@ def guesses_at_masks(model, tokenizer, positions: int = 1000) -> dict[str, dict[
         each = [counted.log_probabilities(around[:, end - 4 : end], around[:, end]) for end in range(4, 9)]
         for name, scores in zip(ranks, (each[0], sum(each)), strict=True):
             ranks[name].append(int((scores > scores[flat[place]]).sum()))
-    return found | {name: _shares(np.array(found_ranks)) for name, found_ranks in ranks.items()}
+    return shares | {name: _shares(np.array(values)) for name, values in ranks.items()}
 
 
 @torch.inference_mode()
@@ -141,7 +143,11 @@ def top_guesses(model, tokenizer, sentence: str, number: int = 5) -> list[str]:
 
 def grammar(score) -> dict[str, tuple[int, int]]:
     """Minimal pairs judged rightly: phenomenon -> (right, pairs); `score` gives a sentence's log-likelihood."""
-    return {name: (sum(score(good) > score(bad) for good, bad in found), len(found)) for name, found in pairs().items()}
+    results = {}
+    for name, sentences in pairs().items():
+        right = sum(score(good) > score(bad) for good, bad in sentences)
+        results[name] = (right, len(sentences))
+    return results
 
 
 @torch.inference_mode()
@@ -160,7 +166,8 @@ def pseudo_log_likelihood(model, tokenizer, sentence: str) -> float:
     2023, arXiv 2305.10588).
     """
     encoded = tokenizer(sentence)
-    ids, words = torch.tensor(encoded["input_ids"]), encoded.word_ids()
+    ids = torch.tensor(encoded["input_ids"])
+    words = encoded.word_ids()
     places = [place for place, word in enumerate(words) if word is not None]
     rows = ids.repeat(len(places), 1)
     for row, place in enumerate(places):
@@ -186,13 +193,13 @@ def write(model, tokenizer, inputs: list[str], max_new_tokens: int = 32) -> list
 
 def exact_matches(model, tokenizer, number: int = 500) -> dict[str, tuple[int, int]]:
     """Translations of test items that are right to the letter: language -> (right, items)."""
-    found = {}
+    matches = {}
     for language in translation.LANGUAGES:
         items = dict(itertools.islice(translation.pairs("test", language, seed=1), 4 * number))  # once each
         items = dict(itertools.islice(items.items(), number))
         answers = write(model, tokenizer, [translation.prefix(language) + english for english in items])
-        found[language] = (sum(a == b for a, b in zip(answers, items.values(), strict=True)), len(items))
-    return found
+        matches[language] = (sum(a == b for a, b in zip(answers, items.values(), strict=True)), len(items))
+    return matches
 
 
 def samples(model, tokenizer, number: int) -> list[str]:
@@ -244,7 +251,8 @@ def sentiment_with_a_head(folder: Path, epochs: int = 2) -> tuple[int, int]:
 
 def filled_spans(model, tokenizer, number: int = 10) -> list[tuple[str, str, str]]:
     """Held-out sentences with a span taken out: (input, what mini-t5 writes, what stood there)."""
-    rng, found = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    examples = []
     for review, _ in text.reviews("validation")[::97]:
         words = review.split(". ")[0].split()
         if not 8 <= len(words) <= 30:
@@ -252,14 +260,14 @@ def filled_spans(model, tokenizer, number: int = 10) -> list[tuple[str, str, str
         place = int(rng.integers(2, len(words) - 4))
         # As in training, a text ends with a gap; without it, mini-t5 takes the sentence for a review and judges it.
         given = " ".join([*words[:place], "<extra_id_0>", *words[place + 2 :], "<extra_id_1>"])
-        found.append((given, " ".join(words[place : place + 2])))
-        if len(found) == number:
+        examples.append((given, " ".join(words[place : place + 2])))
+        if len(examples) == number:
             break
-    encoded = tokenizer([given for given, _ in found], padding=True, return_tensors="pt")
+    encoded = tokenizer([given for given, _ in examples], padding=True, return_tensors="pt")
     with torch.inference_mode():
         output = model.generate(**encoded, max_new_tokens=12, do_sample=False)
     answers = [re.findall(r"<extra_id_0>\s*(.*?)\s*(?:<|$)", answer) for answer in tokenizer.batch_decode(output)]
-    return [(given, (answer or [""])[0], was) for (given, was), answer in zip(found, answers, strict=True)]
+    return [(given, (answer or [""])[0], was) for (given, was), answer in zip(examples, answers, strict=True)]
 
 
 def rouge(written: Iterable[str], wanted: Iterable[str]) -> dict[str, np.ndarray]:

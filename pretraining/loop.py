@@ -27,8 +27,8 @@ from transformers import PreTrainedTokenizerBase
 from pretraining import text, vocabulary
 from utils.errors import CourseError
 from utils.files import cache_folder, claim, write_atomically
+from utils.machine import fast_precision
 from utils.memory import keep_freed_memory
-from utils.profiles import fast_precision
 
 BLOCK = 240  # tokens; one block, two halves or eight eighths make the sequences of a batch
 PARTS = (1, 2, 8)  # short sequences too, so that the models know what a short text looks like
@@ -151,7 +151,8 @@ def run(
     optimizers = make_optimizers(model, recipe)
     folder.mkdir(parents=True, exist_ok=True)
     step, seconds = _restore(folder, model, optimizers, steps, recipe, device)
-    started, losses = time.monotonic() - seconds, []
+    started = time.monotonic() - seconds
+    losses = []
     # The exact weights stay in float32; a copy in the processor's fast format does the arithmetic.
     fast = torch.bfloat16 if fast_precision(device.type)[0] == "bfloat16" else torch.float32
     worker = copy.deepcopy(model).to(fast).train()
@@ -221,9 +222,10 @@ def make_optimizers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.
             tables.append(parameter)
         elif ".q." in name:
             queries.append(parameter)
+        elif parameter.ndim == 2 and not any(part in name for part in TABLES):
+            hidden.append(parameter)
         else:
-            looked_up = any(part in name for part in TABLES)
-            (hidden if parameter.ndim == 2 and not looked_up else rest).append(parameter)
+            rest.append(parameter)
     rate = recipe.learning_rate
     groups = [{"params": hidden}, *({"params": [matrix], "lr": rate / 8} for matrix in queries)]
     muon = torch.optim.Muon(groups, lr=rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw")
@@ -317,8 +319,8 @@ def _same(recipe: Recipe) -> dict:
 
 
 def _restore(folder: Path, model, optimizers, steps: int, recipe: Recipe, device) -> tuple[int, float]:
-    found = [folder / file for file in CHECKPOINTS if (folder / file).exists()]
-    for path in found:
+    checkpoints = [folder / file for file in CHECKPOINTS if (folder / file).exists()]
+    for path in checkpoints:
         state = torch.load(path, map_location=device, weights_only=True)
         if state["recipe"] != _same(recipe):
             raise CourseError(
@@ -332,7 +334,7 @@ def _restore(folder: Path, model, optimizers, steps: int, recipe: Recipe, device
             optimizer.load_state_dict(saved)
         _forget_after(folder / "log.csv", state["step"])
         return state["step"], state["seconds"]
-    if found:
+    if checkpoints:
         raise CourseError(
             f"{folder} holds a longer run than {steps} steps. Ask for more --epochs or name another --folder."
         )

@@ -68,11 +68,11 @@ def _codes(tokens: np.ndarray, n: int) -> np.ndarray:
 
 def _discounted(grams: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
     """Counts less their discount, and for each history its total and what the discounts left over."""
-    one, two, three, four = (int(np.sum(counts == count)) for count in (1, 2, 3, 4))
+    n1, n2, n3, n4 = (int(np.sum(counts == count)) for count in (1, 2, 3, 4))  # n-grams that occur so often
     discounts = np.array(FALLBACK)
-    if min(one, two, three, four) > 0:
-        rate = one / (one + 2 * two)
-        estimated = np.array([1 - 2 * rate * two / one, 2 - 3 * rate * three / two, 3 - 4 * rate * four / three])
+    if min(n1, n2, n3, n4) > 0:
+        rate = n1 / (n1 + 2 * n2)
+        estimated = np.array([1 - 2 * rate * n2 / n1, 2 - 3 * rate * n3 / n2, 3 - 4 * rate * n4 / n3])
         discounts = np.where((estimated > 0) & (estimated < [1, 2, 3]), estimated, discounts)
     discount = discounts[np.minimum(counts, 3) - 1]
     histories, first = np.unique(grams >> np.uint64(BITS), return_index=True)

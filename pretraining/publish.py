@@ -136,8 +136,8 @@ def measure_t5(model, tokenizer) -> dict:
     gaps = {kind: paired_difference(*(score[kind] for score in scores.values()), scale=1) for kind in scores["mini-t5"]}
     return {
         "translation": {
-            translation.LANGUAGES[language]: found
-            for language, found in evaluate.exact_matches(model, tokenizer).items()
+            translation.LANGUAGES[language]: matches
+            for language, matches in evaluate.exact_matches(model, tokenizer).items()
         },
         "sentiment": evaluate.sentiment_as_text(model, tokenizer),
         "headlines": {

@@ -41,11 +41,12 @@ def corrupt_spans(ids: list[int], sentinels: list[int], rng: np.random.Generator
     taken = max(1, round(CORRUPTED * len(ids)))
     spans = max(1, round(taken / MEAN_SPAN))
     lengths = zip(_cut(len(ids) - taken, spans, rng), _cut(taken, spans, rng), strict=True)
-    source, target, place = [], [], 0
-    for sentinel, (kept, span) in zip(sentinels, lengths, strict=False):
-        source += [*ids[place : place + kept], sentinel]
-        target += [sentinel, *ids[place + kept : place + kept + span]]
-        place += kept + span
+    source, target = [], []
+    place = 0
+    for sentinel, (before, span) in zip(sentinels, lengths, strict=False):
+        source += [*ids[place : place + before], sentinel]
+        target += [sentinel, *ids[place + before : place + before + span]]
+        place += before + span
     return source + ids[place:], [*target, sentinels[spans]]
 
 
@@ -133,9 +134,11 @@ def sentiment_input(review: str) -> str:
 
 def head_and_tail(review: str, words: int = 100) -> str:
     """The first quarter and the last three quarters of `words` words; a shorter review as it is."""
-    found = review.split()
+    all_words = review.split()
+    if len(all_words) <= words:
+        return review
     head = words // 4
-    return review if len(found) <= words else " ".join(found[:head] + found[len(found) - words + head :])
+    return " ".join(all_words[:head] + all_words[len(all_words) - words + head :])
 
 
 def learn_tasks(model, tokenizer, recipe: loop.Recipe, folder: Path, steps: int) -> T5ForConditionalGeneration:

@@ -84,26 +84,53 @@ def head_and_tail(batch: dict, tokenizer, max_length: int) -> dict:
     head = room // HEAD_SHARE
     tail = room - head
     pieces = tokenizer(batch["text"], add_special_tokens=False, verbose=False)["input_ids"]
-    kept = [ids if len(ids) <= room else ids[:head] + ids[len(ids) - tail :] for ids in pieces]
-    input_ids = [[tokenizer.cls_token_id, *ids, tokenizer.sep_token_id] for ids in kept]
+    shortened = [ids if len(ids) <= room else ids[:head] + ids[len(ids) - tail :] for ids in pieces]
+    input_ids = [[tokenizer.cls_token_id, *ids, tokenizer.sep_token_id] for ids in shortened]
     return {"input_ids": input_ids, "length": [len(ids) for ids in input_ids]}
+
+
+def new_model(
+    encoder: str, seed: int, attention: str | None, frozen_parts: int, dropout: bool = False, lean: bool = True
+):
+    """A pretrained encoder with a new head for two labels.
+
+    Args:
+        encoder: folder of the encoder.
+        seed: of the head.
+        attention: `attn_implementation`; None for the library's choice.
+        frozen_parts: parts that keep their weights, from below: the embeddings, then layers.
+        dropout: as in pretraining; else none.
+        lean: without work that nothing needs, see `utils.lean`.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification, set_seed
+
+    from utils.lean import make_lean
+
+    set_seed(seed)
+    no_dropout = {} if dropout else {"attention_probs_dropout_prob": 0.0, "hidden_dropout_prob": 0.0}
+    model = AutoModelForSequenceClassification.from_pretrained(
+        encoder,
+        num_labels=2,
+        id2label=dict(enumerate(LABELS)),
+        label2id={name: number for number, name in enumerate(LABELS)},
+        dtype=torch.float32,
+        attn_implementation=attention,
+        **no_dropout,
+    )
+    if lean:
+        make_lean(model)
+    for part in [model.base_model.embeddings, *model.base_model.encoder.layer][:frozen_parts]:
+        part.requires_grad_(False)
+    return model
 
 
 def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
     """Fine-tune, save the model and its tokenizer to `output`; returns right answers and test reviews."""
-    import torch
     from datasets import load_dataset
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        Trainer,
-        TrainingArguments,
-        set_seed,
-    )
+    from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
 
     from utils.files import claim, filled
-    from utils.lean import make_lean
     from utils.memory import within_memory
     from utils.resume import run_folder, unfinished
     from utils.splits import with_validation
@@ -128,21 +155,7 @@ def fine_tune(profile, epochs: int, seed: int, output: Path) -> tuple[int, int]:
     train, validation = take("train", profile.train_size), take("validation", profile.validation_size)
     test = take("test", profile.test_size)
 
-    set_seed(seed)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        profile.encoder,
-        num_labels=2,
-        id2label=dict(enumerate(LABELS)),
-        label2id={name: number for number, name in enumerate(LABELS)},
-        dtype=torch.float32,
-        attn_implementation=profile.attention,
-        attention_probs_dropout_prob=0.0,
-        hidden_dropout_prob=0.0,
-    )
-    make_lean(model)
-    parts = [model.base_model.embeddings, *model.base_model.encoder.layer]  # from below
-    for part in parts[: profile.frozen_parts]:
-        part.requires_grad_(False)
+    model = new_model(profile.encoder, seed, profile.attention, profile.frozen_parts)
     args = TrainingArguments(
         output_dir=run_folder(f"day4_ex-{profile.name}"),
         eval_strategy="epoch",

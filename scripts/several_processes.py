@@ -71,8 +71,11 @@ def train(options: argparse.Namespace) -> None:
     rows = rows.map(lambda part: tokenizer(part["text"], truncation=True, max_length=64), batched=True)
     rows = rows.rename_column("label", "labels").select_columns(["input_ids", "attention_mask", "labels"])
     set_seed(0)
-    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # dropout differs from process to process
-    model = AutoModelForSequenceClassification.from_pretrained(profile.bert, num_labels=2, dtype=torch.float32, **still)
+    # Dropout differs from process to process.
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    model = AutoModelForSequenceClassification.from_pretrained(
+        profile.bert, num_labels=2, dtype=torch.float32, **no_dropout
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.0)
     loader = DataLoader(rows, options.batch, shuffle=True, collate_fn=DataCollatorWithPadding(tokenizer))
     steps = options.epochs * len(loader)

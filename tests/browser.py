@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import pytest
@@ -29,3 +30,18 @@ def chromium():
             yield browser
         finally:
             browser.close()
+
+
+def watch(page, is_ours: Callable[[str], bool]) -> list[str]:
+    """A list that grows with each error of the page, in its console or uncaught, and each address that is not ours."""
+    faults = []
+
+    def note_address(request) -> None:
+        if not is_ours(request.url):
+            faults.append(request.url)
+
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", note_address)
+    page.on("websocket", note_address)
+    return faults

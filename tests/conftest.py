@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -20,21 +21,46 @@ from utils.files import library_folders  # noqa: E402, needs the line above
 
 # Read when a Hugging Face library is first imported; no test needs the hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
-# The solutions run too; whoever runs the tests has not solved them.
-os.environ["COURSE_PROGRESS"] = str(Path(tempfile.mkdtemp(prefix="course-tests-")) / "progress.json")
+# The solutions run too; whoever runs the tests has not solved them, and keeps their own ledger.
+OWN = Path(tempfile.mkdtemp(prefix="course-tests-"))
+os.environ |= {"COURSE_PROGRESS": str(OWN / "progress.json"), "COURSE_CLAIMS": str(OWN / "claims")}
+# Notebooks run with few reviews, each in one thread and one process: pytest runs two at a time.
+os.environ |= {"COURSE_SIZES": "quick", "OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ.update(library_folders())  # nothing is written to a home that cannot be written
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 
+LONG = ["test_full.py", "test_grade.py", "test_site.py", "test_hub.py", "test_exercises.py", "test_jupyterlab.py"]
+
+
+def pytest_collection_modifyitems(items):
+    """What takes long comes first, so that none of it is left over for one process at the end."""
+    places = {}
+    for path in {item.path for item in items}:
+        if path.suffix == ".ipynb":
+            notebook = json.loads(path.read_text(encoding="utf-8"))
+            places[path] = -notebook["metadata"].get("measured", {}).get("seconds", 0)
+        else:
+            places[path] = LONG.index(path.name) + 1 if path.name in LONG else len(LONG) + 1
+    items.sort(key=lambda item: places[item.path])
+
+
+@pytest.fixture(autouse=True)
+def as_for_a_student(monkeypatch):
+    """The sizes and the ledger that a student has; notebooks take no fixtures, so theirs stay small and apart."""
+    monkeypatch.delenv("COURSE_SIZES", raising=False)
+    monkeypatch.delenv("COURSE_CLAIMS", raising=False)
+
+
 @contextlib.contextmanager
-def planned(lesson):
-    """What `benchmarks.label_budgets.lesson_04()` and the like give; working folder and IPython are as before then."""
+def planned(lesson: str):
+    """The room's `beforehand` and what its `plan()` gives; working folder and IPython are as before then."""
     from IPython.core.interactiveshell import InteractiveShell
 
-    here = Path.cwd()
+    here, beforehand = Path.cwd(), importlib.import_module(f"notebooks.source.lesson_{lesson}.beforehand")
     try:
-        yield lesson()
+        yield beforehand, beforehand.plan()
     finally:
         os.chdir(here)
         InteractiveShell.clear_instance()
@@ -47,21 +73,22 @@ def from_lesson(take_from_lesson):
 
 @pytest.fixture(scope="session")
 def take_from_lesson():
-    """Take functions out of a committed notebook: `from_lesson("02", "head_and_tail", tokenizer=…)`."""
+    """Take functions out of a committed notebook: `from_lesson("02", "head_and_tail", tokenizer=…)`.
 
-    def take(lesson: str, *names: str, **scope):
-        import nbformat
+    With `edit=(before, after)`, each with that text of it replaced, as an exercise asks.
+    """
 
-        (path,) = (ROOT / "notebooks").glob(f"{lesson}_*.ipynb")
-        code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    def take(lesson: str, *names: str, edit: tuple[str, str] = ("", ""), **scope):
+        definitions = {
+            node.name: node
+            for cell in cells_of(lesson)
+            for node in ast.parse(cell.source).body
+            if isinstance(node, ast.FunctionDef)
+        }
         for name in names:
-            (definition,) = (
-                node
-                for source in code
-                for node in ast.parse(source).body
-                if isinstance(node, ast.FunctionDef) and node.name == name
-            )
-            exec(compile(ast.Module([definition], []), f"{path.name}:{name}", "exec"), scope)
+            text = ast.unparse(definitions[name])
+            assert edit[0] in text
+            exec(compile(text.replace(*edit) if edit[0] else text, f"lesson {lesson}:{name}", "exec"), scope)
         return [scope[name] for name in names]
 
     return take
@@ -77,11 +104,23 @@ def tiny_model():
     return BertForSequenceClassification(BertConfig(vocab_size=50, max_position_embeddings=32, **sizes))
 
 
-def cells_of(lesson: str):
+def cells_of(lesson: str, uses: str = ""):
+    """The code cells of a committed lesson; those that use a name, if one is given."""
     import nbformat
 
     (path,) = (ROOT / "notebooks").glob(f"{lesson}_*.ipynb")
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    if not uses:
+        return cells
+    return [cell for cell in cells if uses in {node.id for node in names_in(cell.source)}]
+
+
+def names_in(source: str) -> list[ast.Name]:
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
+
+
+def texts_in(source: str) -> set[str]:
+    return {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
 
 
 @pytest.fixture
@@ -92,7 +131,7 @@ def verdict_of(monkeypatch, tmp_path):
     def verdict(id: str, scope: dict) -> str:
         monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
         monkeypatch.setattr("IPython.display.display", lambda *bundle, **how: None)
-        (cell,) = (cell.source for cell in cells_of(id[:2]) if f'"{id}"' in cell.source)
+        (cell,) = (cell.source for cell in cells_of(id[:2]) if id in texts_in(cell.source))
         exec(cell, {"claims": claims, "profile": SimpleNamespace(name="test")} | scope)
         (claim,) = claims.ledger("test")
         assert claim.id == id

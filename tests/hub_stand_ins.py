@@ -56,16 +56,18 @@ def _write_reviews(folder: Path) -> None:
 
     folder.mkdir(parents=True)
     reviews = load_dataset(str(assets.imdb()))
-    short = {
-        split: rows.map(lambda row: {"text": " ".join(row["text"].split()[:WORDS])}) for split, rows in reviews.items()
-    }
-    train = concatenate_datasets([short["train"], short["validation"]]).sort("label")
-    for split, rows, size in (("train", train, TRAIN), ("test", short["test"].sort("label"), TEST)):
-        half, middle = size // 2, len(rows) // 2
+    train = concatenate_datasets([reviews["train"], reviews["validation"]])
+    for split, rows, size in (("train", train, TRAIN), ("test", reviews["test"], TEST)):
+        rows, half, middle = rows.sort("label"), size // 2, len(rows) // 2
         chosen = [*range(half), *range(middle, middle + half)]  # the first of each label
-        rows.select(chosen).to_parquet(folder / f"{split}-00000-of-00001.parquet")
+        _write(rows.select(chosen), folder, split)
     # The real one has it too: 50,000 reviews without labels, of which the course reads none.
-    short["test"].select(range(8)).to_parquet(folder / "unsupervised-00000-of-00001.parquet")
+    _write(reviews["test"].select(range(8)), folder, "unsupervised")
+
+
+def _write(reviews, folder: Path, split: str) -> None:
+    short = reviews.map(lambda review: {"text": " ".join(review["text"].split()[:WORDS])})
+    short.to_parquet(folder / f"{split}-00000-of-00001.parquet")
 
 
 WORDS, TRAIN, TEST = 100, 6000, 1000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,33 +60,34 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = handle_request
 
-    def info(self) -> None:
+    def info(self) -> bool:
         from utils.hub import REPOSITORIES
 
-        for one in REPOSITORIES:
-            if self.url == f"/api/{one.kind}s/{one.name}/revision/{one.revision}":
-                root = self.hub.folder / one.name
-                files = [path for path in sorted(root.rglob("*")) if path.is_file()]
-                listed = [listing(path) | {"rfilename": path.relative_to(root).as_posix()} for path in files]
-                return self.answer(200, json.dumps({"id": one.name, "sha": one.revision, "siblings": listed}).encode())
+        for repository in REPOSITORIES:
+            start = f"/api/{repository.kind}s/{repository.name}"
+            root = self.hub.folder / repository.name
+            files = [listing(path) | {"path": path.relative_to(root).as_posix()} for path in sorted(root.rglob("*.*"))]
+            if self.url == f"{start}/tree/{repository.revision}":
+                return self.answer(200, json.dumps(files).encode())
+            if self.url == f"{start}/revision/{repository.revision}":
+                files = [{"rfilename": file["path"], "size": file["size"]} for file in files]
+                return self.answer(200, json.dumps({"id": repository.name, "siblings": files}).encode())
         return self.answer(404, headers={"X-Error-Code": "RepoNotFound"})
 
-    def file(self) -> None:
+    def file(self) -> bool:
         from utils.hub import REPOSITORIES
 
-        for one in REPOSITORIES:
-            start = f"{'/datasets' if one.kind == 'dataset' else ''}/{one.name}/resolve/{one.revision}/"
-            if self.url.startswith(start):
-                path = self.hub.folder / one.name / self.url.removeprefix(start)
-                if path.is_file():
-                    return self.content(path, one.revision)
-                missing = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": one.revision}
-                return self.answer(404, headers=missing)
-        return self.answer(404, headers={"X-Error-Code": "RepoNotFound"})
+        for repository in REPOSITORIES:
+            prefix = "/datasets" if repository.kind == "dataset" else ""
+            start = f"{prefix}/{repository.name}/resolve/{repository.revision}/"
+            path = self.hub.folder / repository.name / self.url.removeprefix(start)
+            if self.url.startswith(start) and path.is_file():
+                return self.content(path, repository.revision)
+        return self.answer(404, headers={"X-Error-Code": "EntryNotFound"})
 
     def content(self, path: Path, revision: str) -> bool:
         listed, content = listing(path), path.read_bytes()
-        etag = listed["lfs"]["sha256"] if "lfs" in listed else listed["blobId"]
+        etag = listed["lfs"]["oid"] if "lfs" in listed else listed["oid"]
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": revision, "Accept-Ranges": "bytes"}
         if "lfs" in listed and not self.is_store:
             linked = {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(content))}
@@ -114,13 +114,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def listing(path: Path) -> dict:
-    """A file as the hub's API lists it."""
+    """A file as the hub's API lists it in a tree."""
     content = path.read_bytes()
     git = hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
-    if path.suffix not in LARGE:
-        return {"size": len(content), "blobId": git}
-    sha256 = hashlib.sha256(content).hexdigest()
-    return {"size": len(content), "blobId": git, "lfs": {"sha256": sha256, "size": len(content), "pointerSize": 134}}
+    listed = {"type": "file", "size": len(content), "oid": git}
+    if path.suffix in LARGE:
+        sha256 = hashlib.sha256(content).hexdigest()
+        listed["lfs"] = {"oid": sha256, "size": len(content), "pointerSize": 134}
+    return listed
 
 
 # --- Ways to fail: each is a `fault` -----------------------------------------------------------------------------
@@ -144,13 +145,24 @@ def black_hole(handler: Handler) -> bool:
     return handler.hub.stopped.wait(60)
 
 
+def of_weights(send: Callable[[Handler, bytes], bool], times: float = float("inf")):
+    """A fault that answers so many requests for large files by `send(handler, content)`."""
+    left = [times]
+
+    def fault(handler: Handler) -> bool:
+        if handler.what != "large file" or left[0] <= 0:
+            return False
+        left[0] -= 1
+        owner, name, _, _, *path = handler.url.strip("/").removeprefix("datasets/").split("/")
+        return send(handler, (handler.hub.folder / owner / name / Path(*path)).read_bytes())
+
+    return fault
+
+
 def trickle(kilobytes_a_second: float):
     """Send the weights, but slowly."""
 
-    def fault(handler: Handler) -> bool:
-        if handler.what != "large file":
-            return False
-        content = _content(handler)
+    def send(handler: Handler, content: bytes) -> bool:
         handler.answer(200, length=len(content))
         for start in range(0, len(content), 1000):
             handler.wfile.write(content[start : start + 1000])
@@ -159,36 +171,21 @@ def trickle(kilobytes_a_second: float):
                 break
         return True
 
-    return fault
+    return of_weights(send)
 
 
 def cut(times: float = float("inf")):
-    """Close the connection in the middle of the weights."""
-    left = [times]
-
-    def fault(handler: Handler) -> bool:
-        if handler.what != "large file" or left[0] <= 0:
-            return False
-        left[0] -= 1
-        content = _content(handler)
-        return handler.answer(200, content[: len(content) // 2], length=len(content))
-
-    return fault
+    """Close the connection before the end of the weights."""
+    return of_weights(lambda handler, content: handler.answer(200, content[:-1000], length=len(content)), times)
 
 
-def shorter(handler: Handler) -> bool:
+def shorter(handler: Handler, content: bytes) -> bool:
     """Send less of the weights than was promised before, and call that all."""
-    if handler.what != "large file":
-        return False
-    content = _content(handler)
     return handler.answer(200, content[: len(content) // 2])
 
 
-def wrong_content(handler: Handler) -> bool:
+def wrong_content(handler: Handler, content: bytes) -> bool:
     """Send weights of the right size that are not those listed."""
-    if handler.what != "large file":
-        return False
-    content = _content(handler)
     return handler.answer(200, content[:-1] + bytes([content[-1] ^ 1]))
 
 
@@ -202,22 +199,12 @@ def circle(handler: Handler) -> bool:
     return handler.answer(302, headers={"Location": f"{handler.hub.address}{handler.path}"})
 
 
-def killed(event: threading.Event):
+def half(event: threading.Event):
     """Send half of the weights, say so, and wait: time to kill whoever asked."""
 
-    def fault(handler: Handler) -> bool:
-        if handler.what != "large file":
-            return False
-        content = _content(handler)
+    def send(handler: Handler, content: bytes) -> bool:
         handler.answer(200, content[: len(content) // 2], length=len(content))
-        handler.wfile.flush()
-        time.sleep(0.2)
         event.set()
         return handler.hub.stopped.wait(60)
 
-    return fault
-
-
-def _content(handler: Handler) -> bytes:
-    owner, name, _, _, *path = handler.url.strip("/").removeprefix("datasets/").split("/")
-    return (handler.hub.folder / owner / name / Path(*path)).read_bytes()
+    return of_weights(send)

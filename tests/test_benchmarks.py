@@ -88,11 +88,15 @@ def test_operations_are_counted(attention):
 
 
 @pytest.mark.parametrize("name", ["a", "c"])
-def test_a_small_run_in_earnest(name):
+def test_a_small_run_in_earnest(name, tmp_path):
     import dataclasses
 
     recipe = dataclasses.replace(finetune.RECIPES[name], max_length=32)
-    found = finetune.in_a_process(recipe, reviews=16, seed=0, test_reviews=4)
+    if name == "a":
+        finetune.measure(recipe, reviews=16, seed=0, test_reviews=4, out=str(tmp_path / "run.json"))
+        found = json.loads((tmp_path / "run.json").read_text())
+    else:
+        found = finetune.in_a_process(recipe, reviews=16, seed=0, test_reviews=4)
     assert found["seconds"] > 0
     assert found["computed_tokens"] >= found["tokens"] > 16 * 8
     assert (found["computed_tokens"] == 16 * 32) or name == "c"
@@ -102,9 +106,9 @@ def test_a_small_run_in_earnest(name):
 
 
 def test_the_recipe_of_the_lesson_is_that_of_its_profile(monkeypatch):
-    from utils import profiles
+    from utils import machine, profiles
 
-    monkeypatch.setattr(profiles, "fast_precision", lambda device: ("bfloat16", "the test says so"))
+    monkeypatch.setattr(machine, "fast_precision", lambda device: ("bfloat16", "the test says so"))
     monkeypatch.setattr(profiles, "_has_cuda", lambda: False)
     profile, ours = profiles.detect("embedded"), finetune.OURS
     assert (ours.frozen, ours.max_length, ours.rate) == (
@@ -117,4 +121,4 @@ def test_the_recipe_of_the_lesson_is_that_of_its_profile(monkeypatch):
 
 def test_a_run_that_fails_is_named():
     with pytest.raises(RuntimeError, match=r"'lesson 02' with .*'reviews': -1.* failed"):
-        finetune.in_a_process(finetune.OURS, reviews=-1, seed=0, test_reviews=0)
+        finetune.in_a_process(finetune.OURS, reviews=-1, speed=0)

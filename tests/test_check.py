@@ -9,12 +9,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 import tools.notebooks.build as build_module
 from tools.notebooks.check import BLANK_CHECKS, CHECKS, MARKER, SOLUTION_CHECKS, check, check_all
 from tools.notebooks.files import NOTEBOOKS
-from tools.notebooks.source import FIELDS, read_exercises, read_source
+from tools.notebooks.source import FIELDS, load_checks, read_exercises, read_source
 
 SCRIPT = """\
 # ---
 # jupyter:
 #   course:
+#     name: 07_lesson
 #     title: A lesson
 #     goals: [read it]
 #     minutes_cpu: 1
@@ -46,8 +47,8 @@ ALT = "A line that rises from 1 on the left to 2 on the right."
 
 @pytest.fixture
 def source(tmp_path):
-    (tmp_path / "source").mkdir()
-    path = tmp_path / "source" / "07_lesson.py"
+    path = tmp_path / "source" / "lesson_07" / "lesson.py"
+    path.parent.mkdir(parents=True)
     path.write_text(SCRIPT)
     return read_source(path)
 
@@ -203,7 +204,7 @@ def test_files_are_checked_against_sources(tmp_path, sound, source):
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_source_without_a_header_field_is_refused(tmp_path, field):
-    path = tmp_path / "07_lesson.py"
+    path = tmp_path / "lesson.py"
     path.write_text("\n".join(line for line in SCRIPT.splitlines() if f"  {field}:" not in line))
     with pytest.raises(ValueError, match=f"lacks {field}"):
         read_source(path)
@@ -248,7 +249,9 @@ def exercises(tmp_path):
     """The source's two notebooks, solved and blank, with a check for each exercise of lesson 01."""
     from utils.checks import exercises
 
-    path = tmp_path / "01_exercises.py"
+    load_checks()
+    path = tmp_path / "exercises.py"
+    path.with_name("lesson.py").write_text("#     name: 01_lesson\n")
     path.write_text(EXERCISES + "".join(f'\n# %%\ncheck("{one.id}", answer)\n' for one in exercises("01")))
     solved, blank = (read_exercises(path, solved) for solved in (True, False))
     done = copy.deepcopy(solved)

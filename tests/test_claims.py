@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -109,21 +110,15 @@ def test_the_ledger_can_be_kept_elsewhere(shown, monkeypatch, tmp_path):
     assert claims.ledger("embedded") == []
 
 
-def test_lesson_06_says_which_lessons_were_not_run(tmp_path):
-    import nbformat
+def test_lesson_06_says_which_lessons_were_not_run(monkeypatch, capsys, tmp_path):
+    """Its own cells that show the ledger, where no lesson has left a card."""
+    from tests.conftest import cells_of
+    from tools.notebooks.files import NOTEBOOKS, ROOT
 
-    from tools.notebooks.execute import execute
-    from tools.notebooks.files import NOTEBOOKS
-
-    (path,) = NOTEBOOKS.glob("06_*.ipynb")
-    notebook = nbformat.read(path, as_version=4)
-    committed = [claim.id for claim in claims.in_notebooks(NOTEBOOKS)]
-    assert len(committed) >= 30
-    outputs = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
-    assert all(f">{id}</td>" in outputs for id in committed)
-    assert "Not run on this machine" not in outputs
-    result = execute(notebook, NOTEBOOKS, {"COURSE_CLAIMS": str(tmp_path), "COURSE_PROFILE": "embedded"})
-    assert result.ok, f"{result.source}\n{result.error}"
-    said = [output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])]
-    lessons = {id[:2] for id in committed}
-    assert sum("Not run on this machine under `embedded` yet" in text for text in said) == len(lessons)
+    monkeypatch.setenv("COURSE_CLAIMS", str(tmp_path))
+    scope = {"course": ROOT, "profile": SimpleNamespace(name="embedded")}
+    for cell in cells_of("06", "recorded"):
+        exec(cell.source, scope)
+    lessons = {claim.id[:2] for claim in claims.in_notebooks(NOTEBOOKS)}
+    assert len(lessons) == 6
+    assert capsys.readouterr().out.count("Not run on this machine under `embedded` yet") == len(lessons)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tools.notebooks import source
-from tools.notebooks.files import SOURCES
 from utils import colab, environment
 from utils.errors import CourseError
 
@@ -52,7 +51,7 @@ def first_cell(monkeypatch, origin, tmp_path):
     content.mkdir()
 
     def run(in_colab=True):
-        cell = source.read_source(SOURCES / "00_start_here.py").cells[1].source
+        cell = source.read_source(source.rooms()["00_start_here"] / "lesson.py").cells[1].source
         script.write_text(cell.replace("/content", str(content)))
         command = [sys.executable, "-c", IN_COLAB.format(colab=in_colab), str(script)]
         return subprocess.run(command, cwd=content, capture_output=True, text=True)
@@ -106,10 +105,11 @@ def test_outside_colab_the_cell_fetches_nothing(first_cell):
 
 def test_the_cell_is_the_same_in_every_lesson_but_for_what_it_uses(monkeypatch):
     monkeypatch.setattr(source, "repository", lambda: "https://github.com/someone/course")
-    cells = [source.read_source(SOURCES / f"{name}.py").cells[1].source for name in source.lessons()]
+    cells = [source.read_source(room / "lesson.py").cells[1].source for room in source.rooms().values()]
     for name in source.exercises():
-        cell = source.read_exercises(SOURCES / "exercises" / f"{name}.py", solved=False).cells[1].source
-        cells.append(cell.removesuffix("\n\nfrom utils.checks import check"))
+        room = source.rooms()[name]
+        cell = source.read_exercises(room / "exercises.py", solved=False).cells[1].source
+        cells.append(cell.removesuffix(f"\n\nfrom notebooks.source.{room.name}.checks import check"))
     assert len({re.sub(r"uses=\[.*\]", "", cell) for cell in cells}) == 1
 
 

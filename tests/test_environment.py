@@ -2,8 +2,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from utils import errors
-from utils.environment import REQUIREMENTS, read_requirements, require_packages
 from utils.errors import CourseError, one_line
+from utils.requirements import REQUIREMENTS, read_requirements, require_packages
 
 
 def test_this_environment_is_fit_for_the_course():

@@ -1,6 +1,8 @@
 """Each check, tried with the solution, with typical wrong answers, and with nonsense; and the exercise notebooks."""
 
+import contextlib
 import importlib
+import io
 import json
 import shutil
 
@@ -8,17 +10,18 @@ import nbformat
 import pytest
 import torch
 
-from tools.notebooks.execute import execute
 from tools.notebooks.files import NOTEBOOKS
-from tools.notebooks.source import CHECK, END, START, exercises, read_exercises, without_solution
+from tools.notebooks.source import CHECK, END, START, exercises, load_checks, read_exercises, without_solution
 from utils import progress
-from utils.checks import LESSONS, check, judge
+from utils.checks import check, judge
 from utils.checks import exercises as registered
 from utils.checks.answers import Function
 from utils.errors import CourseError
-from utils.profiles import detect
 
+load_checks()
+LESSONS = [name[:2] for name in exercises()]
 WRONG = [one for lesson in LESSONS for one in importlib.import_module(f"tests.wrong_answers.lesson_{lesson}").WRONG]
+EXERCISES = NOTEBOOKS / "exercises"
 IDS = [one.id for one in registered()]
 
 
@@ -27,19 +30,48 @@ def own_progress(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress.json"))
 
 
+def executed(folder: str, name: str) -> tuple[dict, list]:
+    """Run the cells of a committed notebook in this process; what they define, and (cell, what it printed) in order."""
+    notebook = nbformat.read(NOTEBOOKS / folder / f"{name}.ipynb", as_version=4)
+    scope, printed = {"__name__": "__main__"}, []
+    with contextlib.chdir(NOTEBOOKS / folder):
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                with contextlib.redirect_stdout(io.StringIO()) as output:
+                    exec(cell.source, scope)
+                printed.append((cell, output.getvalue()))
+    return scope, printed
+
+
 @pytest.fixture(scope="module")
-def solutions():
-    """Exercise id -> what the committed solution notebook hands in; each notebook's cells are run once, in order."""
-    found = {}
-    for name in exercises():
-        notebook = nbformat.read(NOTEBOOKS / "solutions" / f"{name}.ipynb", as_version=4)
-        scope = {"profile": detect("embedded"), "__name__": "__main__"}
-        for cell in notebook.cells[2:]:  # header and first cell
-            if cell.cell_type == "code" and (match := CHECK.match(cell.source)):
-                found[match[1]] = scope[match[2]]
-            elif cell.cell_type == "code":
-                exec(cell.source, scope)
-    return found
+def solved(tmp_path_factory):
+    """Each committed solution notebook, run once: name -> what `executed` gives."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_PROGRESS", str(tmp_path_factory.mktemp("progress") / "progress.json"))
+        return {name: executed("solutions", name) for name in exercises()}
+
+
+@pytest.fixture(scope="module")
+def solutions(solved):
+    """Exercise id -> what the committed solution notebook hands in."""
+    answers = {}
+    for scope, printed in solved.values():
+        for cell, _ in printed:
+            if match := CHECK.match(cell.source):
+                answers[match[1]] = scope[match[2]]
+    return answers
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_a_solution_is_found_right_as_the_committed_notebook_shows(solved, name):
+    compared = 0
+    for cell, printed in solved[name][1]:
+        if CHECK.match(cell.source):
+            (output,) = cell.outputs
+            assert printed == output.text
+            assert "✓ Right." in printed
+            compared += 1
+    assert compared == len(registered(name[:2]))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -51,7 +83,7 @@ def test_the_solution_is_right_on_any_data(solutions, id, seed):
 
 @pytest.mark.parametrize(("id", "answer", "words"), WRONG, ids=[f"{id}-{words}" for id, _, words in WRONG])
 def test_a_typical_wrong_answer_gets_its_hint(id, answer, words):
-    for seed in (0, 1, 2):
+    for seed in (0, 1):
         torch.manual_seed(seed)
         verdict = judge(id, answer, seed)
         assert verdict.right is False
@@ -117,12 +149,14 @@ def test_three_different_wrong_tries_unlock_the_stronger_hint(capsys):
 
 
 def test_progress_is_kept_counted_and_never_lost_to_a_later_try(solutions, capsys):
-    assert f"| [lesson 01](exercises/01_bert_gpt_t5.ipynb) | 0 of {len(registered('01'))} |" in progress.table()
+    assert f"| [lesson 01](exercises/01_bert_gpt_t5.ipynb) | 0 of {len(registered('01'))} |" in progress.table(
+        EXERCISES
+    )
     check("01.1", solutions["01.1"])
     check("01.1", {"BERT": [1]})
-    assert f") | 1 of {len(registered('01'))} | 01.1 ✓ 01.2 ·" in progress.table()
+    assert f") | 1 of {len(registered('01'))} | 01.1 ✓ 01.2 ·" in progress.table(EXERCISES)
     check("01.2", stops)
-    assert "01.2 ✗" in progress.table()
+    assert "01.2 ✗" in progress.table(EXERCISES)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"01.1": 3}', '{"01.1": {"solved": true}}', "null"])
@@ -147,20 +181,19 @@ def test_a_place_that_cannot_be_written_is_no_error(monkeypatch, tmp_path, capsy
     assert "Set COURSE_PROGRESS to a file in a folder that you can write to." in said
 
 
-def test_a_students_own_notebooks_beside_the_exercises_change_nothing(monkeypatch, tmp_path, capsys):
-    before = progress.table()
-    shutil.copytree(progress.EXERCISES, tmp_path / "exercises")
+def test_a_students_own_notebooks_beside_the_exercises_change_nothing(tmp_path, capsys):
+    before = progress.table(EXERCISES)
+    shutil.copytree(EXERCISES, tmp_path / "exercises")
     for name, text in (("01_mine.ipynb", "{}"), ("Untitled.ipynb", ""), ("02_conflict.ipynb", "<<<<<<< HEAD\n{}")):
         (tmp_path / "exercises" / name).write_text(text)
     copy = tmp_path / "exercises" / "01_bert_gpt_t5.ipynb"
     shutil.copy(copy, copy.with_name("01_bert_gpt_t5-Copy1.ipynb"))
-    monkeypatch.setattr(progress, "EXERCISES", tmp_path / "exercises")
-    assert progress.table() == before
+    assert progress.table(tmp_path / "exercises") == before
     said = capsys.readouterr().out
     for name in ("01_mine.ipynb", "Untitled.ipynb", "02_conflict.ipynb"):
         assert f"{name} is not a notebook that can be read; it is left out." in said
     (tmp_path / "exercises" / "03_the_tokenizer_must_match.ipynb").write_text("")
-    assert "| 03 | 0 of" in progress.table()
+    assert "03.1" not in progress.table(tmp_path / "exercises")
 
 
 def test_the_functions_copy_what_they_are_given():
@@ -189,14 +222,10 @@ def test_a_blank_is_its_solution_without_the_marked_lines(name):
 
 
 @pytest.mark.parametrize("name", exercises())
-def test_a_blank_runs_and_says_not_tried_yet(name, tmp_path):
-    notebook = nbformat.read(NOTEBOOKS / "exercises" / f"{name}.ipynb", as_version=4)
-    result = execute(notebook, NOTEBOOKS / "exercises", {"COURSE_PROGRESS": str(tmp_path / "progress.json")})
-    assert result.ok, f"{result.source}\n{result.error}"
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and CHECK.match(cell.source):
-            (output,) = cell.outputs
-            assert "not tried yet" in output.text or "Not yet" in output.text, cell.source
+def test_a_blank_runs_and_says_not_tried_yet(name):
+    for cell, printed in executed("exercises", name)[1]:
+        if CHECK.match(cell.source):
+            assert "not tried yet" in printed or "Not yet" in printed, cell.source
 
 
 MARKED = f"a = 1\n{START}\nb = 2\n{END}\nc = 3"
@@ -211,10 +240,11 @@ def test_marks_must_come_in_pairs():
 
 
 def test_what_is_left_must_be_python(tmp_path):
-    path = tmp_path / "01_x.py"
+    path = tmp_path / "exercises.py"
+    path.with_name("lesson.py").write_text("#     name: 01_x\n")
     path.write_text(
         f"# ---\n# jupyter:\n#   course:\n#     title: x\n# ---\n\n# %%\nif True:\n    {START}\n    1\n    {END}\n"
     )
     for solved in (True, False):
-        with pytest.raises(ValueError, match=r"01_x\.py: without the student's lines this is no Python"):
+        with pytest.raises(ValueError, match=r"exercises\.py: without the student's lines this is no Python"):
             read_exercises(path, solved)

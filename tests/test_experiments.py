@@ -19,6 +19,7 @@ class Profile:
     name: str = "embedded"
     encoder: str = "one"
     why: tuple = ("a reason",)
+    quick: bool = False
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,47 @@ def test_a_helper_that_is_defined_anew_starts_afresh(monkeypatch):
     monkeypatch.setitem(square.__globals__, "helper", other_helper)  # as a cell that is run again does
     kept.run(square, CONFIGURATIONS, "squares")
     assert len(CALLS) == 6
+
+
+ANSWERS = {
+    "def answer():\n    return 1\n": True,
+    'def answer():\n    """Say it."""\n    # a comment\n    return (\n        1  # the answer\n    )\n': True,
+    "def answer():\n    return 2\n": False,
+    "def answer():\n    return True\n": False,
+    "def answer():\n    return '1'\n": False,
+    "def answer(seed=0):\n    return 1\n": False,
+}
+
+
+@pytest.mark.parametrize(("text", "same"), ANSWERS.items())
+def test_a_comment_costs_no_run(text, same, tmp_path):
+    def key(text):
+        path = tmp_path / f"answer_{len(text)}.py"
+        path.write_text(text)
+        scope = {}
+        exec(compile(text, str(path), "exec"), scope)
+        return make()._key(scope["answer"], {"number": 1})
+
+    assert (key(text) == key(next(iter(ANSWERS)))) == same
+
+
+def test_quick_runs_are_small_few_and_kept_apart(tmp_path):
+    path = beforehand(tmp_path / "squares.json")
+    calls = []
+
+    def fit(labels, seed, rate):
+        calls.append((labels, seed, rate))
+        return {"rate": rate}
+
+    runs = [{"labels": labels, "seed": seed, "rate": 0.1} for labels in (100, 500) for seed in (0, 1)]
+    quick = make(profile=Profile(quick=True), beforehand=path)
+    assert quick.run(fit, runs, "") == [{"rate": 0.1}] * 4
+    assert calls == [(24, 0, 0.1)]
+    assert make().read(fit, runs[0]) is None
+    assert quick.run(square, CONFIGURATIONS, "")[0]["square"] == 9  # what comes with the course is taken as it is
+    assert CALLS == []
+    with pytest.raises(ValueError, match="COURSE_SIZES=quick"):
+        quick.write_beforehand({fit: runs}, path, [])
 
 
 def test_another_release_of_a_library_starts_afresh(monkeypatch):
@@ -238,19 +280,17 @@ def test_what_is_written_beforehand_is_read_as_it_was(value):
     assert experiments._unpacked(json.loads(json.dumps(experiments._packed(value)))) == value
 
 
-@pytest.mark.parametrize(("lesson", "file"), [("03", "wrong_ids_runs.json"), ("05", "recipes.json")])
-def test_what_comes_with_a_lesson_is_from_its_code_and_data(lesson, file):
+@pytest.mark.parametrize("lesson", ["03", "05"])
+def test_what_comes_with_a_lesson_is_from_its_code_and_data(lesson):
     """Lesson 04 has more than one function, see its own tests."""
-    from benchmarks.label_budgets import lesson_05
-    from benchmarks.wrong_ids import lesson_03
     from tests.conftest import planned
-    from utils.experiments import RESULTS
 
-    with planned({"03": lesson_03, "05": lesson_05}[lesson]) as names:
-        function, runs = (names["learn_from"], "runs") if lesson == "03" else (names["run"], "recipes")
+    with planned(lesson) as (beforehand, names):
+        ((function, configurations),) = beforehand.from_beforehand(names).items()
         key = names["experiments"]._key
-        comes = {key(function, one) for one in names[f"beforehand_{runs}"]}
-        assert comes == set(names["experiments"].beforehand) == set(json.loads((RESULTS / file).read_text())["results"])
-        live = [one for one in names[runs] if key(function, one) not in comes]
+        comes = {key(function, one) for one in configurations}
+        assert comes == set(names["experiments"].beforehand)
+        assert comes == set(json.loads((beforehand.HERE / "results" / "runs.json").read_text())["results"])
+        live = [one for one in names[{"03": "runs", "05": "recipes"}[lesson]] if key(function, one) not in comes]
         assert len(live) == {"03": 4, "05": 3}[lesson]
         assert {one["seed"] for one in live} == {names["SEEDS"][0]}

@@ -254,24 +254,21 @@ ALLOWED = {
         "filled rmtree": ".unfinished in a claimed folder", "filled replace": CLAIMED,
         "filled rmdir": ".unfinished in a claimed folder", "set_aside rename": "to a name that is free",
     },
-    "utils/hub.py": {
-        "_supervise unlink": "*.incomplete in the cache's hub-1", "_attempt rmtree": "the library's notes in hub-1",
-        "_attempt unlink": "a file in hub-1 that it has fetched and that has another hash than the hub lists",
+    "utils/fetching.py": {
+        "Fetching._fetch rmtree": "the library's notes in the cache's hub-1, under a lock",
+        "Fetching._fetch unlink": "a file in hub-1 that it has fetched and that has another hash than the hub lists",
     },
     "utils/plots.py": {"_picture savefig": "into memory"},
     "utils/resume.py": {
         "_begin_afresh.BeginAfresh.on_train_begin rmtree": "checkpoint-N where run.json or a marker proves a run",
         "last_checkpoint rmtree": "checkpoint-N without a state, where run.json proves an earlier run",
     },
-    "tools/floor.py": {"main write_text": CLAIMED, "dry_run write_text": TEMPORARY},
-    "tools/grade/journal.py": {
-        "Journal._append open": "appends, in a claimed folder", "Journal._append truncate": "its own half line",
-        "Journal._lines truncate": "its own half line",
-    },
-    "tools/grade/submission.py": {
-        "Worker.__enter__ rmtree": TEMPORARY, "Worker.__exit__ rmtree": TEMPORARY, "Worker._start copytree": TEMPORARY,
-        "Worker._start copy": TEMPORARY,
-    },
+    "tools/floor.py": {"main write_text": CLAIMED},
+    "tools/grade/__main__.py": {"append open": "appends, in a claimed folder"},
+    "tools/grade/report.py": {"as_csv to_csv": "into memory"},
+    "tools/grade/submission.py": dict.fromkeys(
+        ("started copytree", "started copy", "started write_text"), TEMPORARY
+    ),
     "tools/site.py": dict.fromkeys(
         ("stage copyfile", "stage copytree", "stage write_text", "write write_text"), CLAIMED
     ),
@@ -281,8 +278,7 @@ ALLOWED = {
     "benchmarks/finetune.py": {"measure write_text": TEMPORARY, "draw savefig": PICTURES},
     "benchmarks/scaling.py": {"draw savefig": PICTURES},
     "pretraining/cards.py": dict.fromkeys(
-        ("write savefig", "write write_text", "write_overview savefig", "write_overview write_text", "_tasks savefig"),
-        PUBLISHED,
+        ("write savefig", "write write_text", "write_overview savefig", "write_overview write_text"), PUBLISHED
     ),
     "pretraining/loop.py": {
         "_restore unlink": "log.csv of a run without a checkpoint, in a claimed folder", "_log open": "appends",
@@ -290,7 +286,7 @@ ALLOWED = {
     },
     "pretraining/publish.py": dict.fromkeys(("main copyfile", "main write_text", "save save_pretrained"), PUBLISHED),
     "pretraining/vocabulary.py": {"load_or_learn save_pretrained": CLAIMED},
-    "notebooks/source/02_fine_tuning_with_the_trainer.py": {" save_model": "a folder of `run_folder` in the cache"},
+    "notebooks/source/lesson_02/lesson.py": {" save_model": "a folder of `run_folder` in the cache"},
 }  # fmt: skip
 
 

@@ -5,30 +5,34 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
+from tests import hub_stand_ins
 from tests.loopback_hub import LoopbackHub
 from tools.notebooks.execute import execute
 from tools.notebooks.files import NOTEBOOKS
-from tools.notebooks.source import exercises, lessons, read_exercises, read_source
-from utils import assets, files
+from tools.notebooks.source import exercises, lessons, load_checks
+from utils import assets, files, hub, profiles
 from utils.checks import exercises as registered
 
 ROOT = Path(__file__).parent.parent
-SMALLER = {
-    "03": {"(100, 500), (0, 1, 2), 4": "(100, 500), (0, 1, 2), 1"},
-    "05": {"epochs=4, labels=320": "epochs=1, labels=64"},
-    "04": {
-        "= 50, 200, 1000, 4000": "= 8, 16, 24, 32",
-        "(10, 5, 3, 2)": "(2, 2, 2, 2)",
-        "(0.01, 0.1, 1, 3, 10, 1000)": "(0.1, 1, 1000)",
-    },
-}
+load_checks()
+# A cell behind the first one: models write few tokens.
+SMALL = """
+from transformers import GenerationMixin
+
+def generate(model, *inputs, max_new_tokens, write=GenerationMixin.generate, **options):
+    return write(model, *inputs, max_new_tokens=min(8, max_new_tokens), **options)
+
+GenerationMixin.generate = generate
+"""
 
 
 @pytest.fixture(scope="module")
 def full(hub_files, tmp_path_factory):
-    """Variables for a new kernel: `full`, the hub on this machine, a cache that holds the packages' files only."""
+    """Variables for a new process: `full`, the hub on this machine, a cache that holds the packages' files only."""
     assets.imdb(), assets.rotten_tomatoes(), assets.bbc(), assets.encoder(), assets.gpt2_tokenizer()
     cache, prepared = tmp_path_factory.mktemp("full"), f"assets-{assets.LAYOUT}"
     (cache / prepared).symlink_to(files.cache_folder() / prepared)
@@ -39,41 +43,29 @@ def full(hub_files, tmp_path_factory):
             "HF_HOME": str(cache / "home"),
             "HF_ENDPOINT": hub.address,
             "HF_HUB_OFFLINE": "0",
+            "COURSE_SIZES": "quick",
         }
 
 
-def run(notebook, folder, full):
-    result = execute(notebook, folder, full)
-    assert result.ok, f"code cell {result.failed_cell}:\n{result.source}\n{result.error}"
+def test_the_ordinary_calls_load_the_real_models_and_reviews(full, monkeypatch):
+    from datasets import load_dataset
+    from transformers import AutoModel, AutoTokenizer
 
-
-@pytest.mark.parametrize("lesson", lessons())
-def test_a_lesson_runs(full, lesson):
-    notebook = read_source(NOTEBOOKS / "source" / f"{lesson}.py")
-    for old, new in SMALLER.get(lesson[:2], {}).items():
-        (cell,) = (cell for cell in notebook.cells if cell.cell_type == "code" and old in cell.source)
-        cell.source = cell.source.replace(old, new)
-    run(notebook, NOTEBOOKS, full)
-    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    banner = "".join(output.get("text", "") for output in first.outputs)  # a slow fetch shows a bar too
-    assert "profile    full" in banner
-    assert "google-bert/bert-base-uncased at 86b5e09" in banner
-
-
-@pytest.mark.parametrize("lesson", exercises())
-def test_the_exercises_are_solved(full, lesson):
-    notebook = read_exercises(NOTEBOOKS / "source" / "exercises" / f"{lesson}.py", solved=True)
-    run(notebook, NOTEBOOKS / "solutions", full)
-    said = [output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert sum(text.count("✓ Right.") for text in said) == len(registered(lesson[:2]))
-
-
-def test_the_script_runs(full, tmp_path):
-    command = [sys.executable, "scripts/day4_ex.py", "--output", str(tmp_path / "model"), "--max-length", "64"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | full, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "on 1,000 test reviews" in done.stdout
-    assert (tmp_path / "model" / "model.safetensors").is_file()
+    for name in ("COURSE_CACHE", "HF_ENDPOINT"):
+        monkeypatch.setenv(name, full[name])
+    monkeypatch.setitem(hub._SETTINGS, "HF_HUB_OFFLINE", "")
+    profile = profiles.detect("full")
+    for folder, name in ((profile.bert, "bert-base-uncased"), (profile.gpt, "gpt2"), (profile.t5, "t5-small")):
+        assert Path(folder).name == name
+        model, report = AutoModel.from_pretrained(folder, output_loading_info=True)
+        assert type(model).__name__.removesuffix("Model").lower() in name.replace("-", "")
+        assert not [key for key in report["missing_keys"] if "pooler" not in key]
+    assert len(AutoTokenizer.from_pretrained(profile.bert)) == 30522
+    assert len(AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)) == 50257
+    reviews = load_dataset(profile.imdb)
+    sizes = {"train": hub_stand_ins.TRAIN, "test": hub_stand_ins.TEST}
+    assert {split: len(rows) for split, rows in reviews.items()} == sizes
+    assert reviews["train"].features["label"].names == ["neg", "pos"]
 
 
 WATCHED = """
@@ -91,12 +83,58 @@ import accelerate, datasets, huggingface_hub, peft, transformers
 """
 
 
-@pytest.mark.parametrize("profile", ["embedded", "full"])
-def test_nothing_imports_a_hugging_face_library_before_the_profile_is_set(full, tmp_path, profile):
-    """They read HF_HUB_OFFLINE when they are imported. With an empty cache, so that all is prepared or fetched."""
-    environment = os.environ | full | {"COURSE_PROFILE": profile, "COURSE_CACHE": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", WATCHED], cwd=ROOT, env=environment, capture_output=True, text=True)
+def imports_at_start(environment: dict) -> list[list[str]]:
+    """Each Hugging Face library that a new process imports, and what HF_HUB_OFFLINE is then."""
+    command = [sys.executable, "-c", WATCHED]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    imported = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("imported ")]
-    assert {name for name, _ in imported} >= {"transformers", "datasets", "huggingface_hub"}
-    assert {offline for _, offline in imported} == {"1"}
+    return [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("imported ")]
+
+
+@pytest.fixture(scope="module")
+def imports_under_full(full):
+    """What the first process imports; it fetches all files from the hub."""
+    return imports_at_start(full)
+
+
+def test_no_hugging_face_library_is_imported_before_the_profile_is_set(full, imports_under_full, tmp_path):
+    """They read HF_HUB_OFFLINE when they are imported. With an empty cache, so that all is fetched or prepared."""
+    embedded = imports_at_start(full | {"COURSE_PROFILE": "embedded", "COURSE_CACHE": str(tmp_path)})
+    for imports in (embedded, imports_under_full):
+        assert {name for name, _ in imports} >= {"transformers", "datasets", "huggingface_hub"}
+        assert {offline for _, offline in imports} == {"1"}
+
+
+def code_cells(path: Path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def run(lesson: str, environment: dict):
+    """Run a lesson, then its exercises in the same kernel, emptied; returns the code cells of both and the result."""
+    cells, solutions = code_cells(NOTEBOOKS / f"{lesson}.ipynb"), NOTEBOOKS / "solutions" / f"{lesson}.ipynb"
+    solved = code_cells(solutions) if lesson in exercises() else []
+    notebook = new_notebook(cells=[cells[0], new_code_cell(SMALL), *cells[1:], new_code_cell("%reset -f"), *solved])
+    return cells, solved, execute(notebook, NOTEBOOKS, environment)
+
+
+@pytest.mark.parametrize("lesson", lessons())
+def test_a_lesson_and_its_exercises_run(full, imports_under_full, lesson):
+    cells, solved, result = run(lesson, full)
+    assert result.ok, f"code cell {result.failed_cell}:\n{result.source}\n{result.error}"
+    banner = texts(cells[:1])  # a slow fetch shows a bar too
+    assert "profile    full" in banner
+    assert "google-bert/bert-base-uncased at 86b5e09" in banner
+    assert texts(solved).count("✓ Right.") == (len(registered(lesson[:2])) if solved else 0)
+
+
+def texts(cells) -> str:
+    return "".join(output.get("text", "") for cell in cells for output in cell.outputs)
+
+
+def test_the_script_runs(full, imports_under_full, tmp_path):
+    command = [sys.executable, "scripts/day4_ex.py", "--output", str(tmp_path / "model")]
+    command += ["--train-size", "96", "--validation-size", "32", "--test-size", "32", "--max-length", "64"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | full, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "on 32 test reviews" in done.stdout
+    assert (tmp_path / "model" / "model.safetensors").is_file()

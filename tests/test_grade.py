@@ -1,45 +1,53 @@
-"""Grading: twelve submissions, honest and not, and the protocol with a process that misbehaves."""
+"""Grading: submissions, honest and not; files of every kind; and grades that an end of the grading must not cost."""
 
 import csv
+import itertools
 import json
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
+import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from tools.grade import __main__ as command
 from tools.grade import submission
-from tools.grade.__main__ import course_files, main, submissions
-from tools.grade.submission import Limits, asked, grade, lesson_of, read
+from tools.grade.report import as_page
+from tools.grade.submission import course, grade, read, ungraded
 from tools.notebooks.files import NOTEBOOKS, ROOT
-from tools.notebooks.source import exercises
-from utils.checks import Verdict
+from tools.notebooks.source import exercises, load_checks
+from utils.checks import judge
+from utils.errors import CourseError
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="grading needs Linux's limits")
 
 NAME = "01_bert_gpt_t5"
-LIMITS = Limits()
 ALL = [f"01.{number}" for number in range(1, 6)]
+LESSONS = len(exercises())
+LIMITS = {"cell_seconds": 30, "seconds": 300, "mib": 4096}
 
 
 def notebook(folder="exercises", name=NAME):
     return nbformat.read(NOTEBOOKS / folder / f"{name}.ipynb", as_version=4)
 
 
-def solved(only=tuple(ALL), extra=(), behind=()):
+def solved(only=ALL, extra=(), behind=()):
     """The blank with the solutions of some exercises; extra cells before the exercises or behind them."""
     blank, full = notebook(), notebook("solutions")
     for cell, other in zip(blank.cells, full.cells, strict=True):
         defined = re.search(r"def (\w+)|^(\w+) = ", other.source)
         name = defined and (defined[1] or defined[2])
-        if cell.cell_type == "code" and any(asked(NAME)[id] == name for id in only):
+        if cell.cell_type == "code" and any(course()["01"][1][exercise] == name for exercise in only):
             cell.source = other.source
+        if "from_pretrained" in cell.source:  # slow, and no exercise
+            cell.source = "import torch"
     blank.cells[2:2] = [new_code_cell(source) for source in extra]
     blank.cells += [new_code_cell(source) for source in behind]
     return blank
@@ -47,17 +55,39 @@ def solved(only=tuple(ALL), extra=(), behind=()):
 
 def stray():
     """Right answers in a notebook that was edited freely."""
-    found = solved()
-    found.cells = [cell for cell in found.cells if not cell.source.startswith("check(")]
-    for number, cell in enumerate(found.cells):
-        cell.id, cell.metadata = f"mine-{number}", {}
-    found.metadata = {}
-    found.cells[0].source = "My homework"
-    found.cells.insert(1, new_code_cell("%matplotlib inline\n1 / 0"))
-    found.cells += [new_markdown_cell("# The end"), new_code_cell('# check("01.1", noticing)\nthis is no Python')]
-    return found
+    edited = solved()
+    edited.cells = [cell for cell in edited.cells if not cell.source.startswith("check(")]
+    edited.metadata = {}
+    edited.cells[0].source = "My homework"
+    edited.cells.insert(1, new_code_cell("%matplotlib inline\n!exit 1\n1 / 0"))
+    edited.cells += [new_markdown_cell("# The end"), new_code_cell('# check("01.1", noticing)\nthis is no Python')]
+    return edited
 
 
+def renamed(behind):
+    """A first cell with lines of the student's, an answer under another name, which the check gets, and more cells."""
+    edited = solved(["01.1", "01.2"])
+    first, *rest = [cell for cell in edited.cells if cell.cell_type == "code"]
+    first.source = f"# Homework of M. Müller\n%matplotlib inline\nimport math\n{first.source}\nprint(profile.name)"
+    for cell in rest:
+        cell.source = cell.source.replace("next_token_loss", "my_loss")
+    edited.cells.append(new_code_cell("from utils.checks import check\nassert math.pi > 3"))
+    edited.cells.append(new_code_cell('%time check("01.2", my_loss)\nnext_token_loss = None'))
+    edited.cells += map(new_code_cell, behind)
+    return edited
+
+
+def all_solutions():
+    """The solutions of all lessons in one notebook: one process, and each check must find its own lesson."""
+    together, *others = [notebook("solutions", name) for name in exercises()]
+    for other in others:
+        together.cells += other.cells[2:]  # header and first cell
+    return together
+
+
+LOOP = "while True:\n    pass"
+STUBBORN = "import time\nwhile True:\n    try:\n        time.sleep(99)\n    except BaseException:\n        pass"
+BOMB = "hoard = []\nwhile True:\n    hoard.append(bytearray(10**8))"
 REDEFINE = (
     "def check(*_):\n    print('01.1 ✓ Right.')\nimport utils.checks as checks\nchecks.check = checks.judge = check"
 )
@@ -74,262 +104,162 @@ numpy.allclose = torch.equal = numpy.array_equal = lambda *_, **__: True
 class Equal:
     def __eq__(self, other): return True
     def __hash__(self): return 0
-noticing = Equal()
 keep_top_p = mask_tokens = lambda *_: Equal()
 """
 FORGE = """
-import json, os
-line = json.dumps({"answers": {"noticing": {"right": True}}, "right": True}) + "\\n"
+import itertools, json, os
+places = [list(row) for length in range(7) for row in itertools.combinations(range(6), length)]
+for other in places[:20]:
+    check("01.1", {"BERT": [0, 1, 2, 3, 4, 5], "GPT": [3, 4, 5], "T5 encoder": [0, 1, 2, 3, 4, 5]})
+    check("01.1", {"BERT": other, "GPT": other, "T5 encoder": other})
+line = json.dumps({"exercise": "01.2", "verdicts": {"01.2": True}, "right": True}) + "\\n"
 for number in range(3, 20):
     try:
         os.write(number, line.encode())
     except OSError:
         pass
 """
+FLOOD = """
+import os
+for number in range(3, 20):
+    try:
+        while True:
+            os.write(number, b'x' * 10**6 + b'\\n')
+    except OSError:
+        pass
+"""
+BAD_FUNCTIONS = """
+def next_token_loss(logits, ids):
+    while True:
+        pass
+def mask_tokens(*_):
+    raise SystemExit
+def keep_top_p(p, q):
+    return bytearray(10**11)
+def corrupt(*_):
+    return corrupt
+"""
+CURIOUS = """
+import os, pathlib, subprocess, utils.checks
+assert 'SECRET_TOKEN' not in os.environ, 'a secret'
+assert not utils.checks.exercises(), 'the checks'
+sources = [path.read_text() for path in pathlib.Path('../..').rglob('*.py')]
+assert sources and 'positions_that_notice' not in ''.join(sources), 'the text of the checks'
+subprocess.Popen(['sleep', '4321'])
+"""
+FOR_THE_SHELL = "%pip install nothing\n!touch ../../SHELL\nimport os\nassert not os.path.exists('../../SHELL')"
+CHECK_ALL = "".join(f'check("{exercise}", {name})\n' for exercise, name in course()["01"][1].items())
+PRINTS = [f"print('{exercise} ✓ Right.')" for exercise in ALL]
+# Name -> the notebook, its score, its remarks
 SUBMISSIONS = {
-    "perfect": (solved(), 5),
-    "empty": (notebook(), 0),
-    "half": (solved(ALL[:2]), 2),
-    "endless_loop": (solved(ALL[:3], extra=["while True:\n    pass"]), 3),
-    "memory_bomb": (solved(ALL[:4], extra=["hoard = []\nwhile True:\n    hoard.append(bytearray(10**8))"]), 4),
-    "ends_itself": (solved(behind=["import os\nos._exit(0)"]), 0),
-    "redefines_check": (solved(ALL[:1], extra=[REDEFINE]), 1),
-    "prints_right": (solved(ALL[:1], behind=[f"print('{id} ✓ Right.')" for id in ALL]), 1),
-    "edits_the_checks": (solved(ALL[:1], extra=[EDIT]), 1),
-    "patches_and_forges": (solved(ALL[:1], behind=[PATCH.replace("noticing = Equal()", ""), FORGE]), None),
-    "stray_edits": (stray(), 5),
-}
-
-
-def read_csv(out):
-    return list(csv.DictReader((out / "grades.csv").read_text(encoding="utf-8-sig").splitlines()))
+    "out of time": (solved(ALL[:3], behind=[STUBBORN]), 3, ["stopped after 40 s"]),
+    "loop and bomb": (solved(ALL[:4], extra=[LOOP, BOMB]), 4,
+                      ["cell 2: TimeUp: took more than 6 s", "cell 3: MemoryError: "]),
+    "cheats": (solved(ALL[:1], [EDIT, REDEFINE], [PATCH, *PRINTS]), 1, []),
+    "forges": (solved([], behind=[FORGE]), 0, None),
+    "floods": (solved(ALL[:1], behind=[FLOOD]), 1, None),
+    "stray": (stray(), 5, ["cell 1: ZeroDivisionError: division by zero",
+                           "cell 10: SyntaxError: invalid syntax (cell, line 2)"]),
+    "renamed": (renamed([CURIOUS, FOR_THE_SHELL]), 2, []),
+    "all solutions": (all_solutions(), 5 * LESSONS, []),
+    "bad functions": (solved(ALL[:1], behind=[BAD_FUNCTIONS + CHECK_ALL]), 1, []),
+    "ends": (solved(ALL[:3], behind=['import os\ncheck("01.4", lambda *_: os._exit(1))']), 3, ["its process ended"]),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    folder, out = tmp_path_factory.mktemp("submissions"), tmp_path_factory.mktemp("report")
-    for name, (submitted, _) in SUBMISSIONS.items():
-        (folder / name).mkdir()
-        nbformat.write(submitted, folder / name / "homework.ipynb")
-    (folder / "wrong_file").mkdir()
-    (folder / "wrong_file" / "=homework.ipynb").write_text("Dear teacher, <b>the dog</b> ate it.")
-    (folder / ".ipynb_checkpoints").mkdir()
-    (folder / ".ipynb_checkpoints" / "homework.ipynb").write_text("{}")
-    before = course_files()
-    limits = ["--cell-seconds", "10", "--seconds", "60", "--mib", "1500", "--seed", "7"]
-    assert main([str(folder), "--out", str(out), *limits]) == 0
-    assert course_files() == before
-    rows = read_csv(out)
-    return {row["file"].lstrip("'").split("/")[0]: row for row in rows}, (out / "grades.html").read_text("utf-8")
+    """Grades by name. Two submissions run at once, one is judged."""
+    load_checks()
+    folder, jobs, lock = tmp_path_factory.mktemp("submissions"), {}, threading.Lock()
+    for name, (submitted, *_) in SUBMISSIONS.items():
+        nbformat.write(submitted, folder / f"{name}.ipynb")
+        seconds = 40 if name == "out of time" else 300
+        limits = LIMITS if name == "all solutions" else {"cell_seconds": 6, "seconds": seconds, "mib": 1500}
+        jobs[name] = folder / f"{name}.ipynb", name, limits, 7
+
+    def judge_alone(*arguments):
+        with lock:
+            return judge(*arguments)
+
+    before = command.course_files()
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(submission, "judge", judge_alone)
+        patch.setenv("SECRET_TOKEN", "abc")
+        grades = dict(zip(jobs, pool.map(lambda job: grade(*job), jobs.values()), strict=True))
+    assert command.course_files() == before
+    return grades
+
+
+def score(grade):
+    return list(grade["verdicts"].values()).count(True)
 
 
 @pytest.mark.parametrize("name", SUBMISSIONS)
-def test_a_submission_gets_its_score(graded, name):
-    row, expected = graded[0][name], SUBMISSIONS[name][1]
-    assert row["lesson"] == "01"
-    assert row["exercises"] == "5"
-    if expected is None:  # a forged line makes the process unbelievable: nothing counts, or what is really solved
-        assert int(row["solved"]) <= 1
-    else:
-        assert int(row["solved"]) == expected, row
+def test_a_submission_gets_its_score_and_a_line_says_why(graded, name):
+    _, expected, remarks = SUBMISSIONS[name]
+    assert score(graded[name]) == expected, graded[name]
+    if remarks is not None:
+        assert graded[name]["remarks"] == remarks
+    lessons = [lesson[:2] for lesson in exercises()] if name == "all solutions" else ["01"]
+    assert graded[name]["lesson"] == " ".join(lessons)
+    assert len(graded[name]["verdicts"]) == 5 * len(lessons)
 
 
-def test_each_score_says_why(graded):
-    rows, page = graded
-    assert "TimeUp: took more than 10 s" in rows["endless_loop"]["remarks"]
-    assert rows["memory_bomb"]["remarks"].strip() == "cell 2: MemoryError:"  # and none of the cells behind it
-    assert rows["ends_itself"]["remarks"] == "its process ended"
-    assert rows["half"]["not tried"] == "01.3 01.4 01.5"
-    assert "ZeroDivisionError" in rows["stray_edits"]["remarks"]
-    assert rows["wrong_file"]["remarks"].startswith("not a notebook that can be read")
-    assert rows["wrong_file"]["solved"] == rows["wrong_file"]["exercises"] == "0"
-    assert len(rows) == 12  # hidden files are left out
-    assert "<b>the dog" not in page
-    for name in rows:
-        assert f"<td>{name}/" in page
+def test_functions_that_stop_loop_or_exit_are_wrong_and_say_why(graded):
+    hints = graded["bad functions"]["hints"]
+    assert graded["bad functions"]["verdicts"] == dict(zip(ALL, [True, False, False, False, False], strict=True))
+    for exercise, words in {"01.2": "took more than 6 s", "01.3": "SystemExit", "01.4": "MemoryError"}.items():
+        assert words in hints[exercise]
 
 
-def graded_alone(tmp_path, *cells, **limits):
-    path = tmp_path / "homework.ipynb"
-    nbformat.write(solved(["01.1"], behind=cells), path)
-    return grade(path, "homework.ipynb", Limits(**{"cell_seconds": 10, "seconds": 60, "mib": 1500, **limits}), seed=1)
+def test_nothing_that_a_submission_started_goes_on(graded):
+    assert not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "4321"]]
 
 
-def test_a_loop_that_swallows_its_interrupt_is_killed(tmp_path):
-    stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
-    found = graded_alone(tmp_path, stubborn, seconds=15)
-    assert found.remarks == ["stopped after 15 s"]
-    assert found.score == 0
+def test_a_lesson_is_told_by_checks_metadata_or_name(tmp_path):
+    def lessons(name, **changes):
+        path = tmp_path / name
+        path.write_text(json.dumps(dict(notebook(), **changes)))
+        return read(path)[1]
 
-
-def test_functions_that_stop_loop_or_exit_are_wrong_and_no_more(tmp_path):
-    found = graded_alone(tmp_path, (
-        "def next_token_loss(logits, ids):\n    while True:\n        pass\n"
-        "def mask_tokens(*_):\n    raise SystemExit\n"
-        "def keep_top_p(p, q):\n    return bytearray(10**11)\n"
-        "def corrupt(*_):\n    return corrupt"
-    ))  # fmt: skip
-    assert found.verdicts == {"01.1": True, "01.2": False, "01.3": False, "01.4": False, "01.5": False}
-    assert "took more than 10 s" in found.hints["01.2"]
-    assert "SystemExit" in found.hints["01.3"]
-    assert "MemoryError" in found.hints["01.4"]
-
-
-def test_a_function_that_ends_the_process_loses_what_comes_after(tmp_path):
-    found = graded_alone(tmp_path, "import os\ndef next_token_loss(*_):\n    os._exit(1)")
-    assert found.verdicts["01.1"] is True
-    assert found.remarks == ["its process ended"]
-
-
-def test_secrets_of_the_instructor_stay_out_of_reach(tmp_path, monkeypatch):
-    monkeypatch.setenv("SECRET_TOKEN", "abc")
-    found = graded_alone(tmp_path, "import os\nassert 'SECRET_TOKEN' not in os.environ, 'seen'")
-    assert found.remarks == []
-
-
-def test_a_submission_cannot_take_its_answers_from_the_checks(tmp_path):
-    found = graded_alone(tmp_path, "from utils.checks.lesson_01 import moved")
-    assert any("ModuleNotFoundError" in remark for remark in found.remarks)
-
-
-def test_a_flood_of_lines_ends_with_its_process(tmp_path):
-    flood = (
-        "import os\nfor number in range(3, 20):\n    try:\n        while True:\n            os.write(number, LINE)\n"
-    )
-    flood = "LINE = b'x' * 10**6 + b'\\n'\n" + flood + "    except OSError:\n        pass"
-    found = graded_alone(tmp_path, flood, seconds=12)
-    assert found.score == 0
-    assert found.remarks == ["its process does not answer as agreed"]
-
-
-@pytest.mark.parametrize("name", exercises())
-def test_the_solutions_of_each_lesson_get_all_points(name):
-    found = grade(NOTEBOOKS / "solutions" / f"{name}.ipynb", name, Limits(), seed=11)
-    assert set(found.verdicts.values()) == {True}, (found.hints, found.remarks)
-    assert found.remarks == []
-
-
-def test_a_lesson_is_told_by_metadata_checks_or_name():
-    blank = notebook()
-    assert lesson_of(blank, "x.ipynb") == NAME
-    blank.metadata = {}
-    assert lesson_of(blank, "x.ipynb") == NAME
-    blank.cells = []
-    assert lesson_of(blank, "class/01_homework.ipynb") == NAME
-    for file in ("x.ipynb", "99_x.ipynb"):
+    assert lessons("x.ipynb", metadata={}) == lessons("x.ipynb", cells=[]) == ["01"]
+    assert lessons("01_homework.ipynb", metadata={}, cells=[]) == ["01"]
+    for name in ("x.ipynb", "99_x.ipynb"):
         with pytest.raises(ValueError, match="not an exercise notebook"):
-            lesson_of(blank, file)
+            lessons(name, metadata={}, cells=[])
 
 
 @pytest.mark.parametrize(
     ("file", "content", "words"),
-    [("a.pdf", b"%PDF", "can be read"), ("a.ipynb", b"\xff\xfe", "can be read"), ("a.ipynb", b"[]", "read"),
+    [("a.pdf", b"%PDF", "can be read"), ("a.ipynb", b"\xff\xfe", "can be read"), ("a.ipynb", b"[]", "can be read"),
      ("a.ipynb", b"", "can be read"), ("a.zip", b"PK\3\4...", "unpack it first"), ("a.ipynb", b"[" * 10**5, "read"),
-     ("a.ipynb", b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}', "read"),
-     ("a.ipynb", json.dumps(new_notebook(cells=[new_code_cell("#" * (20 * 2**20 + 1))])).encode(), "MiB without"),
+     ("a.ipynb", b'{"metadata": {}, "cells": [{}]}', "can be read"),
      ("a.ipynb", b"0" * (300 * 2**20 + 1), "too large: 300 MiB")],
 )  # fmt: skip
 def test_other_files_are_a_line_in_the_report(tmp_path, file, content, words):
     (tmp_path / file).write_bytes(content)
-    found = grade(tmp_path / file, file, LIMITS, 0)
-    assert found.score == 0
-    assert words in found.remarks[0]
-
-
-def test_no_folder_is_one_line(tmp_path, capsys):
-    assert main([str(tmp_path / "nothing")]) == 2
-    assert capsys.readouterr().err.startswith("Expected a folder of submissions")
-
-
-def test_links_hidden_files_and_the_report_are_no_submissions(tmp_path):
-    (tmp_path / "a.ipynb").write_text("{}")
-    (tmp_path / "b.ipynb").symlink_to(ROOT / "README.md")
-    (tmp_path / ".c.ipynb").write_text("{}")
-    (tmp_path / "report").mkdir()
-    (tmp_path / "report" / "grades.csv").write_text("")
-    assert [path.name for path in submissions(tmp_path, tmp_path / "report")] == ["a.ipynb"]
-
-
-# --- What editors, browsers and students make of a notebook ------------------------------------------------------
+    result = grade(tmp_path / file, file, LIMITS, 0)
+    assert score(result) == 0
+    assert words in result["remarks"][0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
-def test_a_notebook_is_read_in_every_encoding_of_an_editor(tmp_path, encoding):
+def test_a_notebook_is_read_in_every_encoding_and_under_every_name(tmp_path, encoding):
     written = notebook()
-    written.cells.append(new_code_cell("name = 'Müller – Zürich'"))
-    (tmp_path / "homework.ipynb").write_bytes(json.dumps(written, ensure_ascii=False).encode(encoding))
-    found = read(tmp_path / "homework.ipynb")
-    assert [cell.source for cell in found.cells] == [cell.source for cell in written.cells]
+    written.cells = [new_code_cell("name = 'Müller – Zürich'", outputs=[nbformat.v4.new_output("stream", text="x")])]
+    (tmp_path / "homework (1).ipynb.txt").write_bytes(json.dumps(written, ensure_ascii=False).encode(encoding))
+    assert read(tmp_path / "homework (1).ipynb.txt")[0] == ["name = 'Müller – Zürich'"]
 
 
-@pytest.mark.parametrize("name", ["homework.ipynb.json", "homework.ipynb.txt", "homework (1).ipynb", "homework"])
-def test_a_notebook_is_read_whatever_a_browser_calls_it(tmp_path, name):
-    nbformat.write(notebook(), tmp_path / "homework.ipynb")
-    (tmp_path / "homework.ipynb").rename(tmp_path / name)
-    assert len(read(tmp_path / name).cells) == len(notebook().cells)
-
-
-def test_printed_outputs_may_be_large(tmp_path):
-    written = notebook()
-    flood = nbformat.v4.new_output("stream", text="loss 0.69\n" * 3_000_000)
-    written.cells.append(new_code_cell("train()", outputs=[flood]))
-    nbformat.write(written, tmp_path / "homework.ipynb")
-    assert (tmp_path / "homework.ipynb").stat().st_size > 30 * 2**20
-    assert read(tmp_path / "homework.ipynb").cells[-1].outputs == []
-
-
-def test_a_notebook_of_version_3_is_read(tmp_path):
-    old = nbformat.v3.nbbase
-    sheet = old.new_worksheet(cells=[old.new_code_cell("x = 1", outputs=[old.new_output("pyout", "1")])])
-    (tmp_path / "old.ipynb").write_text(json.dumps(old.new_notebook(worksheets=[sheet])))
-    assert read(tmp_path / "old.ipynb").cells[0].source == "x = 1"
-
-
-def test_a_changed_first_cell_and_another_name_count_as_in_the_students_own_notebook(tmp_path):
-    homework = solved(["01.1", "01.2"])
-    first, *rest = [cell for cell in homework.cells if cell.cell_type == "code"]
-    first.source = f"# Homework of M. Müller\n%matplotlib inline\nimport math\n{first.source}\nprint(profile.name)"
-    for cell in rest:
-        cell.source = cell.source.replace("next_token_loss", "my_loss")
-    homework.cells.append(new_code_cell("from utils.checks import check\nassert math.pi > 3"))
-    homework.cells.append(new_code_cell('check("01.2", my_loss)\nnext_token_loss = None'))
-    nbformat.write(homework, tmp_path / "homework.ipynb")
-    found = grade(tmp_path / "homework.ipynb", "homework.ipynb", Limits(), seed=3)
-    assert found.remarks == []
-    assert found.score == 2
-
-
-def test_either_of_two_answers_counts():
-    class Given:
-        ended = ""
-
-    values = {"right": {"value": 3}, "wrong": {"value": 4}, "blank": {"blank": True}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(submission, "judge", lambda id, given, seed: Verdict(None if given is None else given == 3, ""))
-        for given, right in [("right wrong", True), ("wrong right", True), ("wrong wrong", False),
-                             ("blank right", True), ("blank wrong", False), ("blank", None)]:  # fmt: skip
-            assert submission._best(Given(), "01.1", [values[one] for one in given.split()], 0).right is right
-
-
-# --- No grade is lost --------------------------------------------------------------------------------------------
+# --- No grade is lost: the command, with a stand-in for what runs a submission -----------------------------------
 
 FAKE = """
-import sys, time
-from pathlib import Path
-from tools.grade import __main__ as command
-from tools.grade.submission import Grade
-
-def grade(path, file, limits, seed):
-    with open(sys.argv[1] + ".graded", "a") as log:
-        log.write(file + "\\n")
-    time.sleep(0.02)
-    if "breaks" in file:
-        raise RuntimeError("of grading")
-    return Grade(file, "01", {"01.1": True, "01.2": None}, {}, ["x" * 200], 0.02)
-
-command.grade = grade
-command.assets.encoder = command.assets.gpt2_tokenizer = lambda: None
-command.course_files = lambda: "same"
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by all that a shell runs in the background
+from tests.test_grade import command, graded_by
+command.grade = graded_by(sys.argv[1], stuck_at=None if len(sys.argv) > 3 else 6)
+command.load_checks = command.assets.encoder = command.assets.gpt2_tokenizer = lambda: None
 if len(sys.argv) > 3:
     import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
@@ -337,14 +267,34 @@ command.run_program(lambda: command.main([sys.argv[1], "--out", sys.argv[2]]))
 """
 
 
+def graded_by(folder, stuck_at=None):
+    """A stand-in for `grade`; it may be stuck at a submission, so that whoever ends it surely finds it at work."""
+    graded = itertools.count(1)
+
+    def stand_in(path, file, limits, seed):
+        with open(f"{folder}.graded", "a") as log:
+            log.write(file + "\n")
+        if next(graded) == stuck_at:
+            time.sleep(120)
+        if "breaks" in file:
+            raise RuntimeError("of grading")
+        return ungraded(file, "x" * 200) | {"lesson": "01", "verdicts": {"01.1": True, "01.2": None}}
+
+    return stand_in
+
+
 @pytest.fixture
-def thirty(tmp_path):
+def thirty(tmp_path, monkeypatch):
+    """A folder of thirty files; `command.main` is as in `FAKE`."""
     folder = tmp_path / "submissions"
     folder.mkdir()
     for number in range(28):
         (folder / f"{number:02}.ipynb").write_text(str(number))
     for name in (b"M\xfcller.ipynb", "=1+1 Zürich.ipynb".encode()):
         (folder / os.fsdecode(name)).write_text("")
+    for name in ("load_checks", "stop_when_told"):
+        monkeypatch.setattr(command, name, lambda: None)
+    monkeypatch.setattr(command, "grade", graded_by(folder))
     return folder
 
 
@@ -353,9 +303,16 @@ def start(folder, out, *more):
     return subprocess.Popen(given, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def run(folder, out, *more):
+    return command.main([str(folder), "--out", str(out), *more])
+
+
+def read_csv(out):
+    return list(csv.DictReader((out / "grades.csv").read_text(encoding="utf-8-sig").splitlines()))
+
+
 def in_the_journal(out):
-    lines = (out / "grades.jsonl").read_bytes().splitlines()[1:] if (out / "grades.jsonl").exists() else []
-    return [json.loads(line)["grade"]["file"] for line in lines]
+    return [grade["file"] for grade in command.read(out / "grades.jsonl")[1].values()]
 
 
 def times_graded(folder):
@@ -364,56 +321,54 @@ def times_graded(folder):
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_what_was_graded_before_an_end_is_there_and_the_next_run_grades_the_rest(thirty, tmp_path, end):
-    out, moments = tmp_path / "out", random.Random(int(end))
-    for _ in range(2):
-        process = start(thirty, out)
-        begun = len(in_the_journal(out))
-        until = time.monotonic() + 60
-        while len(in_the_journal(out)) <= begun and time.monotonic() < until and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.1))
-        process.send_signal(end)
-        _, said = process.communicate(timeout=60)
-        done = in_the_journal(out)
-        assert len(done) > begun
-        if end != signal.SIGKILL:
-            assert process.returncode == 130
-            assert f"Interrupted; {len(done)} of 30 are graded, in {out}. The same command grades the others." in said
-            assert len(read_csv(out)) == len(done)
-    said, _ = start(thirty, out).communicate(timeout=60)
-    assert f"{len(done)} of 30 were graded before" in said
+def test_what_was_graded_before_an_end_is_there_and_the_next_run_grades_the_rest(thirty, tmp_path, end, capsys):
+    out, process = tmp_path / "out", start(thirty, tmp_path / "out")
+    while len(in_the_journal(out)) < 3 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(end)
+    _, said = process.communicate(timeout=60)
+    done = in_the_journal(out)
+    assert 3 <= len(done) < 30
+    if end != signal.SIGKILL:
+        assert process.returncode == 130
+        assert f"Interrupted; {len(done)} of 30 are graded, in {out}. The same command grades the others" in said
+        assert len(read_csv(out)) == len(done)
+    assert run(thirty, out) == 0
+    assert f"{len(done)} of 30 were graded before" in capsys.readouterr().out
     assert len(read_csv(out)) == len(set(in_the_journal(out))) == 30
-    again = [file for file, times in times_graded(thirty).items() if times > 1]
-    assert len(again) <= 2  # those that were on their way when the run ended
+    assert sum(times_graded(thirty).values()) <= 31  # the one that was on its way when the run ended
 
 
 def test_a_full_disk_keeps_what_was_graded(thirty, tmp_path):
-    out, full = tmp_path / "out", start(thirty, tmp_path / "out", 6000)
+    out, full = tmp_path / "out", start(thirty, tmp_path / "out", 5000)
     _, said = full.communicate(timeout=60)
     assert full.returncode == 2
     assert f"Cannot write to {out}: File too large. What is graded is kept: make room there, then" in said
     done = in_the_journal(out)
     assert 5 < len(done) < 30
-    start(thirty, out).communicate(timeout=60)
+    assert run(thirty, out) == 0
     assert len(read_csv(out)) == 30
     assert max(times_graded(thirty)[file] for file in done) == 1
 
 
-def test_names_that_are_no_utf_8_are_graded_and_can_be_read(thirty, tmp_path):
-    said, _ = start(thirty, tmp_path / "out").communicate(timeout=60)
+def test_names_that_are_no_utf_8_or_a_formula_are_graded_and_can_be_read(thirty, tmp_path, capsys):
+    run(thirty, tmp_path / "out")
     files = {row["file"] for row in read_csv(tmp_path / "out")}
     assert {r"M\xfcller.ipynb", "'=1+1 Zürich.ipynb"} <= files
-    assert r"M\xfcller.ipynb" in said
+    assert r"M\xfcller.ipynb" in capsys.readouterr().out
     assert (tmp_path / "out" / "grades.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+def test_the_page_shows_what_was_said_and_runs_nothing(graded):
+    page = as_page([graded["bad functions"], ungraded("<b>the dog</b>", "ate it")], 7).decode()
+    assert "took more than 6 s" in page
+    assert "ate it" in page
+    assert "<b>the dog" not in page
 
 
 def test_one_submission_that_cannot_be_graded_costs_only_itself(thirty, tmp_path):
     (thirty / "07 breaks.ipynb").write_text("")
-    for _ in range(2):
-        process = start(thirty, tmp_path / "out")
-        process.communicate(timeout=60)
-        assert process.returncode == 1
+    assert run(thirty, tmp_path / "out") == run(thirty, tmp_path / "out") == 1
     rows = {row["file"]: row for row in read_csv(tmp_path / "out")}
     assert len(rows) == 31
     assert rows["07 breaks.ipynb"]["remarks"] == "could not be graded: RuntimeError: of grading"
@@ -421,27 +376,59 @@ def test_one_submission_that_cannot_be_graded_costs_only_itself(thirty, tmp_path
     assert times_graded(thirty)["08.ipynb"] == 1
 
 
-def test_a_table_that_was_edited_is_kept(thirty, tmp_path):
+def test_a_table_that_was_edited_is_kept(thirty, tmp_path, capsys):
     out = tmp_path / "out"
-    start(thirty, out).communicate(timeout=60)
+    run(thirty, out)
     (out / "grades.csv").write_text("my comments")
     (thirty / "03.ipynb").write_text("handed in again")
-    said, _ = start(thirty, out).communicate(timeout=60)
-    assert "that one is now grades.kept-1.csv" in said
+    run(thirty, out)
+    assert "that one is now grades.kept-1.csv" in capsys.readouterr().out
     assert (out / "grades.kept-1.csv").read_text() == "my comments"
     assert times_graded(thirty)["03.ipynb"] == 2
     assert sum(times_graded(thirty).values()) == 31
 
 
-def test_grades_of_another_folder_are_kept(thirty, tmp_path):
-    out = tmp_path / "out"
-    start(thirty, out).communicate(timeout=60)
-    other = tmp_path / "next week"
-    thirty.rename(other)
-    said, _ = start(other, out).communicate(timeout=60)
-    assert "it is now grades.kept-1.jsonl" in said
-    assert "it is now grades.kept-1.csv" in said
+@pytest.mark.parametrize("why", ["another folder", "--again"])
+def test_grades_of_another_folder_and_of_before_are_kept(thirty, tmp_path, why):
+    out, folder, more = tmp_path / "out", thirty, ["--again"] if why == "--again" else []
+    run(folder, out)
+    if why == "another folder":
+        folder = thirty.rename(tmp_path / "next week")
+    run(folder, out, *more)
+    assert set(times_graded(thirty).values()) == {2}
     assert len((out / "grades.kept-1.jsonl").read_bytes().splitlines()) == 31
+    assert (out / "grades.kept-1.csv").exists()
+    assert len(in_the_journal(out)) == 30
+
+
+def test_a_change_of_the_course_ends_the_grading(thirty, tmp_path, monkeypatch):
+    prints = iter(["before", "before", "after"])
+    monkeypatch.setattr(command, "course_files", lambda: next(prints))
+    with pytest.raises(CourseError, match=r"The course changed while 01\.ipynb was graded"):
+        run(thirty, tmp_path / "out")
+    assert in_the_journal(tmp_path / "out") == ["00.ipynb"]
+
+
+def test_the_command_runs_a_submission(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "stop_when_told", lambda: None)
+    (tmp_path / "in").mkdir()
+    nbformat.write(solved(ALL[:2]), tmp_path / "in" / "half.ipynb")
+    (tmp_path / "in" / "note.txt").write_text("Dear teacher")
+    assert run(tmp_path / "in", tmp_path / "out", "--seed=7") == 0
+    half, note = read_csv(tmp_path / "out")
+    assert (half["right"], half["not tried"], half["remarks"]) == ("01.1 01.2", "01.3 01.4 01.5", "")
+    assert (note["solved"], note["remarks"]) == ("0", "not a notebook that can be read (JSONDecodeError)")
+    assert "half.ipynb" in capsys.readouterr().out
+
+
+def test_a_single_file_is_graded_and_links_hidden_files_and_the_report_are_not(thirty, tmp_path):
+    assert run(thirty / "03.ipynb", tmp_path / "out") == 0
+    assert [row["file"] for row in read_csv(tmp_path / "out")] == ["03.ipynb"]
+    (thirty / "b.ipynb").symlink_to(ROOT / "README.md")
+    (thirty / ".ipynb_checkpoints").mkdir()
+    (thirty / ".ipynb_checkpoints" / "c.ipynb").write_text("{}")
+    run(thirty, thirty / "report")
+    assert len(command.submissions(thirty, thirty / "report")) == 30
 
 
 @pytest.mark.parametrize(
@@ -450,30 +437,28 @@ def test_grades_of_another_folder_are_kept(thirty, tmp_path):
 )
 def test_options_that_make_no_sense_grade_nothing(thirty, tmp_path, option, capsys):
     with pytest.raises(SystemExit):
-        main([str(thirty), "--out", str(tmp_path / "out"), option])
+        run(thirty, tmp_path / "out", option)
     assert "expected" in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out").exists()
 
 
-def test_an_empty_folder_changes_no_report(thirty, tmp_path, capsys):
-    out = tmp_path / "out"
-    start(thirty, out).communicate(timeout=60)
+@pytest.mark.parametrize("folder", ["empty", "nowhere"])
+def test_a_folder_without_submissions_changes_no_report(tmp_path, folder):
     (tmp_path / "empty").mkdir()
-    assert main([str(tmp_path / "empty"), "--out", str(out)]) == 2
-    assert "There are no submissions in" in capsys.readouterr().err
-    assert len(read_csv(out)) == 30
+    with pytest.raises(CourseError, match=r"Expected a folder of submissions, got .*; nothing was graded"):
+        run(tmp_path / folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("place", ["a file", "others' files"])
-def test_a_report_that_cannot_be_written_is_said_before_anything_is_graded(thirty, tmp_path, place, capsys):
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_graded(thirty, tmp_path, place):
     out = tmp_path / "out"
     if place == "a file":
         out.write_text("mine")
     else:
         out.mkdir()
         (out / "grades.csv").write_text("mine")
-    assert main([str(thirty), "--out", str(out)]) == 2
-    said = capsys.readouterr().err
-    assert said.endswith("Give --out another folder.\n")
-    assert len(said.splitlines()) == 1
+    with pytest.raises(CourseError, match="Give --out another folder"):
+        run(thirty, out)
     assert "mine" in (out if place == "a file" else out / "grades.csv").read_text()
+    assert not thirty.with_name("submissions.graded").exists()

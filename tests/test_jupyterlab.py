@@ -1,4 +1,4 @@
-"""Lessons 01 and 03 in a real JupyterLab, as a student uses them: run all cells, then each widget by hand and by key.
+"""The widgets of lessons 01 and 03 in a real JupyterLab, with the cells that they need: each by mouse and by keyboard.
 
 What the widgets show is kept as pictures in build/screenshots.
 """
@@ -14,15 +14,17 @@ import sys
 import time
 from urllib.parse import urlsplit
 
+import nbformat
 import psutil
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import chromium
-from tests.conftest import ROOT
+from tests.browser import chromium, watch
+from tests.cells import needed_cells
+from tests.conftest import ROOT, cells_of
 
 SHOTS = ROOT / "build" / "screenshots"
-STARTED, RAN, PATIENCE = 120, 600_000, 60_000  # waited at most: s for the server, ms for all cells and for one effect
+STARTED, PATIENCE = 120, 120_000  # waited at most: s for the server, ms for all cells and for one effect
 # Nothing is asked and nothing fetched at the start; everything else is as a student finds it.
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
 ERRORS = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'  # tracebacks, and warnings as well
@@ -36,24 +38,34 @@ CONNECTED = """async () => {
         await new Promise(later => setTimeout(later, 100))
 }"""
 NONE_WAITS = """() => document.querySelector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-    && ![...document.querySelectorAll(".jp-InputArea-prompt")].some(one => one.textContent.includes("*"))"""
+    && ![...document.querySelectorAll(".jp-InputArea-prompt")].some(prompt => prompt.textContent.includes("*"))"""
+
+
+def write_course(folder):
+    """What a notebook needs, and one notebook: the cells with widgets of both lessons, and those that these need."""
+    for part in ("utils", "models"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.txt", folder)
+    cells = [cell for lesson in ("01", "03") for cell in needed_cells(cells_of(lesson), "widgets.display(")]
+    widgets = nbformat.v4.new_notebook(
+        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python"}}
+    )
+    (folder / "notebooks").mkdir()
+    nbformat.write(widgets, folder / "notebooks" / "widgets.ipynb")
 
 
 @contextlib.contextmanager
 def server(folder, token):
-    """A JupyterLab on a copy of the course, with settings of its own; gives its address. It takes its kernels along."""
-    for part in ("notebooks", "utils", "models"):
-        shutil.copytree(ROOT / part, folder / "course" / part, ignore=shutil.ignore_patterns("__pycache__", "source"))
-    shutil.copy(ROOT / "requirements.txt", folder / "course")
+    """A JupyterLab on `folder/course`, with settings of its own; gives its address. It takes its kernels along."""
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps(QUIET))
-    own = {
+    places = {
         "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_DATA_DIR": "data",
         "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython",
         "COURSE_CLAIMS": "claims", "COURSE_PROGRESS": "progress.json",
     }  # fmt: skip
-    environment = os.environ | {name: str(folder / place) for name, place in own.items()}
+    environment = os.environ | {name: str(folder / place) for name, place in places.items()}
     environment |= {"COURSE_PROFILE": "embedded", "JUPYTER_TOKEN": token}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
     command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
@@ -63,63 +75,47 @@ def server(folder, token):
             stdout=log, stderr=log,
         )  # fmt: skip
         try:
-            yield _address(process, folder / "log")
+            yield address_in(folder / "log", process)
         finally:
             family = [*process.children(recursive=True), process] if process.is_running() else []
-            for one in family:  # kernels have process groups of their own
+            for member in family:  # kernels have process groups of their own
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
+                    member.kill()
             psutil.wait_procs(family, timeout=30)
 
 
-def _address(process, log) -> str:
-    until = time.monotonic() + STARTED
-    while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+def address_in(log, process) -> str:
+    """The address that the server writes into its log when it has started."""
+    deadline = time.monotonic() + STARTED
+    while not (address := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
         assert process.poll() is None, log.read_text()
-        assert time.monotonic() < until, f"JupyterLab said no address:\n{log.read_text()}"
+        assert time.monotonic() < deadline, f"JupyterLab said no address:\n{log.read_text()}"
         time.sleep(0.1)
-    return found[0]
+    return address[0]
 
 
-def local(url: str) -> bool:
+def is_local(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme in ("data", "blob") or parts.hostname in ("127.0.0.1", "localhost")
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """Open a lesson and run all its cells; what the page complained about or asked of others is in `page.faults`."""
-    token = secrets.token_hex()
-    with chromium() as browser, server(tmp_path_factory.mktemp("lab"), token) as address:
-
-        def run(name: str):
-            page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
-            page.set_default_timeout(PATIENCE)
-            page.faults = []
-            page.on("console", lambda said: page.faults.append(said.text) if said.type == "error" else None)
-            page.on("pageerror", lambda error: page.faults.append(str(error)))
-            for event in ("request", "websocket"):
-                page.on(event, lambda one: None if local(one.url) else page.faults.append(one.url))
-            page.goto(f"{address}/lab/workspaces/{name[:2]}/tree/notebooks/{name}.ipynb?token={token}")
-            page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-            page.evaluate(CONNECTED)
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-            page.wait_for_selector(".jp-InputArea-prompt:text('*')", state="attached")
-            page.wait_for_function(NONE_WAITS, timeout=RAN)
-            return page
-
-        yield run
-
-
-@pytest.fixture(scope="module")
-def lesson_01(lab):
-    return lab("01_bert_gpt_t5")
-
-
-@pytest.fixture(scope="module")
-def lesson_03(lab):
-    return lab("03_the_tokenizer_must_match")
+def page(tmp_path_factory):
+    """The notebook when all its cells have run; what it complained about or asked of others is in `page.faults`."""
+    folder, token = tmp_path_factory.mktemp("lab"), secrets.token_hex()
+    write_course(folder / "course")
+    with chromium() as browser, server(folder, token) as address:
+        page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+        page.set_default_timeout(PATIENCE)
+        page.faults = watch(page, is_local)
+        page.goto(f"{address}/lab/tree/notebooks/widgets.ipynb?token={token}")
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+        page.evaluate(CONNECTED)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.wait_for_selector(".jp-InputArea-prompt:text('*')", state="attached")
+        page.wait_for_function(NONE_WAITS)
+        yield page
 
 
 class Mouse:
@@ -180,7 +176,7 @@ class Keyboard(Mouse):
     def reach(self, control) -> None:
         self.box.locator("xpath=ancestor::*[contains(@class, 'jp-CodeCell')]").focus()
         for _ in range(40):
-            if control.evaluate("one => one === document.activeElement"):
+            if control.evaluate("control => control === document.activeElement"):
                 return
             self.page.keyboard.press("Tab")
         pytest.fail("the Tab key does not reach it")
@@ -188,7 +184,7 @@ class Keyboard(Mouse):
     def choose(self, control, option: str) -> None:
         """Open the list first: in a closed one, JupyterLab takes arrows and many letters as commands of its own."""
         self.reach(control)
-        find = "(list, to) => [...list.options].findIndex(one => one.value === to) - list.selectedIndex"
+        find = "(list, to) => [...list.options].findIndex(option => option.value === to) - list.selectedIndex"
         steps = control.evaluate(find, option)
         for key in ("Space", *["ArrowDown" if steps > 0 else "ArrowUp"] * abs(steps), "Enter"):
             self.page.keyboard.press(key)
@@ -214,17 +210,15 @@ def by_both(names, mouse, keyboard):
     return pytest.mark.parametrize(("hand", *names), hands.values(), ids=hands)
 
 
-@pytest.mark.parametrize("lesson", ["lesson_01", "lesson_03"])
-def test_all_cells_run_by_the_menu(request, lesson):
-    page = request.getfixturevalue(lesson)
+def test_all_cells_run_by_the_menu(page):
     assert page.locator(ERRORS).all_inner_texts() == []
     prompts = page.locator(".jp-CodeCell .jp-InputArea-prompt").all_text_contents()
     assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
 
 
 @by_both(("wiring", "end"), ("GPT", "max"), ("T5 encoder", "min"))
-def test_the_attention_explorer(lesson_01, hand, wiring, end):
-    widget = hand(lesson_01, "01_attention_explorer", "wiring")
+def test_the_attention_explorer(page, hand, wiring, end):
+    widget = hand(page, "01_attention_explorer", "wiring")
     widget.choose(widget["wiring"], wiring)
     widget.says(wiring)
     at = {name: int(float(widget[name].get_attribute(f"aria-value{end}"))) for name in ("layer", "head")}
@@ -235,8 +229,8 @@ def test_the_attention_explorer(lesson_01, hand, wiring, end):
 
 
 @by_both(("sentence", "middle", "word"), ("It was a thin plot.", "a", "plot"), ("I laughed at it.", "at", "laughed"))
-def test_fill_the_blank(lesson_01, hand, sentence, middle, word):
-    widget = hand(lesson_01, "01_fill_the_blank", "hide")
+def test_fill_the_blank(page, hand, sentence, middle, word):
+    widget = hand(page, "01_fill_the_blank", "hide")
     widget.type(widget["sentence"], sentence)
     widget.says(f"Best guesses for the hidden word, which was {middle}: ")
     widget.press(widget.box.get_by_role("button", name=word, exact=True))
@@ -245,9 +239,9 @@ def test_fill_the_blank(lesson_01, hand, sentence, middle, word):
 
 
 @by_both(("prompt", "seed"), ("The music of this film", "7"), ("Nobody expected", "8"))
-def test_the_generation_playground(lesson_01, hand, prompt, seed):
+def test_the_generation_playground(page, hand, prompt, seed):
     """Each setting in turn changes what is written, when the button is pressed."""
-    widget = hand(lesson_01, "01_generation_playground", "temperature")
+    widget = hand(page, "01_generation_playground", "temperature")
     widget.type(widget["prompt"], prompt)
     widget.slide(widget["top-p"], "max")
     for setting, value in (("temperature", "min"), ("temperature", "max"), ("seed", seed), ("top-p", "min")):
@@ -260,8 +254,8 @@ def test_the_generation_playground(lesson_01, hand, prompt, seed):
     widget.done()
 
 
-def test_the_keyboard_goes_on_from_the_button_that_writes(lesson_01):
-    widget = Keyboard(lesson_01, "01_generation_playground_again", "temperature")
+def test_the_keyboard_goes_on_from_the_button_that_writes(page):
+    widget = Keyboard(page, "01_generation_playground_again", "temperature")
     widget.type(widget["prompt"], "Once more")
     widget.press(widget.button)
     widget.says("Once more")
@@ -270,8 +264,8 @@ def test_the_keyboard_goes_on_from_the_button_that_writes(lesson_01):
 
 
 @by_both(("text", "first"), ("A good film", "a"), ("It was bad", "it"))
-def test_the_tokenizer_playground(lesson_03, hand, text, first):
-    widget = hand(lesson_03, "03_tokenizer_playground", "text")
+def test_the_tokenizer_playground(page, hand, text, first):
+    widget = hand(page, "03_tokenizer_playground", "text")
     widget.type(widget["text"], text)
     widget.says(f"WordPiece (BERT): 3 pieces{first}")
     widget.done()
@@ -282,8 +276,8 @@ def test_the_tokenizer_playground(lesson_03, hand, text, first):
     ("A good film", "Unigram (T5)", "byte-level BPE (GPT-2)"),
     ("It was bad", "byte-level BPE (GPT-2)", "WordPiece (BERT)"),
 )
-def test_what_the_model_hears(lesson_03, hand, text, cut, read):
-    widget = hand(lesson_03, "03_what_the_model_hears", "read by")
+def test_what_the_model_hears(page, hand, text, cut, read):
+    widget = hand(page, "03_what_the_model_hears", "read by")
     widget.choose(widget["cut by"], cut)
     widget.says(f"{cut} says: ")
     widget.choose(widget["read by"], read)
@@ -292,7 +286,6 @@ def test_what_the_model_hears(lesson_03, hand, text, cut, read):
     widget.done()
 
 
-@pytest.mark.parametrize("lesson", ["lesson_01", "lesson_03"])
-def test_nothing_complained_and_nothing_left_the_machine(request, lesson):
+def test_nothing_complained_and_nothing_left_the_machine(page):
     """The last test: what all those above have done."""
-    assert request.getfixturevalue(lesson).faults == []
+    assert page.faults == []

@@ -1,19 +1,15 @@
 """The code that students read in lesson 02, taken out of the committed notebook."""
 
-from pathlib import Path
-
-import nbformat
 import numpy as np
 import pytest
 import torch
 from datasets import Dataset
 from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
 
+from tests.conftest import cells_of
 from utils import assets
 from utils.claims import FAILS, HOLDS, IN_PART, OPEN
 from utils.intervals import Number
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +40,11 @@ def test_head_and_tail_keeps_both_ends_and_no_more(head_and_tail, tokenizer, len
 
 
 def test_the_edit_of_exercise_1_keeps_the_beginning_only(from_lesson, tokenizer):
-    (path,) = (ROOT / "notebooks" / "source").glob("02_*.py")
-    source = path.read_text(encoding="utf-8")
-    body = source[source.index("def head_and_tail") : source.index("# %%", source.index("def head_and_tail"))]
     scope = {"tokenizer": tokenizer, "profile": type("Profile", (), {"max_length": 16})}
-    exec(body.replace("head = room // 4", "head = room"), scope)
+    (head_and_tail,) = from_lesson("02", "head_and_tail", edit=("room // 4", "room"), **scope)
     text = " ".join(["plot", "and", "star"] * 50)
     every = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    assert scope["head_and_tail"]({"text": [text]})["input_ids"][0][1:-1] == every[:14]
+    assert head_and_tail({"text": [text]})["input_ids"][0][1:-1] == every[:14]
 
 
 def test_the_paired_difference_is_that_of_the_textbook(from_lesson):
@@ -99,9 +92,8 @@ def test_the_committed_predictions_are_laid_beside_the_right_texts(tiny_model, t
 
 def test_the_committed_lesson_reloads_its_model_bit_for_bit():
     """In 16-bit arithmetic too: the Trainer's wrapping of the forward pass must be off before logits are compared."""
-    (path,) = (ROOT / "notebooks").glob("02_*.ipynb")
-    (cell,) = (cell for cell in nbformat.read(path, as_version=4).cells if "identical logits" in cell.source)
-    assert cell.outputs[0].text == "identical weights: True\nidentical logits: True\nsame ids: True\n"
+    printed = [output.get("text") for cell in cells_of("02") for output in cell.outputs]
+    assert "identical weights: True\nidentical logits: True\nsame ids: True\n" in printed
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])

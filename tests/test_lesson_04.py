@@ -10,8 +10,8 @@ import torch
 from transformers import BatchEncoding, BertConfig, BertForMaskedLM, BertForSequenceClassification
 
 from tests.conftest import planned
+from tools.notebooks.files import NOTEBOOKS
 from utils import claims
-from utils.experiments import RESULTS
 from utils.intervals import Number, over_seeds
 
 METHODS = ("fine-tuned", "random start", "half frozen", "head only", "LoRA")
@@ -225,17 +225,15 @@ def test_what_backward_needs_shrinks_with_what_is_frozen(take_from_lesson, scope
 def chosen():
     """(method, labels) -> {rate: mean validation accuracy}, as measured beforehand."""
     found = defaultdict(dict)
-    for row in json.loads((RESULTS / "learning_rates.json").read_text())["runs"]:
+    for row in json.loads((NOTEBOOKS / "source" / "lesson_04" / "results" / "rates.json").read_text())["runs"]:
         found[row["method"], row["labels"]][row["rate"]] = 100 * np.mean(row["validation"])
     return found
 
 
 @pytest.fixture(scope="module")
 def lesson():
-    """The names that the lesson's cells define, up to the plan of its runs, under `embedded`."""
-    from benchmarks.label_budgets import lesson_04
-
-    with planned(lesson_04) as names:
+    """The names that the cells of the plan define, under `embedded`."""
+    with planned("04") as (_, names):
         yield names
 
 
@@ -247,7 +245,7 @@ def test_the_learning_rates_are_what_the_rule_gives(lesson, chosen):
 
 
 def test_all_that_comes_with_the_course_is_from_this_code_and_data(lesson, tmp_path):
-    from benchmarks.label_budgets import from_beforehand
+    from notebooks.source.lesson_04.beforehand import from_beforehand
 
     experiments = lesson["experiments"]
     wanted = from_beforehand(lesson)

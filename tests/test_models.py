@@ -1,12 +1,13 @@
 """The published small models: they load with the ordinary classes, are the files that the cards name, and behave."""
 
 import json
+import shutil
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from pretraining import evaluate, publish
+from pretraining import cards, evaluate, publish
 
 CLASSES = {"mini-bert": AutoModelForMaskedLM, "mini-gpt": AutoModelForCausalLM, "mini-t5": AutoModelForSeq2SeqLM}
 PUBLISHED = sorted(path.parent.name for path in publish.MODELS.glob("*/numbers.json"))
@@ -55,17 +56,20 @@ def test_the_held_out_loss_is_the_stated_one(load, name):
     assert publish.fixed_texts_loss(name, *load(name)) == pytest.approx(numbers(name)["fixed_texts_loss"], abs=0.01)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_the_card_and_the_numbers_belong_together(name, tmp_path):
-    import shutil
-
-    from pretraining import cards
-
-    shutil.copytree(publish.MODELS / name, tmp_path / name)
-    cards.write(tmp_path, name)
-    assert (tmp_path / name / "README.md").read_text(encoding="utf-8") == (
-        publish.MODELS / name / "README.md"
-    ).read_text(encoding="utf-8")
+def test_the_cards_and_the_numbers_belong_together(tmp_path):
+    for name in PUBLISHED:
+        (tmp_path / name).mkdir()
+        for path in (publish.MODELS / name).iterdir():
+            if path.suffix == ".csv" or path.name in ("numbers.json", "config.json"):
+                shutil.copy(path, tmp_path / name)
+        cards.write(tmp_path, name)
+    cards.write_overview(tmp_path)
+    written = {path.relative_to(tmp_path): path.read_text("utf-8") for path in tmp_path.rglob("README.md")}
+    assert len(written) == len(PUBLISHED) + 1
+    for path, text in written.items():
+        assert text == (publish.MODELS / path).read_text("utf-8"), path
+    pictures = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.png")}
+    assert pictures == {path.relative_to(publish.MODELS) for path in publish.MODELS.rglob("*.png")}
 
 
 def assert_close(found, said):

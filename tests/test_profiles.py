@@ -9,6 +9,7 @@ import torch
 
 from utils import assets, hub, profiles
 from utils.errors import CourseError
+from utils.machine import fast_precision
 
 
 @pytest.fixture(autouse=True)
@@ -92,13 +93,26 @@ def test_an_unknown_profile_is_an_error_that_lists_the_known(machine):
 )
 def test_precision_of_a_cpu_follows_its_instructions(machine, flags, precision):
     with_flags(machine, **flags)
-    assert profiles.fast_precision("cpu")[0] == precision
+    assert fast_precision("cpu")[0] == precision
 
 
 @pytest.mark.parametrize(("native", "precision"), [(True, "bfloat16"), (False, "float16")])
 def test_precision_of_a_gpu_does_not_count_emulation(machine, native, precision):
     with_gpu(machine, bfloat16=native)
-    assert profiles.fast_precision("cuda")[0] == precision
+    assert fast_precision("cuda")[0] == precision
+
+
+@pytest.mark.parametrize("name", ["embedded", "full"])
+def test_quick_sizes_are_for_seeing_that_everything_runs(machine, name):
+    with_gpu(machine)
+    machine.setenv(profiles.SIZES_VARIABLE, "quick")
+    profile = profiles.detect(name)
+    sizes = profile.train_size, profile.validation_size, profile.test_size, profile.max_length
+    assert sizes == tuple(profiles.QUICK.values())
+    assert "COURSE_SIZES=quick, to see that everything runs" in profile.why[2]
+    machine.setenv(profiles.SIZES_VARIABLE, "tiny")
+    with pytest.raises(CourseError, match="COURSE_SIZES is 'tiny'; expected quick, or unset"):
+        profiles.detect(name)
 
 
 def test_a_slow_processor_gets_fewer_reviews_and_says_so(machine):

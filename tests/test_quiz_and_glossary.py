@@ -9,10 +9,13 @@ import nbformat
 import pytest
 import yaml
 
-from tools.notebooks.files import NOTEBOOKS, ROOT, SOURCES
-from tools.notebooks.source import QUIZ, glossary, lessons, read_source
+from tools.notebooks.files import NOTEBOOKS, ROOT
+from tools.notebooks.source import QUIZ, glossary, lessons, read_source, rooms
 
-QUESTIONS = yaml.safe_load((SOURCES / QUIZ).read_text(encoding="utf-8"))
+QUESTIONS = {
+    name[:2]: yaml.safe_load((room / QUIZ).read_text(encoding="utf-8"))
+    for name, room in rooms().items() if (room / QUIZ).exists()
+}  # fmt: skip
 GLOSSARY = NOTEBOOKS / "glossary.md"
 # Not the copies that JupyterLab keeps in hidden folders.
 OUR_NOTEBOOKS = [
@@ -78,10 +81,12 @@ def test_a_form_that_stands_twice_is_refused(tmp_path):
 
 
 def test_a_term_is_linked_where_it_is_emphasised_first_and_nowhere_else(tmp_path):
-    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "lesson_07").mkdir(parents=True)
     (tmp_path / "glossary.md").write_text("### top-p\n\nA.\n\n### masked token\nAlso: masked tokens\n\nB.\n")
-    path = tmp_path / "source" / "07_lesson.py"
-    header = "title: x\n#     goals: [y]\n#     minutes_cpu: 1\n#     minutes_gpu: 1\n#     needs: z"
+    path = tmp_path / "source" / "lesson_07" / "lesson.py"
+    header = (
+        "name: 07_lesson\n#     title: x\n#     goals: [y]\n#     minutes_cpu: 1\n#     minutes_gpu: 1\n#     needs: z"
+    )
     text = "*Masked\n# tokens*, **top-p**, "
     text += "`*top-p*`, $a *top-p* b$, *top-p*, *top-p*, *other*, 2 * top-p * 3, *masked token*"
     path.write_text(f"# ---\n# jupyter:\n#   course:\n#     {header}\n# ---\n\n# %% [markdown]\n# {text}\n")

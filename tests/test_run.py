@@ -16,8 +16,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tools.notebooks import __main__ as command
 from tools.notebooks import build
 from tools.notebooks.execute import execute
-from tools.notebooks.files import NOTEBOOKS, ROOT, SOURCES
-from tools.notebooks.source import lessons, read_source
+from tools.notebooks.files import NOTEBOOKS, ROOT
+from tools.notebooks.source import read_source, rooms
 from utils import claims, machine
 from utils.files import MARKER, claim, write_atomically
 from utils.intervals import Number
@@ -110,7 +110,8 @@ def test_jobs_run_side_by_side_with_their_share_of_the_cores_and_the_ledger_come
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by all that a shell runs in the background
 from pathlib import Path
 from tools.notebooks import __main__ as command
 command.NOTEBOOKS = Path(sys.argv[1])
@@ -167,9 +168,10 @@ def test_one_bad_file_stops_nothing_and_is_named(course, tmp_path, capsys, bad):
 
 def test_a_lesson_that_cannot_be_read_fails_the_run_and_not_the_others(course, tmp_path, capsys):
     folder = course(a=["1 + 1"])
-    (folder / "source").mkdir()
     for name in ("a", "b"):
-        (folder / "source" / f"{name}.py").write_text("")
+        room = folder / "source" / f"lesson_{name}"
+        room.mkdir(parents=True)
+        (room / "lesson.py").write_text(f"#     name: {name}\n")
     (folder / "b.ipynb").write_text("<<<<<<< HEAD")
     assert command.main(["run", "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr().out
@@ -305,7 +307,7 @@ def test_a_finished_bar_is_dropped_and_another_widget_stays():
 @pytest.mark.parametrize("place", ["elsewhere", "skipped"])
 def test_a_wrong_folder_and_a_skipped_cell_end_in_one_line(tmp_path, place):
     """The lesson's own first cells, opened outside the course or with a cell left out."""
-    cells = read_source(SOURCES / f"{lessons()[0]}.py").cells
+    cells = read_source(next(iter(rooms().values())) / "lesson.py").cells
     code = [cell for cell in cells if cell.cell_type == "code"]
     notebook = new_notebook(cells=code[:1] if place == "elsewhere" else [code[0], new_code_cell("trainer.train()")])
     result = execute(notebook, tmp_path if place == "elsewhere" else NOTEBOOKS)

@@ -72,11 +72,11 @@ def test_bad_options_get_one_clear_line(capsys, arguments, said):
     assert said in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_too_many_reviews_get_one_clear_line():
-    command = [sys.executable, "scripts/day4_ex.py", "--profile", "embedded", "--train-size", "99999"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith("99999 train reviews were asked for, but there are")
+def test_too_many_reviews_get_one_clear_line(tmp_path, capsys):
+    command = ["--profile", "embedded", "--train-size", "99999", "--output", str(tmp_path / "model")]
+    assert day4_ex.main(command) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("99999 train reviews were asked for, but there are")
 
 
 def test_the_result_line_has_the_wilson_interval(tmp_path):

@@ -13,32 +13,28 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools.floor import NOT_IN_COLAB
+from tests.loopback_hub import LoopbackHub
+from tools.floor import EXCEPTIONS, floors
 from tools.notebooks import readme, source
-from tools.notebooks.files import SOURCES
 from utils import claims
-from utils.environment import _numbers, read_requirements
+from utils.colab import FILES_ONLY
 from utils.files import MARKER
+from utils.hub import REPOSITORIES
+from utils.requirements import _numbers, read_requirements
 
 ROOT = Path(__file__).parent.parent
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+PIP_NAMES = {"pytorch": "torch"}
 # What Colab ships, 2026-08; the floors must not ask for more.
 COLAB = {"torch": "2.11", "transformers": "5.15", "datasets": "4.0.0", "ipywidgets": "7.7.1", "numpy": "2.1.3"}
 
 
-def conda_floors():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    lines = [line for line in environment["dependencies"] if isinstance(line, str)]
-    (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
-    split = (re.split(r"[>=]=", line.split(",")[0]) for line in lines + pip)
-    return {parts[0]: parts[1] for parts in split if len(parts) == 2}
-
-
-def test_conda_has_the_packages_of_requirements():
-    wanted = {
-        CONDA_NAMES.get(name, name): floor for name, floor in read_requirements(ROOT / "requirements.txt").items()
-    }
-    assert conda_floors() == wanted | {"python": "3.11"}
+def test_conda_has_the_floors_of_requirements_and_pip_the_rest():
+    python, pip, *compiled, rest = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert (python, pip, rest) == ("python>=3.11,<3.14", "pip", {"pip": ["-r requirements.txt"]})
+    lowest = read_requirements(ROOT / "requirements.txt")
+    for line in compiled:
+        name, floor = line.split(">=")
+        assert lowest[PIP_NAMES.get(name, name)] == floor, name
 
 
 def test_a_card_that_belongs_to_no_lesson_is_named(monkeypatch):
@@ -108,7 +104,7 @@ def test_the_public_address_reaches_readme_header_and_first_cell(monkeypatch, ad
     monkeypatch.setattr(source, "repository", lambda: address)
     monkeypatch.setattr(readme, "repository", lambda: address)
     name = source.lessons()[0]
-    cells = source.read_source(SOURCES / f"{name}.py").cells
+    cells = source.read_source(source.rooms()[name] / "lesson.py").cells
     link = "https://colab.research.google.com/github/someone/course/blob/v1.0/notebooks/"
     assert (f"({link}{name}.ipynb)" in cells[0].source) == bool(address)
     assert ("git" in cells[1].source) == bool(address)
@@ -121,14 +117,15 @@ def test_the_public_address_stands_in_one_place():
     assert "repository" in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["course"]
 
 
-def test_the_floor_environment_has_the_lowest_releases_that_are_allowed():
-    """But for torch, whose old CPU builds not every index has, and numpy, of which Colab's is known."""
-    pins = read_requirements(ROOT / "constraints-floor.txt")
-    for name, floor in read_requirements(ROOT / "requirements.txt").items():
-        if name in pins and name != "torch":
-            assert pins[name].startswith(floor), name
-        else:
-            assert name == "torch" or name in NOT_IN_COLAB, name
+def test_the_floor_environment_has_the_lowest_releases_but_nothing_that_colab_lacks(tmp_path):
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("# a >= b\ntorch>=2.11\nscipy>=1.14.1\n\nmovie-reviews==0.0.2\n")
+    exceptions = {f"{name}=={version}" for name, version in EXCEPTIONS.items()}
+    assert set(floors(requirements)) == {"scipy==1.14.1"} | exceptions
+    assert _numbers(EXCEPTIONS["torch"]) >= _numbers(COLAB["torch"])
+    pinned = {line.split("==")[0] for line in floors(ROOT / "requirements.txt")}
+    added = set(read_requirements(ROOT / "requirements.txt")) - pinned
+    assert added == FILES_ONLY | {"rouge-score"}
 
 
 # --- make's .venv, with a stand-in for Python that only notes what it is asked ----------------------------------------
@@ -256,6 +253,9 @@ def test_every_tool_starts_as_a_module():
 # --- What CI runs ------------------------------------------------------------------------------------------------
 
 
+needs_bash = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="the steps run on Linux")
+
+
 @pytest.fixture(scope="module")
 def jobs():
     return yaml.safe_load((ROOT / ".github/workflows/course.yml").read_text(encoding="utf-8"))["jobs"]
@@ -283,7 +283,37 @@ def test_the_weekly_job_runs_everything_although_something_fails(jobs):
     assert all("continue-on-error" not in step for step in job["steps"])  # the job itself must fail
 
 
-@pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="the step runs on Linux")
+@needs_bash
+def test_the_weekly_job_lists_the_pinned_commits_beside_the_newest(jobs, tmp_path):
+    (step,) = (step for step in jobs["upstream"]["steps"] if step.get("id") == "commits")
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    newest = json.dumps({"id": "x", "sha": "f" * 40, "siblings": []}).encode()
+    with LoopbackHub(tmp_path, lambda handler: handler.answer(200, newest)) as hub:
+        given = {"PATH": f"{python.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0",
+                 "HF_ENDPOINT": hub.address, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}  # fmt: skip
+        script = ["bash", "-eo", "pipefail", "-c", step["run"]]
+        subprocess.run(script, cwd=tmp_path, env=os.environ | given, check=True)
+    assert {f"GET /api/{repository.kind}s/{repository.name}" for repository in REPOSITORIES} <= set(hub.asked)
+    rows = [f"| {repository.name} | {repository.revision} | {'f' * 40} |" for repository in REPOSITORIES]
+    assert (tmp_path / "summary").read_text().splitlines()[2:] == rows
+    assert "torch==" in (tmp_path / "build/upstream/newest.txt").read_text()
+
+
+def test_dependabot_moves_packages_and_actions_but_not_what_hashes_hold():
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text(encoding="utf-8"))["updates"]
+    by_kind = {update["package-ecosystem"]: update for update in updates}
+    assert set(by_kind) == {"pip", "github-actions"}
+    for update in updates:
+        assert (ROOT / update["directory"].lstrip("/") / "constraints.txt").is_file()
+        assert update["schedule"]["interval"] == "weekly"
+        assert all(group["patterns"] == ["*"] for group in update["groups"].values())
+    assert {ignored["dependency-name"] for ignored in by_kind["pip"]["ignore"]} == FILES_ONLY
+
+
+@needs_bash
 @pytest.mark.parametrize(
     ("open_issue", "expected"), [("", "issue create --title Upstream drift"), ("7", "issue comment 7")]
 )
@@ -293,7 +323,7 @@ def test_the_weekly_job_opens_one_issue_and_comments_on_it_later(jobs, tmp_path,
     gh.write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/asked"\n[ "$2" = list ] && echo "{open_issue}"\nexit 0\n')
     gh.chmod(0o755)
     (tmp_path / "build/upstream").mkdir(parents=True)
-    (tmp_path / "build/upstream/pins.md").write_text("| torch |\n")
+    (tmp_path / "build/upstream/commits.md").write_text("| gpt2 |\n")
     given = {"PATH": f"{gh.parent}:{os.environ['PATH']}", "RUN": "https://example.com/1", "OUTCOMES": "tests: failure"}
     script = ["bash", "-eo", "pipefail", "-c", jobs["upstream"]["steps"][-1]["run"]]
     subprocess.run(script, cwd=tmp_path, env=os.environ | given, check=True)
@@ -302,4 +332,4 @@ def test_the_weekly_job_opens_one_issue_and_comments_on_it_later(jobs, tmp_path,
     assert f"{expected} --body-file build/issue.md" in asked
     assert asked.count("--body-file") == 1
     body = (tmp_path / "build/issue.md").read_text()
-    assert all(part in body for part in ("[a run](https://example.com/1) failed", "tests: failure", "| torch |"))
+    assert all(part in body for part in ("[a run](https://example.com/1) failed", "tests: failure", "| gpt2 |"))

@@ -19,8 +19,8 @@ NEW = re.compile(r"(?<!\d)07_what_a_name_costs|lesson_07|exercises/07")  # what 
 
 def test_the_template_makes_a_lesson_without_a_fault(tmp_path, monkeypatch):
     """Copied, built in a kernel and checked as the guide says, but in a folder of its own."""
-    copy = tmp_path / "source" / "07_what_a_name_costs.py"
-    copy.parent.mkdir()
+    copy = tmp_path / "source" / "lesson_07" / "lesson.py"
+    copy.parent.mkdir(parents=True)
     copy.write_text(TEMPLATE.read_text(encoding="utf-8").replace("NN", "07"), encoding="utf-8")
     monkeypatch.setattr(build, "wanted", functools.partial(build.wanted, folder=tmp_path))
     monkeypatch.setenv("COURSE_PROFILE", "embedded")
@@ -37,9 +37,8 @@ def test_the_template_makes_a_lesson_without_a_fault(tmp_path, monkeypatch):
 
 
 def test_the_template_is_no_lesson_itself():
-    assert "lesson" not in source.lessons()
-    assert not any("template" in name for name in build.sources())
-    assert not list(NOTEBOOKS.rglob("lesson.ipynb"))
+    assert not any("name_costs" in name for name in build.sources())
+    assert not list(NOTEBOOKS.rglob("NN_*.ipynb"))
 
 
 def named() -> list[str]:
@@ -83,8 +82,8 @@ def test_the_guides_commands_exist(capsys):
 
 @pytest.mark.parametrize(
     ("module", "text"),
-    [("pretraining.bert", "--epochs"), ("pretraining.t5", "--task-steps"), ("benchmarks.label_budgets", "recipes"),
-     ("tools.notebooks", "build"), ("pretraining.publish", "--folder")],
+    [("pretraining.bert", "--epochs"), ("pretraining.t5", "--task-steps"), ("tools.notebooks", "build"),
+     ("notebooks.source.lesson_04.beforehand", "rates"), ("pretraining.publish", "--folder")],
 )  # fmt: skip
 def test_the_options_that_the_guide_gives_are_known(module, text):
     assert text in GUIDE

@@ -33,7 +33,8 @@ def main() -> int:
     """Stage and build; returns the exit status."""
     stage(PAGES)
     emptied(SITE, INSTEAD)
-    sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "site")]
+    sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-j", "auto", "-b", "html"]
+    sphinx += ["-c", str(ROOT / "site")]
     if subprocess.run([*sphinx, "-d", str(PAGES.with_name("site-doctrees")), str(PAGES), str(SITE)]).returncode:
         return 1
     broken = broken_links(SITE)
@@ -121,12 +122,12 @@ def fold(cell: nbformat.NotebookNode, what: str) -> nbformat.NotebookNode:
 
 def ledger() -> str:
     """The page of the claims, read from the committed lessons."""
-    found = claims.in_notebooks(NOTEBOOKS)
+    recorded = claims.in_notebooks(NOTEBOOKS)
     text = (
         "# The sentences, and what became of them\n\nWhat people repeat about these models, measured in the lessons on "
         "two CPU cores under `embedded`. A verdict is computed from its numbers; unfold a sentence to see them.\n"
     )
-    return f"{text}\n```{{raw}} html\n{claims.table(found)['text/html']}\n```\n"
+    return f"{text}\n```{{raw}} html\n{claims.table(recorded)['text/html']}\n```\n"
 
 
 def api() -> str:
@@ -140,12 +141,14 @@ def api() -> str:
 
 def broken_links(site: Path) -> list[str]:
     """Links and pictures of the built pages that lead to no file or no anchor of the site, and those that leave it."""
-    anchors, found = {}, []
-    for page in (page for page in site.rglob("*.html") if "_static" not in page.parts):
-        parser = _Links()
-        parser.feed(page.read_text(encoding="utf-8"))
-        anchors[page.resolve()] = parser
-    for page, parser in anchors.items():
+    parsers = {}
+    for page in site.rglob("*.html"):
+        if "_static" not in page.parts:
+            parser = _Links()
+            parser.feed(page.read_text(encoding="utf-8"))
+            parsers[page.resolve()] = parser
+    faults = []
+    for page, parser in parsers.items():
         for link in parser.links:
             parts = urlsplit(link)
             if parts.scheme or link.startswith("//"):
@@ -153,11 +156,11 @@ def broken_links(site: Path) -> list[str]:
             target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             if target.is_dir():
                 target /= "index.html"
-            known = anchors.get(target)
+            known = parsers.get(target)
             if not target.exists() or (parts.fragment and known and unquote(parts.fragment) not in known.ids):
-                found.append(f"{page.relative_to(site)}: {link} leads nowhere")
-        found += [f"{page.relative_to(site)}: loads {address} from elsewhere" for address in parser.loaded]
-    return found
+                faults.append(f"{page.relative_to(site)}: {link} leads nowhere")
+        faults += [f"{page.relative_to(site)}: loads {address} from elsewhere" for address in parser.loaded]
+    return faults
 
 
 class _Links(HTMLParser):

@@ -29,15 +29,15 @@ def main(root: Path = ROOT) -> int:
             "your notebooks over under another name.", file=sys.stderr,
         )  # fmt: skip
         return 2
-    kept = root / KEPT / datetime.now().strftime("%Y-%m-%d %H.%M.%S")
+    folder = root / KEPT / datetime.now().strftime("%Y-%m-%d %H.%M.%S")
     # Code goes one folder down: with utils/ beside them, notebooks would take the folder for the course.
-    places = {name: kept / (name if name.startswith("notebooks/") else f"other/{name}") for name in names}
+    places = {name: folder / (name if name.startswith("notebooks/") else f"other/{name}") for name in names}
     for name, place in places.items():
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, place)
         except OSError as error:
-            print(f"Cannot copy {name} to {kept}: {error.strerror}. Nothing was changed.", file=sys.stderr)
+            print(f"Cannot copy {name} to {folder}: {error.strerror}. Nothing was changed.", file=sys.stderr)
             return 2
     pulled = None
     try:

@@ -36,44 +36,46 @@ def split_articles() -> dict[str, list[Article]]:
     Raises:
         CourseError: the package is missing or its articles are not the expected ones.
     """
-    everything = _read()
-    random.Random(0).shuffle(everything)
-    found, start = {}, 0
+    articles = _read()
+    random.Random(0).shuffle(articles)
+    splits = {}
+    start = 0
     for name, share in SHARES.items():
-        end = start + round(share * len(everything))
-        found[name] = everything[start:end]
+        end = start + round(share * len(articles))
+        splits[name] = articles[start:end]
         start = end
-    training = found["train"]
-    return {name: chosen if name == "train" else _new_stories(chosen, training) for name, chosen in found.items()}
+    for name in ("validation", "test"):
+        splits[name] = _new_stories(splits[name], splits["train"])
+    return splits
 
 
 def _read() -> list[Article]:
-    found: dict[str, Article] = {}
+    articles: dict[str, Article] = {}
     digest = hashlib.sha256()
     for path in sorted(_folder().glob("*/*.txt")):
         raw = path.read_bytes()
         digest.update(raw)
         headline, _, body = _decode(raw).strip().partition("\n")
         body = re.sub(r"\s+", " ", body).strip()
-        found.setdefault(body, Article(headline.strip(), body, path.parent.name))
+        articles.setdefault(body, Article(headline.strip(), body, path.parent.name))
     if digest.hexdigest() != SHA256:
         raise CourseError(f"The articles of {PACKAGE[0]} are not those of version {PACKAGE[1]}. {_mend()}")
-    return list(found.values())
+    return list(articles.values())
 
 
-def _new_stories(chosen: list[Article], training: list[Article]) -> list[Article]:
+def _new_stories(articles: list[Article], training: list[Article]) -> list[Article]:
     headlines = {article.headline.lower() for article in training}
     holders: dict[str, set[int]] = {}
     for number, article in enumerate(training):
         for run in _runs(article):
             holders.setdefault(run, set()).add(number)
-    kept = []
-    for article in chosen:
+    new = []
+    for article in articles:
         runs = _runs(article)
         shared = Counter(number for run in runs for number in holders.get(run, ()))
         if article.headline.lower() not in headlines and max(shared.values(), default=0) <= SHARED * len(runs):
-            kept.append(article)
-    return kept
+            new.append(article)
+    return new
 
 
 def _runs(article: Article) -> set[str]:

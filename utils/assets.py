@@ -98,8 +98,8 @@ def bbc() -> Path:
     def write(folder: Path) -> None:
         import pandas as pd
 
-        for split, found in split_articles().items():
-            pd.DataFrame(found).to_parquet(folder / f"{split}.parquet", index=False)
+        for split, articles in split_articles().items():
+            pd.DataFrame(articles).to_parquet(folder / f"{split}.parquet", index=False)
 
     return _for_load_dataset("bbc", write)
 

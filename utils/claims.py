@@ -15,12 +15,13 @@ from pathlib import Path
 from utils.files import cache_folder, chosen_path, write_atomically
 from utils.intervals import Number
 from utils.notebooks import of_course
+from utils.palette import GREEN, GREY, ORANGE, RED
 
 CLAIMS_VARIABLE = "COURSE_CLAIMS"
 MIME = "application/vnd.transfer-learning-nlp.claim+json"
 HOLDS, IN_PART, FAILS, OPEN = "holds", "holds in part", "does not hold", "not settled here"
 SIGNS = {HOLDS: "✓", IN_PART: "◐", FAILS: "✗", OPEN: "?"}
-COLORS = {HOLDS: "#009E73", IN_PART: "#E69F00", FAILS: "#D55E00", OPEN: "#8C8C8C"}
+COLORS = {HOLDS: GREEN, IN_PART: ORANGE, FAILS: RED, OPEN: GREY}
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,18 @@ class Claim:
 
 
 def record(
-    id: str, words: str, numbers: dict[str, Number | float], tests: dict[str, bool | None], source: str, profile: str
+    claim_id: str,
+    words: str,
+    numbers: dict[str, Number | float],
+    tests: dict[str, bool | None],
+    source: str,
+    profile: str,
 ) -> None:
     """Show a claim as a card and keep it for the ledger; an earlier record of the same id and profile is replaced.
 
     Args:
-        id, words, tests, source, profile: see `Claim`.
+        claim_id: see `Claim.id`.
+        words, tests, source, profile: see `Claim`.
         numbers: as in `Claim`; a plain number counts as exact.
 
     Raises:
@@ -68,15 +75,15 @@ def record(
     """
     from IPython.display import display
 
-    if not re.fullmatch(r"\d\d\.\d+", id) or not tests:
-        raise ValueError(f"Expected an id like '01.3' and at least one test, got {id!r} and {tests}.")
+    if not re.fullmatch(r"\d\d\.\d+", claim_id) or not tests:
+        raise ValueError(f"Expected an id like '01.3' and at least one test, got {claim_id!r} and {tests}.")
     numbers = {name: value if isinstance(value, Number) else Number(value) for name, value in numbers.items()}
     tests = {name: met if met is None else bool(met) for name, met in tests.items()}
-    claim = Claim(id, words, numbers, tests, source, profile)
-    kept = as_json(claim)
-    path = ledger_folder(profile) / f"{id}.json"
-    write_atomically(path, json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
-    display({"text/html": as_html(claim), "text/plain": as_text(claim), MIME: kept}, raw=True)
+    claim = Claim(claim_id, words, numbers, tests, source, profile)
+    content = as_json(claim)
+    path = ledger_folder(profile) / f"{claim_id}.json"
+    write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    display({"text/html": as_html(claim), "text/plain": as_text(claim), MIME: content}, raw=True)
 
 
 def ledger(profile: str) -> list[Claim]:
@@ -103,8 +110,8 @@ def in_notebooks(folder: Path) -> list[Claim]:
 def in_notebook(notebook: dict) -> list[Claim]:
     """The claims whose cards stand in an executed notebook, in the order of its cells."""
     outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
-    found = (output.get("data", {}).get(MIME) for output in outputs)
-    return [from_json(kept) for kept in found if kept]
+    cards = (output.get("data", {}).get(MIME) for output in outputs)
+    return [from_json(card) for card in cards if card]
 
 
 def in_order(claims: list[Claim]) -> list[Claim]:
@@ -117,10 +124,11 @@ def as_json(claim: Claim) -> dict:
     return asdict(claim) | {"verdict": claim.verdict}
 
 
-def from_json(kept: dict) -> Claim:
+def from_json(content: dict) -> Claim:
     """The claim that `as_json` gave; its verdict is computed again."""
-    fields = {name: value for name, value in kept.items() if name not in ("verdict", "numbers")}
-    return Claim(numbers={name: Number(**number) for name, number in kept["numbers"].items()}, **fields)
+    fields = {name: value for name, value in content.items() if name not in ("verdict", "numbers")}
+    numbers = {name: Number(**number) for name, number in content["numbers"].items()}
+    return Claim(numbers=numbers, **fields)
 
 
 def as_text(claim: Claim) -> str:

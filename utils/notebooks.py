@@ -16,7 +16,7 @@ def of_course(folder: Path, others: bool = False) -> dict[Path, dict]:
         folder: of lessons, or of exercises.
         others: also the notebooks that are not the course's?
     """
-    found = {}
+    notebooks = {}
     for path in sorted(folder.glob("*.ipynb")):
         try:
             notebook = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -27,5 +27,5 @@ def of_course(folder: Path, others: bool = False) -> dict[Path, dict]:
             print(f"{path.name} is not a notebook that can be read; it is left out.")
             continue
         if ours or others:
-            found[path] = notebook
-    return found
+            notebooks[path] = notebook
+    return notebooks

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 
+from utils.palette import BLACK, LIGHT, RED
+
 LONG = 20  # letters of a piece that may be broken at the end of a line
 SHOWN = 300  # pieces of a text; a page with thousands of coloured boxes is slow and nobody reads it
 NO_ROW = "(no row)"  # how an id beyond the table is written: there is nothing to look up
-_COLORS = ("#CFE8F7", "#FBE3B5", "#C9EBDD", "#F7D3C0", "#E3E3E3")  # Okabe and Ito's, light, under dark letters
 
 Piece = tuple[str | None, int]  # no token: an id beyond the table
 
@@ -68,9 +69,9 @@ def _head(name: str, pieces: list[Piece]) -> str:
 
 def _box(token: str | None, number: int, place: int) -> str:
     # <bdi>: a right-to-left token keeps its id behind it, and its neighbours their places.
-    color = "#FFFFFF; outline: 1px dashed #D55E00" if token is None else _COLORS[place % len(_COLORS)]
+    color = f"#FFFFFF; outline: 1px dashed {RED}" if token is None else LIGHT[place % len(LIGHT)]
     wrap = "" if len(token or "") > LONG else "white-space: nowrap; "  # a piece and its id stay together
     return (
-        f'<span title="id {number}" style="{wrap}background: {color}; color: #222222; border-radius: 3px; '
+        f'<span title="id {number}" style="{wrap}background: {color}; color: {BLACK}; border-radius: 3px; '
         f'padding: 0.1em 0.25em"><bdi>{html.escape(NO_ROW if token is None else token)}</bdi><sub>{number}</sub></span>'
     )

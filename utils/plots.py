@@ -14,8 +14,9 @@ from matplotlib import colormaps, rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 from transformers import TrainerCallback
 
-# Okabe and Ito's palette (2008): told apart with every common colour blindness, and by lightness in grey.
-BLUE, ORANGE, GREEN, RED, GREY, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C", "#222222"
+from utils.palette import BLACK, BLUE, EMPTY, GREEN, GREY, ORANGE, RED
+
+__all__ = ["BLACK", "BLUE", "GREEN", "GREY", "ORANGE", "RED"]  # lessons write `plots.BLUE`
 
 STYLE = {
     "figure.facecolor": "white",  # opaque, so that labels stay readable on a dark page
@@ -26,7 +27,7 @@ STYLE = {
     "font.size": 10,
     "legend.frameon": False,
 }
-_BLUES = colormaps["Blues"].with_extremes(bad="#E8E8E8")
+_BLUES = colormaps["Blues"].with_extremes(bad=EMPTY)
 WIDTH = 7.0  # inches; fits a notebook's column and, scaled, a phone
 
 
@@ -120,7 +121,7 @@ def number_bars(ax, numbers: dict, colors=None, text: str = "{:.1f}") -> None:
         numbers: label -> `utils.intervals.Number`.
         colors, text: as in `bars`.
     """
-    bars(ax, list(numbers), [one.value for one in numbers.values()], _arms(numbers.values()), colors, text)
+    bars(ax, list(numbers), [number.value for number in numbers.values()], _arms(numbers.values()), colors, text)
 
 
 def grouped_bars(ax, groups: list[str], series: dict[str, list], hatch_label: str) -> None:
@@ -137,11 +138,11 @@ def grouped_bars(ax, groups: list[str], series: dict[str, list], hatch_label: st
     for place, (name, values) in enumerate(series.items()):
         at = np.arange(len(groups)) + (place - (len(series) - 1) / 2) * width
         numbers = [number for number, _ in values]
-        drawn = ax.bar(
+        container = ax.bar(
             at, [number.value for number in numbers], 0.92 * width, yerr=_arms(numbers), label=name,
             color=(BLUE, ORANGE, GREEN, RED, GREY)[place], error_kw={"ecolor": BLACK, "elinewidth": 1},
         )  # fmt: skip
-        for bar, (_, is_hatched) in zip(drawn, values, strict=True):
+        for bar, (_, is_hatched) in zip(container, values, strict=True):
             if is_hatched:
                 bar.set(hatch="///", facecolor="white", edgecolor=bar.get_facecolor())
                 hatched = bar
@@ -150,24 +151,27 @@ def grouped_bars(ax, groups: list[str], series: dict[str, list], hatch_label: st
     ax.set_xticks(range(len(groups)), groups)
 
 
-def number_line(ax, places, numbers: list, **how) -> None:
+def number_line(ax, places, numbers: list, **style) -> None:
     """Measured numbers as points with their 95% intervals, joined by a line.
 
     Args:
         ax: the axes.
         places: shape (n,), on the horizontal axis.
         numbers: n of `utils.intervals.Number`.
-        how: colour, marker, label and the like, for `Axes.errorbar`.
+        style: colour, marker, label and the like, for `Axes.errorbar`.
     """
-    ax.errorbar(places, [one.value for one in numbers], _arms(numbers), **({"capsize": 2, "elinewidth": 1} | how))
+    values = [number.value for number in numbers]
+    ax.errorbar(places, values, _arms(numbers), **({"capsize": 2, "elinewidth": 1} | style))
 
 
 def _arms(numbers) -> list[list[float]]:
     """Distances to the lower and upper ends of the intervals; 0 for exact numbers. Shape (2, n)."""
-    ends = [(one.value, one.value) if one.low is None else (one.low, one.high) for one in numbers]
-    values = [one.value for one in numbers]
-    return [[value - low for value, (low, _) in zip(values, ends, strict=True)],
-            [high - value for value, (_, high) in zip(values, ends, strict=True)]]  # fmt: skip
+    below, above = [], []
+    for number in numbers:
+        low, high = (number.value, number.value) if number.low is None else (number.low, number.high)
+        below.append(number.value - low)
+        above.append(high - number.value)
+    return [below, above]
 
 
 class LiveCurve(TrainerCallback):
@@ -182,13 +186,13 @@ class LiveCurve(TrainerCallback):
 
     def __init__(self, baseline: float, every_seconds: float = 5.0) -> None:
         self.baseline, self.every_seconds = baseline, every_seconds
-        self.handle, self.drawn = None, 0.0
+        self.handle, self.drawn_at = None, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.handle, self.drawn, self.began, self.first = None, 0.0, time.monotonic(), state.global_step
+        self.handle, self.drawn_at, self.began, self.first = None, 0.0, time.monotonic(), state.global_step
 
     def on_log(self, args, state, control, **kwargs):
-        if time.monotonic() - self.drawn > self.every_seconds:
+        if time.monotonic() - self.drawn_at > self.every_seconds:
             self._draw(state)
 
     def on_train_end(self, args, state, control, **kwargs):
@@ -223,7 +227,7 @@ class LiveCurve(TrainerCallback):
             self.handle = display(bundle, raw=True, metadata=metadata, display_id=True)
         else:
             self.handle.update(bundle, raw=True, metadata=metadata)
-        self.drawn = time.monotonic()
+        self.drawn_at = time.monotonic()
 
     def _left(self, state) -> str:
         done = max(state.global_step - self.first, 1)
@@ -240,7 +244,8 @@ def _begin_style() -> None:
     global _styled
     if not _styled:
         _users_style.enter_context(rc_context())
-        if (shell := get_ipython()) is not None:
+        shell = get_ipython()
+        if shell is not None:
             shell.events.register("post_run_cell", _end_style)
             _users_style.callback(shell.events.unregister, "post_run_cell", _end_style)
         _styled = True

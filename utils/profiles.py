@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -13,6 +14,8 @@ from utils.errors import CourseError
 
 PROFILE_VARIABLE = "COURSE_PROFILE"
 PROFILES = ("embedded", "full")
+SIZES_VARIABLE = "COURSE_SIZES"
+QUICK = {"train_size": 320, "validation_size": 96, "test_size": 96, "max_length": 64}  # to see that everything runs
 PATIENCE = {"by itself": 3.0, "by name": 8.0}  # seconds in which the hub brings nothing, by how `full` was chosen
 BATCH = 16  # reviews of one step, however few the device holds at once
 SHOWN_VERSIONS = ("torch", "transformers", "datasets")
@@ -41,6 +44,7 @@ class Profile:
         learning_rate: peak learning rate of fine-tuning.
         frozen_parts: parts of the encoder that lesson 02 leaves as they are, from below: the embeddings, then layers.
         why: the reasons for these choices, one line each.
+        quick: are the sizes those of COURSE_SIZES=quick, with which everything runs and nothing is learned?
     """
 
     name: str
@@ -63,6 +67,7 @@ class Profile:
     learning_rate: float
     frozen_parts: int
     why: tuple[str, ...]
+    quick: bool = False
 
 
 # What a notebook may say that it uses: the attribute, or only the tokenizer of a model.
@@ -80,7 +85,8 @@ def detect(name: str | None = None, uses: Iterable[str] | None = None) -> Profil
             weights are not needed; by default all. Nothing else is fetched.
 
     Raises:
-        CourseError: COURSE_PROFILE names no profile, or asks for "full" where the hub cannot be used.
+        CourseError: COURSE_PROFILE names no profile or COURSE_SIZES no sizes, or "full" is asked for where the hub
+            cannot be used.
     """
     asked = (name or os.environ.get(PROFILE_VARIABLE, "")).strip().lower()
     by_name = f"it was asked for, by name or with {PROFILE_VARIABLE}"
@@ -88,9 +94,9 @@ def detect(name: str | None = None, uses: Iterable[str] | None = None) -> Profil
         raise CourseError(f"{PROFILE_VARIABLE} is {asked!r}; expected one of: {', '.join(PROFILES)}, or unset.")
     device = "cuda" if _has_cuda() else "cpu"
     if asked == "embedded":
-        return _embedded(device, by_name)
+        return _sized(_embedded(device, by_name))
     if not asked and device == "cpu":
-        return _embedded(device, "this machine has no CUDA GPU")
+        return _sized(_embedded(device, "this machine has no CUDA GPU"))
     try:
         hub.fetch(wanted(ON_THE_HUB if uses is None else uses), PATIENCE["by name" if asked else "by itself"])
     except hub.HubError as error:
@@ -99,8 +105,19 @@ def detect(name: str | None = None, uses: Iterable[str] | None = None) -> Profil
                 f"The profile 'full' was asked for, but {error}. "
                 f"Mend that, or set {PROFILE_VARIABLE}=embedded to work without the hub."
             ) from None
-        return _embedded(device, f"there is a CUDA GPU, but {error}")
-    return _full(device, by_name if asked else "there is a CUDA GPU, and all that this notebook uses is here")
+        return _sized(_embedded(device, f"there is a CUDA GPU, but {error}"))
+    return _sized(_full(device, by_name if asked else "there is a CUDA GPU, and all that this notebook uses is here"))
+
+
+def _sized(profile: Profile) -> Profile:
+    """The profile with the sizes that COURSE_SIZES asks for, if it does."""
+    sizes = os.environ.get(SIZES_VARIABLE, "").strip().lower()
+    if sizes not in ("", "quick"):
+        raise CourseError(f"{SIZES_VARIABLE} is {sizes!r}; expected quick, or unset.")
+    if not sizes:
+        return profile
+    why = f"{SIZES_VARIABLE}=quick, to see that everything runs; nothing is learned"
+    return dataclasses.replace(profile, **QUICK, quick=True, why=(*profile.why[:2], why))
 
 
 def wanted(uses: Iterable[str]) -> dict[hub.Repository, set[str]]:
@@ -119,25 +136,6 @@ def wanted(uses: Iterable[str]) -> dict[hub.Repository, set[str]]:
         parts = {"tokenizer"} if part or attribute == "gpt2_tokenizer" else set(hub.PARTS[repository.kind])
         found.setdefault(repository, set()).update(parts)
     return found
-
-
-def fast_precision(device: str) -> tuple[str, str]:
-    """The number format that the processor multiplies fast, and the reason.
-
-    bfloat16 on a CPU with AVX512-BF16 or AMX and on a GPU that has it natively (emulation does not
-    count); float16 on older GPUs; float32 otherwise, where 16-bit arithmetic is emulated and slow.
-    """
-    import torch
-
-    if device == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return "bfloat16", "the GPU has native bfloat16"
-        return "float16", "the GPU has float16 but no native bfloat16"
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    for flag, name in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")):
-        if capabilities.get(flag):
-            return "bfloat16", f"the processor has {name}"
-    return "float32", "the processor has no fast bfloat16"
 
 
 def banner(profile: Profile) -> str:
@@ -167,7 +165,7 @@ def _models(profile: Profile) -> str:
 def _embedded(device: str, reason: str) -> Profile:
     # Read once, when a Hugging Face library is imported; nothing below needs the hub.
     os.environ["HF_HUB_OFFLINE"] = "1"
-    precision, why = fast_precision(device)
+    precision, why = machine.fast_precision(device)
     slow, small = device == "cpu" and precision == "float32", machine.is_small()
     why_sizes = "small, to stay under 8 minutes in float32" if slow else "to stay under 5 minutes"
     if small:
@@ -198,7 +196,7 @@ def _embedded(device: str, reason: str) -> Profile:
 
 def _full(device: str, reason: str) -> Profile:
     os.environ["HF_HUB_OFFLINE"] = "1"  # all of it is in folders now
-    precision, why = fast_precision(device)
+    precision, why = machine.fast_precision(device)
     batch_size = fitting_batch(_gpu_memory() if device == "cuda" else None)
     return Profile(
         name="full",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from filelock import FileLock
@@ -12,7 +13,7 @@ from utils.errors import CourseError
 from utils.files import cache_folder, chosen_path, make_folder, one_line, set_aside, write_atomically
 from utils.notebooks import of_course
 
-EXERCISES = Path(__file__).parent.parent / "notebooks" / "exercises"
+SOLVED, TRIED, UNTRIED = "✓", "✗", "·"
 PROGRESS_VARIABLE = "COURSE_PROGRESS"
 REMEDY = f"Set {PROGRESS_VARIABLE} to a file in a folder that you can write to."
 
@@ -30,7 +31,7 @@ def read() -> dict[str, dict]:
         return {}  # nothing tried yet, or not a file of ours
 
 
-def note(id: str, right: bool, answer) -> int:
+def note(exercise_id: str, right: bool, answer) -> int:
     """Note an answer; gives the number of different wrong ones so far. Where nothing can be written, a line says so.
 
     A solved exercise stays solved, whatever is tried afterwards. A file of another form is set aside, not replaced.
@@ -41,18 +42,19 @@ def note(id: str, right: bool, answer) -> int:
         with one_line(path.parent, REMEDY), FileLock(path.with_name(f"{path.name}.lock"), timeout=5):
             try:
                 text = path.read_text(encoding="utf-8-sig")
-                kept = _parsed(text) if text.strip() else {}
+                attempts = _parsed(text) if text.strip() else {}
             except FileNotFoundError:
-                kept = {}
+                attempts = {}
             except ValueError:
-                kept = {}
+                attempts = {}
                 print(f"{path} is no record of progress; it is now {set_aside(path).name}, and a new one begins.")
-            of = kept.setdefault(id, {"solved": False, "wrong": []})
-            of["solved"] = of["solved"] or right
-            if not right and (mark := _fingerprint(answer)) not in of["wrong"]:
-                of["wrong"].append(mark)
-            write_atomically(path, json.dumps(kept, indent=1, sort_keys=True) + "\n", REMEDY)
-            return len(of["wrong"])
+            attempt = attempts.setdefault(exercise_id, {"solved": False, "wrong": []})
+            attempt["solved"] = attempt["solved"] or right
+            fingerprint = _fingerprint(answer)
+            if not right and fingerprint not in attempt["wrong"]:
+                attempt["wrong"].append(fingerprint)
+            write_atomically(path, json.dumps(attempts, indent=1, sort_keys=True) + "\n", REMEDY)
+            return len(attempt["wrong"])
     except (CourseError, OSError) as error:  # an OSError: another kernel holds the lock
         if str(error) not in _told:
             _told.add(str(error))
@@ -60,19 +62,36 @@ def note(id: str, right: bool, answer) -> int:
         return 0
 
 
-def table() -> str:
-    """A Markdown table for a notebook in `notebooks/`: each lesson's exercises, how many are solved, and which."""
-    from utils.checks import LESSONS, exercises
+def exercises(folder: Path) -> dict[Path, list[str]]:
+    """The exercise notebooks in a folder -> the ids of their exercises, in order."""
+    ids = {}
+    for path, notebook in of_course(folder).items():
+        text = "".join(line for cell in notebook["cells"] if cell["cell_type"] == "code" for line in cell["source"])
+        ids[path] = re.findall(r'check\("(\d\d\.\d)"', text)
+    return ids
 
-    kept, notebooks = read(), of_course(EXERCISES)
+
+def table(folder: Path) -> str:
+    """A Markdown table: of each exercise notebook in `folder`, how many exercises are solved, and which.
+
+    Its links are for a notebook that lies beside the folder.
+    """
+    attempts = read()
     lines = ["| exercises | solved | which |", "|---|---|---|"]
-    for lesson in LESSONS:
-        marks = {one.id: kept.get(one.id, {"solved": False, "wrong": []}) for one in exercises(lesson)}
-        solved = sum(of["solved"] for of in marks.values())
-        signs = " ".join(f"{id} {'✓' if of['solved'] else '✗' if of['wrong'] else '·'}" for id, of in marks.items())
-        name = next((f"[lesson {lesson}](exercises/{one.name})" for one in notebooks if one.name[:2] == lesson), lesson)
-        lines.append(f"| {name} | {solved} of {len(marks)} | {signs} |")
-    return "\n".join([*lines, "", "✓ solved, ✗ tried, · not tried yet"])
+    for path, ids in exercises(folder).items():
+        signs = {exercise_id: _sign(attempts.get(exercise_id)) for exercise_id in ids}
+        solved = sum(sign == SOLVED for sign in signs.values())
+        which = " ".join(f"{exercise_id} {sign}" for exercise_id, sign in signs.items())
+        lines.append(f"| [lesson {path.name[:2]}]({folder.name}/{path.name}) | {solved} of {len(ids)} | {which} |")
+    return "\n".join([*lines, "", f"{SOLVED} solved, {TRIED} tried, {UNTRIED} not tried yet"])
+
+
+def _sign(attempt: dict | None) -> str:
+    if attempt is None:
+        return UNTRIED
+    if attempt["solved"]:
+        return SOLVED
+    return TRIED if attempt["wrong"] else UNTRIED
 
 
 _told: set[str] = set()
@@ -81,7 +100,10 @@ _told: set[str] = set()
 def _parsed(text: str) -> dict[str, dict]:
     """What `read` gives; a ValueError where the text is no record of progress."""
     try:
-        return {id: {"solved": bool(of["solved"]), "wrong": list(of["wrong"])} for id, of in json.loads(text).items()}
+        return {
+            exercise_id: {"solved": bool(attempt["solved"]), "wrong": list(attempt["wrong"])}
+            for exercise_id, attempt in json.loads(text).items()
+        }
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("no record of progress") from error
 

@@ -45,7 +45,8 @@ def run_folder(name: str) -> Path:
     runs = make_folder(cache_folder() / "runs")
     if (runs, name) in _mine:
         return _mine[runs, name]
-    for folder in (runs / (name if number == 1 else f"{name}-{number}") for number in itertools.count(1)):
+    for number in itertools.count(1):
+        folder = runs / (name if number == 1 else f"{name}-{number}")
         lock = FileLock(folder.with_name(f"{folder.name}.lock"))
         try:
             with one_line(runs):
@@ -77,7 +78,8 @@ def unfinished(trainer) -> str | None:
     record = folder / RUN_FILE
     earlier = _read(record)
     ours = is_ours(folder) or re.fullmatch("[0-9a-f]{64}", str(earlier.get("key")))
-    if not ours and (names := foreign(folder)):
+    names = [] if ours else foreign(folder)
+    if names:
         raise CourseError(
             f"output_dir is {folder}, which holds {', '.join(names[:3])}{' and more' if names[3:] else ''}. "
             f"Training would replace checkpoints in it. {ELSEWHERE}"

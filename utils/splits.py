@@ -88,8 +88,8 @@ def film_split(texts: list[str], labels: np.ndarray, shares: dict[str, float] | 
         splits[name] = splits[name][~shares_names(names, splits[name], held_out)]
     for name, rows in splits.items():
         smallest = min(np.sum(labels[rows] == label) for label in np.unique(labels))
-        kept = [rows[labels[rows] == label][:smallest] for label in np.unique(labels)]
-        splits[name] = np.sort(np.concatenate(kept))
+        balanced = [rows[labels[rows] == label][:smallest] for label in np.unique(labels)]
+        splits[name] = np.sort(np.concatenate(balanced))
     return splits
 
 

@@ -45,11 +45,11 @@ def check_tokenizer_matches(model, tokenizer) -> list[Finding]:
     Returns:
         Findings, the loud ones first.
     """
-    found = [*_sizes(model, tokenizer), *_classes(model, tokenizer), *_special_ids(model, tokenizer)]
-    found += [*_round_trip(tokenizer)]
-    if not any(finding.loud for finding in found):  # the loss cannot be computed with ids beyond the table
-        found += [*_loss(model, tokenizer)]
-    return sorted(found, key=lambda finding: not finding.loud)
+    findings = [*_sizes(model, tokenizer), *_classes(model, tokenizer), *_special_ids(model, tokenizer)]
+    findings += _round_trip(tokenizer)
+    if not any(finding.loud for finding in findings):  # the loss cannot be computed with ids beyond the table
+        findings += _loss(model, tokenizer)
+    return sorted(findings, key=lambda finding: not finding.loud)
 
 
 def _sizes(model, tokenizer):

@@ -86,24 +86,26 @@ def fill_the_blank(guess: Callable[[str], list[tuple[str, float]]], mask: str, s
             return "<p>Type a sentence of at least one word.</p>"
         parts = re.findall(r"\w+|[^\w\s]|\s+", _typed(text))
         hidden = [place for place, part in enumerate(parts) if re.match(r"\w", part)][words.value]
-        parts[hidden], was = mask, parts[hidden]
-        found = guess("".join(parts))
+        word = parts[hidden]
+        parts[hidden] = mask
+        guesses = guess("".join(parts))
+        tokens, shares = [token for token, _ in guesses], [100 * share for _, share in guesses]
         fig, ax = plots.figure(2.2)
-        colors = [plots.ORANGE if token.strip().lower() == was.lower() else plots.BLUE for token, _ in found]
-        plots.bars(ax, [token for token, _ in found], [100 * share for _, share in found], colors=colors, text="{:.1f}")
+        colors = [plots.ORANGE if token.strip().lower() == word.lower() else plots.BLUE for token in tokens]
+        plots.bars(ax, tokens, shares, colors=colors, text="{:.1f}")
         ax.set(xlim=(0, 100), xlabel="probability (%)")
         fig.suptitle("".join(parts).replace(mask, "▁▁▁"), wrap=True, parse_math=False)
-        answers = ", ".join(f"{token} {share:.1%}" for token, share in found)
-        return plots.as_html(fig, f"Best guesses for the hidden word, which was {was}: {answers}.")
+        answers = ", ".join(f"{token} {share:.1%}" for token, share in guesses)
+        return plots.as_html(fig, f"Best guesses for the hidden word, which was {word}: {answers}.")
 
     def draw(_=None) -> None:
         _answer(picture, answer)
 
     def fit(_=None) -> None:
-        found = re.findall(r"\w+", _typed(text))[:MOST_WORDS]
+        choices = re.findall(r"\w+", _typed(text))[:MOST_WORDS]
         words.unobserve(draw, "value")  # drawn once, when both are set
-        words.options = [(word, number) for number, word in enumerate(found)]
-        words.value = len(found) // 2 if found else None
+        words.options = [(word, number) for number, word in enumerate(choices)]
+        words.value = len(choices) // 2 if choices else None
         words.observe(draw, "value")
         draw()
 
@@ -166,11 +168,11 @@ def tokenizer_playground(tokenizers: dict, text: str) -> ipywidgets.VBox:
     typed = ipywidgets.Text(value=text, description="text", style=LABEL, layout=WIDE, continuous_update=False)
     picture = ipywidgets.HTML()
 
+    def answer() -> str:
+        return pieces.as_html({name: pieces.cut(tokenizer, _typed(typed)) for name, tokenizer in tokenizers.items()})
+
     def draw(_=None) -> None:
-        _answer(
-            picture,
-            lambda: pieces.as_html({name: pieces.cut(one, _typed(typed)) for name, one in tokenizers.items()}),
-        )
+        _answer(picture, answer)
 
     typed.observe(draw, "value")
     draw()
@@ -191,9 +193,9 @@ def what_the_model_hears(tokenizers: dict, text: str) -> ipywidgets.VBox:
     picture = ipywidgets.HTML()
 
     def answer() -> str:
-        said = pieces.cut(tokenizers[cutter.value], _typed(typed))
-        read = pieces.heard([number for _, number in said], tokenizers[reader.value])
-        return pieces.as_html({f"{cutter.value} says": said, f"{reader.value} hears": read})
+        cut = pieces.cut(tokenizers[cutter.value], _typed(typed))
+        heard = pieces.heard([number for _, number in cut], tokenizers[reader.value])
+        return pieces.as_html({f"{cutter.value} says": cut, f"{reader.value} hears": heard})
 
     def draw(_=None) -> None:
         _answer(picture, answer)
@@ -224,5 +226,5 @@ def _answer(picture: ipywidgets.HTML, make: Callable[[], str]) -> None:
 
 
 def _sorry(error: Exception) -> str:
-    said = next(iter(str(error).splitlines()), type(error).__name__)
-    return f"That did not work: {said}. Try a shorter or a plainer text."
+    message = next(iter(str(error).splitlines()), type(error).__name__)
+    return f"That did not work: {message}. Try a shorter or a plainer text."

@@ -1,9 +1,11 @@
-"""Command line: grade a folder of submitted exercise notebooks."""
+"""Grade submitted exercise notebooks."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import json
 import os
 import secrets
 import sys
@@ -11,124 +13,139 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tools.grade.journal import NAME, Journal, key_of
-from tools.grade.report import as_csv, as_page, table
-from tools.grade.submission import Grade, Limits, grade
+from tools.grade.report import as_csv, as_page, as_text
+from tools.grade.submission import grade, ungraded
 from tools.notebooks.files import ROOT
-from utils import assets
-from utils.checks import exercises
+from tools.notebooks.source import load_checks
+from utils import assets, files
 from utils.console import positive, run_program, seed, shown, stop_when_told
 from utils.environment import QUIET
 from utils.errors import CourseError
-from utils.files import claim, library_folders, own_output, user_path, write_ours
 
-ELSEWHERE = "Give --out another folder."
+WARNING = "It executes students' code: run it in a container without network and without anything to lose."
 MAKE_ROOM = "What is graded is kept: make room there, then give the same command again."
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.grade", description=__doc__ + _WARNING)
-    parser.add_argument("folder", type=user_path, metavar="FOLDER", help="the submissions, also in folders inside it")
-    parser.add_argument(
-        "--out", type=user_path, default=own_output("grades", ROOT), help="a folder for the report (%(default)s)"
-    )
-    above_0 = positive(float)
-    parser.add_argument("--again", action="store_true", help="grade also what was graded before and has not changed")
-    parser.add_argument("--cell-seconds", type=above_0, default=Limits.cell_seconds, help="for a cell (%(default)s)")
-    parser.add_argument("--seconds", type=above_0, default=Limits.seconds, help="for a submission (%(default)s)")
-    parser.add_argument("--mib", type=above_0, default=Limits.mib, help="of memory for a submission (%(default)s)")
-    parser.add_argument("--seed", type=seed, help="of the data on which answers are tried; drawn anew by default")
+    """Grade what was not graded before, keeping each grade as it comes; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.grade", description=f"{__doc__} {WARNING}")
+    add, above_0, path = parser.add_argument, positive(float), files.user_path
+    add("folder", type=path, metavar="FOLDER", help="the submissions, also in folders inside it; or one file")
+    add("--out", type=path, default=files.own_output("grades", ROOT), help="a folder for the report (%(default)s)")
+    add("--again", action="store_true", help="set an earlier report aside and grade all")
+    add("--cell-seconds", type=above_0, default=30, help="for a cell (%(default)s)")
+    add("--seconds", type=above_0, default=300, help="for a submission (%(default)s)")
+    add("--mib", type=above_0, default=4096, help="of memory for a submission (%(default)s)")
+    add("--seed", type=seed, help="of the data on which answers are tried; drawn anew by default")
     options = parser.parse_args(arguments)
     if not sys.platform.startswith("linux"):
-        print("Grading needs Linux, whose limits hold a submission: run it in a container.", file=sys.stderr)
-        return 2
-    if not options.folder.is_dir():
-        print(f"Expected a folder of submissions, got {options.folder}.", file=sys.stderr)
-        return 2
-    try:
-        return grade_all(options)
-    except CourseError as error:
-        print(error, file=sys.stderr)
-        return 2
+        raise CourseError("Grading needs Linux, whose limits hold a submission: run it in a container.")
+    found = submissions(options.folder, options.out)
+    files.claim(options.out, "Give --out another folder.")
+    os.environ.update(QUIET | files.library_folders() | os.environ)
+    load_checks()  # they are in memory before any submission runs
+    assets.encoder(), assets.gpt2_tokenizer()
+    limits = {name: getattr(options, name) for name in ("cell_seconds", "seconds", "mib")}
+    rules = limits | {"folder": str(options.folder.resolve()), "course": course_files()}
+    stop_when_told()
+    return grade_all(found, begun(options, rules))
 
 
-_WARNING = " It executes students' code: run it in a container without network and without anything to lose."
-
-
-def grade_all(options: argparse.Namespace) -> int:
-    """Grade what was not graded before, writing each grade as it comes; returns the exit status.
+def submissions(folder: Path, out: Path) -> dict[str, Path]:
+    """Name inside the folder -> the file, in order; no hidden ones, no links, and not the report if it lies there.
 
     Raises:
-        CourseError: the report cannot be written.
+        CourseError: there are none.
     """
-    found, out = submissions(options.folder, options.out), options.out
+    found = {}
+    for path in sorted([folder, *folder.rglob("*")]):
+        name = path.relative_to(folder.parent if folder.is_file() else folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not path.is_symlink() and not hidden and out.resolve() not in path.resolve().parents:
+            found[str(name)] = path
     if not found:
-        raise CourseError(f"There are no submissions in {options.folder}; nothing was graded, and no report changed.")
-    claim(out, ELSEWHERE)
-    os.environ.update(QUIET | library_folders() | os.environ)
-    exercises()  # the checks are in memory before any submission runs
-    assets.encoder(), assets.gpt2_tokenizer()
-    limits, before = Limits(options.cell_seconds, options.seconds, options.mib), course_files()
-    new_seed = secrets.randbelow(2**31)
-    journal = Journal(out / NAME, options.folder, limits, before, options.seed, new_seed, MAKE_ROOM)
-    keys = {path: key_of(path, str(path.relative_to(options.folder))) for path in found}
-    left = [path for path in found if options.again or keys[path] not in journal.grades]
+        raise CourseError(f"Expected a folder of submissions, got {folder}; nothing was graded, and no report changed.")
+    return found
+
+
+def begun(options: argparse.Namespace, rules: dict) -> Path:
+    """The journal: a line with the rules and the seed of the data, then a line for each grade.
+
+    One of other rules is set aside, and the report with it.
+    """
+    journal = options.out / "grades.jsonl"
+    first, _ = read(journal)
+    drawn = first.get("seed") if options.seed is None else options.seed
+    if options.again or first != rules | {"seed": drawn}:
+        for path in (journal, options.out / "grades.csv", options.out / "grades.html"):
+            if path.exists():
+                kept = files.set_aside(path).name
+                print(f"{path} is of another folder, seed, limits or course, or of before --again; it is now {kept}.")
+        drawn = secrets.randbelow(2**31) if options.seed is None else options.seed
+        files.write_atomically(journal, json.dumps(rules | {"seed": drawn}), MAKE_ROOM)
+    return journal
+
+
+def read(journal: Path) -> tuple[dict, dict[str, dict]]:
+    """The rules, and the grades by the keys of their files; a kill or a full disk may have left a part of a line."""
+    rules, grades = {}, {}
+    for line in journal.read_bytes().splitlines() if journal.exists() else []:
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            if "key" in record:
+                grades[record["key"]] = record["grade"]
+            else:
+                rules = record
+    return rules, grades
+
+
+def append(journal: Path, line: dict) -> None:
+    """Add a line; it is on the disk before this returns."""
+    with files.one_line(journal.parent, MAKE_ROOM), open(journal, "ab") as file:
+        file.write(b"\n" + json.dumps(line).encode())  # in this order: what is left of a broken line stays one
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def grade_all(found: dict[str, Path], journal: Path) -> int:
+    """Grade what the journal lacks, then write the report, also after an interrupt; returns the exit status."""
+    (rules, before), failed, interrupted, out = read(journal), {}, False, journal.parent
+    keys = {name: f"{path.stat().st_size} {path.stat().st_mtime_ns} {name}" for name, path in found.items()}
+    left = [name for name in found if keys[name] not in before]
     if len(left) < len(found):
         print(f"{len(found) - len(left)} of {len(found)} were graded before and have not changed; --again grades all.")
-    status = 0
-    stop_when_told()
     try:
-        for path in tqdm(left, desc="submissions", unit="file", disable=not left):
-            file = shown(str(path.relative_to(options.folder)))
+        for name in tqdm(left, desc="submissions", unit="file", disable=not left):
             try:
-                graded = grade(path, file, limits, journal.seed)
+                result = grade(found[name], shown(name), rules, rules["seed"])
             except Exception as error:  # one submission must not cost the others their grades
-                graded, status = Grade(file, remarks=[f"could not be graded: {_in_short(error)}"], failed=True), 1
-            if course_files() != before:
-                print(f"The course changed while {file} was graded: by it, by git or by an editor. What was "
-                      "graded before is kept; take a fresh copy of the course.", file=sys.stderr)  # fmt: skip
-                return 1
-            journal.add(keys[path], graded)
-            report(out, found, keys, journal)
+                words = " ".join(str(error).split())[:150]
+                failed[keys[name]] = ungraded(shown(name), f"could not be graded: {type(error).__name__}: {words}")
+            if course_files() != rules["course"]:
+                raise CourseError(
+                    f"The course changed while {shown(name)} was graded: by it, by git or by an editor. What was "
+                    "graded before is kept; take a fresh copy of the course."
+                )
+            if keys[name] not in failed:
+                append(journal, {"key": keys[name], "grade": result})
     except KeyboardInterrupt:
-        journal.read()
-        report(out, found, keys, journal)
-        graded = sum(key in journal.grades for key in keys.values())
-        print(f"Interrupted; {graded} of {len(found)} are graded, in {out}. The same command grades the others.",
-              file=sys.stderr)  # fmt: skip
+        interrupted = True
+    results = read(journal)[1] | failed
+    grades = [results[key] for key in keys.values() if key in results]
+    files.write_ours(out, "grades.csv", as_csv(grades), MAKE_ROOM)
+    files.write_ours(out, "grades.html", as_page(grades, rules["seed"]), MAKE_ROOM)
+    if interrupted:
+        rest = "The same command grades the others; leave --again out, which would begin anew."
+        print(f"Interrupted; {len(grades)} of {len(found)} are graded, in {out}. {rest}", file=sys.stderr)
         return 130
-    grades = report(out, found, keys, journal)
-    print(table(grades))
-    print(f"\nData seed {journal.seed}. Report: {out}")
-    return status
-
-
-def report(out: Path, found: list[Path], keys: dict[Path, str], journal: Journal) -> list[Grade]:
-    """Write the table and the page of what is graded so far; gives the grades, in order of their files."""
-    grades = [journal.grades[keys[path]] for path in found if keys[path] in journal.grades]
-    write_ours(out, "grades.csv", as_csv(grades), MAKE_ROOM)
-    write_ours(out, "grades.html", as_page(grades, journal.seed), MAKE_ROOM)
-    return grades
-
-
-def submissions(folder: Path, out: Path) -> list[Path]:
-    """The submitted files, in order; no hidden ones, no links, and not the report if it lies among them."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
-    found = (path for path in found if not path.resolve().is_relative_to(out.resolve()))
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    print(f"{as_text(grades)}\n\nData seed {rules['seed']}. Report: {out}")
+    return 1 if failed else 0
 
 
 def course_files() -> str:
     """A fingerprint of what decides grades."""
-    digest = hashlib.sha256()
-    for path in sorted((ROOT / "utils").rglob("*.py")) + sorted((ROOT / "tools").rglob("*.py")):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _in_short(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+    paths = [path for folder in ("utils", "tools", "notebooks/source") for path in (ROOT / folder).rglob("*.py")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()
 
 
 if __name__ == "__main__":

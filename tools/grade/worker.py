@@ -1,131 +1,111 @@
-"""The process in which one submission runs. It computes; what is right is decided in the other process.
+"""The process in which one submission runs. It computes; what is right is decided in the grader's process.
 
-It reads one JSON object a line from the other process and answers each with one: first the cells to run and the names
-to hand in, then calls of functions that the submission made. See `tools.grade.submission`.
+They exchange JSON objects, one a line. The grader sends the cells; this side sends the error of a cell, an answer, or
+the end, and waits: upon an answer, the grader sends arguments for it until it has judged, else null.
 """
 
 from __future__ import annotations
 
 import builtins
-import contextlib
 import ctypes
 import gc
 import json
-import os
+import re
+import resource
 import signal
+import socket
 import sys
+import types
 
-import utils.checks
 from utils.checks.answers import Function, Hint, decoded, encoded, is_blank, limited, plain
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+MAGIC = re.compile(r"^([ \t]*)(%%?time\b|[%!].*)", re.MULTILINE)  # what is timed runs, and nothing else of IPython's
+
+
+class Submission:
+    """One notebook's cells, and the channel to the grader: a socket of that number."""
+
+    def __init__(self, number: int) -> None:
+        self.channel = socket.socket(fileno=number).makefile("rw", encoding="utf-8")
+        self.order, self.tried = json.loads(self.channel.readline()), set()
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        self.names = vars(sys.modules["__main__"])
+
+    def ask(self, **message):
+        """Send a message; the grader's answer to it."""
+        self.channel.write(json.dumps(message) + "\n")
+        self.channel.flush()
+        return json.loads(self.channel.readline())
+
+    def run(self) -> None:
+        """Run the cells, going on after an error; then hand in, by their names, answers that no check has seen."""
+        exec(self.order["first"], self.names)
+        for name in [name for name in sys.modules if name.endswith(".checks")]:  # also for those who import it again
+            sys.modules[name].check = self.check
+        builtins.check = self.names["check"] = self.check
+        builtins.display = lambda *_, **__: None  # nobody looks
+        limit_memory(self.order["mib"])
+        for number, source in enumerate(self.order["cells"], 1):
+            before, memory_is_full = set(self.names), False
+            try:
+                with limited(self.order["cell_seconds"]):
+                    exec(compiled(source), self.names)
+            except BaseException as error:
+                self.ask(remark=f"cell {number}: {type(error).__name__}: {' '.join(str(error).split())[:120]}")
+                memory_is_full = isinstance(error, MemoryError)
+            if memory_is_full:  # let go of what the cell has made, so that the others have room
+                for name in set(self.names) - before:
+                    del self.names[name]
+                gc.collect()
+                ctypes.CDLL(None).malloc_trim(0)  # the first cell has asked the allocator to keep what is freed
+        for exercise, name in self.order["names"].items():
+            if exercise not in self.tried:
+                self.check(exercise, self.names.get(name))
+        self.ask(end=True)
+
+    def check(self, exercise: str, answer) -> None:
+        """Hand an answer in as it is now; while the grader judges it, the cell's clock stands still."""
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+        message = said_of(answer)
+        if message:
+            self.tried.add(exercise)
+        arguments = self.ask(exercise=exercise, **message)
+        while arguments is not None:
+            arguments = self.ask(**said_of(Function(answer, self.order["cell_seconds"]), arguments))
+        signal.setitimer(signal.ITIMER_REAL, left)
+
+
+def said_of(answer, arguments: list | None = None) -> dict:
+    """An answer, or what it gives when called: {} if it is blank, {"function"}, {"value"}, or {"hint"} what is off."""
+    try:
+        if arguments is not None:
+            return {"value": encoded(answer(*decoded(arguments, tensors=True)))}
+        if is_blank(answer):
+            return {}
+        if callable(answer) and not isinstance(answer, type):
+            return {"function": True}
+        return {"value": encoded(plain(answer))}
+    except BaseException as error:
+        return {"hint": str(error) if isinstance(error, Hint) else f"It stops with {type(error).__name__}."}
+
+
+def compiled(source: str) -> types.CodeType:
+    """A cell's code. Commands to IPython are left out: they would install into the grader's environment."""
+    try:
+        return compile(source, "cell", "exec")
+    except SyntaxError:
+        return compile(MAGIC.sub(r"\1pass;", source), "cell", "exec")
 
 
 def limit_memory(mib: float) -> None:
-    """Allow so much more address space than now; beyond it, allocations raise MemoryError."""
-    import resource
-
-    import psutil
-
-    most = psutil.Process().memory_info().vms + int(mib * 2**20)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def give_back_memory() -> None:
-    """Return what is free to the system; the lessons' first cell has asked the allocator to keep it."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
-    if trim is not None:
-        trim(0)
-
-
-def run(shell, order: dict) -> dict:
-    """Run the cells, go on after an error, and say what each name stands for at the end."""
-    limit_memory(order["mib"])
-    remarks = []
-    for number, source in enumerate(order["cells"], 1):
-        before = set(shell.user_ns)
-        try:
-            with limited(order["seconds"]):
-                result = shell.run_cell(source, store_history=False)
-            error = result.error_before_exec or result.error_in_exec
-        except BaseException as raised:
-            error = raised
-        if error is not None:
-            remarks.append(f"cell {number}: {type(error).__name__}: {' '.join(str(error).split())[:120]}")
-        if isinstance(error, MemoryError):  # let go of what the cell has made, so that the others have room
-            for name in set(shell.user_ns) - before:
-                del shell.user_ns[name]
-            result = error = None
-            give_back_memory()
-    for id, name in order["names"].items():  # to its last check, and what its name stands for at the end
-        value, given = shell.user_ns.get(name), handed_in.setdefault(id, [])
-        if not any(one is value for one in given):
-            given.append(value)
-    return {"answers": {id: [said(one) for one in handed_in[id]] for id in order["names"]}, "remarks": remarks}
-
-
-handed_in: dict[str, list] = {}  # exercise id -> objects
-
-
-def note(id: str, answer) -> None:
-    """What `check` does here: note the answer. It is judged in the other process."""
-    with contextlib.suppress(Hint):  # as it is now, whatever becomes of it; a function stays one
-        answer = answer if callable(answer) else plain(answer)
-    handed_in[id] = [answer]
-
-
-def said(value) -> dict:
-    """A value for the other process: {"blank"}, {"function"}, {"value": …} or {"hint": …}."""
-    if is_blank(value):
-        return {"blank": True}
-    if callable(value) and not isinstance(value, type):
-        return {"function": True}
-    try:
-        return {"value": encoded(plain(value))}
-    except Hint as hint:
-        return {"hint": str(hint)}
-    except Exception as error:
-        return {"hint": f"Your answer cannot be read: {type(error).__name__}."}
-
-
-def called(order: dict) -> dict:
-    """Call a function of the submission."""
-    try:
-        id, place = order["call"]
-        function = Function(handed_in[id][place], order["seconds"])
-        return {"value": encoded(function(*decoded(order["arguments"], tensors=True)))}
-    except Hint as hint:
-        return {"hint": str(hint)}
-    except BaseException as error:
-        return {"hint": f"Your function stops with {type(error).__name__}."}
-
-
-def main() -> None:
-    """Serve until the other process hangs up, or is gone: nobody would hold this one's limits then."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    orders, answers = os.fdopen(os.dup(0), "r", encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
-    for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):  # a submission's own prints go nowhere
-        os.dup2(os.open(os.devnull, mode), number)
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shell = InteractiveShell.instance()
-    shell.enable_gui = lambda *_: None  # for `%matplotlib inline`
-    shell.showtraceback = shell.showsyntaxerror = lambda *_, **__: None  # nobody reads it, and it takes memory
-    order = json.loads(orders.readline())
-    shell.run_cell(order["first"], store_history=False)
-    # Also for those who import it again, or reset the kernel's names.
-    builtins.check = utils.checks.check = shell.user_ns["check"] = note
-    while order:
-        answer = called(order) if "call" in order else run(shell, order)
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-        order = json.loads(orders.readline() or "null")
-    os._exit(0)  # whatever the submission left running
+    """Allow so much more address space than now, beyond which allocations raise MemoryError; no large or core files."""
+    with open("/proc/self/statm") as pages:
+        most = int(pages.read().split()[0]) * resource.getpagesize() + int(mib * 2**20)
+    for limit, value in {resource.RLIMIT_AS: most, resource.RLIMIT_FSIZE: 2**30, resource.RLIMIT_CORE: 0}.items():
+        resource.setrlimit(limit, (value, value))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # without the grader, nobody holds the limits
+    Submission(int(sys.argv[1])).run()

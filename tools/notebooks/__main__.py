@@ -14,7 +14,7 @@ import nbformat
 import psutil
 from tqdm import tqdm
 
-from tools.notebooks import readme
+from tools.notebooks import house, readme
 from tools.notebooks.build import build, is_current, sources
 from tools.notebooks.check import check_all
 from tools.notebooks.execute import Result, execute
@@ -96,7 +96,7 @@ def _build(options) -> int:
 
 
 def _check(options) -> int:
-    faults = check_all()
+    faults = [*check_all(), *house.faults()]
     if not readme.is_current():
         faults.append("README.md: its tables are not the generated ones; run: make notebooks")
     print("\n".join(faults) or f"{len(sources())} source(s): no fault")
@@ -110,7 +110,9 @@ def _run(options) -> int:
     if options.profile:
         os.environ[PROFILE_VARIABLE] = options.profile
     os.environ.update(QUIET | library_folders() | os.environ)
-    jobs, where = options.jobs or fitting_jobs(), machine.describe()  # now: an interrupt can break an import for good
+    # Now, because of their imports: an interrupt can break an import for good.
+    jobs = options.jobs or fitting_jobs()
+    where = machine.describe()
     present = of_course(NOTEBOOKS, others=bool(options.names))
     names = chosen(options.names, [path.stem for path in present])
     lacking = [] if options.names else [name for name in lessons(NOTEBOOKS) if name not in names]
@@ -118,12 +120,13 @@ def _run(options) -> int:
     # The number of threads and of worker processes of each kernel, so that together they take the cores that there are.
     share = str(max(1, machine.cores() // jobs))
     threads = {"OMP_NUM_THREADS": share, "LOKY_MAX_CPU_COUNT": share} if jobs > 1 else {}
-    total = sum(cell.cell_type == "code" for one in notebooks.values() for cell in one.cells)
+    total = sum(cell.cell_type == "code" for notebook in notebooks.values() for cell in notebook.cells)
     last = [name for name in names if reads_the_ledger(notebooks[name])]  # they want what the others record
     others = [name for name in names if name not in last]
     if jobs > 1:
         others.sort(key=lambda name: -expected_seconds(notebooks[name]))  # so that none is left over at the end
-    begun, results, saved = time.monotonic(), {}, set()
+    begun = time.monotonic()
+    results, saved = {}, set()
     if jobs > 1 and os.environ.get(PROFILE_VARIABLE) != "full":  # once, not by several kernels that wait for each other
         for prepare in (assets.encoder, assets.gpt2_tokenizer, assets.imdb):
             prepare()
@@ -144,9 +147,10 @@ def _run(options) -> int:
             return name, execute(notebooks[name], NOTEBOOKS, threads, lambda number: bar.update(), options.timeout)
 
         try:
-            for name, result in (done for part in (others, last) for done in side_by_side(run, part, jobs)):
-                results[name] = result
-                report = save()
+            for part in (others, last):
+                for name, result in side_by_side(run, part, jobs):
+                    results[name] = result
+                    report = save()
         except KeyboardInterrupt:
             bar.close()
             if results:

@@ -11,7 +11,7 @@ import nbformat
 
 from tools.notebooks.execute import Result, execute
 from tools.notebooks.files import NOTEBOOKS, PICTURES
-from tools.notebooks.source import LANGUAGE, exercises, lessons, read_exercises, read_source
+from tools.notebooks.source import LANGUAGE, exercises, lessons, read_exercises, read_source, rooms
 from utils import claims
 from utils.files import write_atomically
 from utils.progress import PROGRESS_VARIABLE
@@ -27,12 +27,13 @@ def sources(folder: Path = NOTEBOOKS) -> list[str]:
 
 def wanted(name: str, folder: Path = NOTEBOOKS) -> dict[Path, nbformat.NotebookNode]:
     """The notebooks of a source: where they belong -> their cells, without outputs. The first one is executed."""
-    source = folder / "source" / f"{name}.py"
-    if not name.startswith("exercises/"):
-        return {folder / f"{name}.ipynb": read_source(source)}
+    lesson = name.removeprefix("exercises/")
+    room = rooms(folder)[lesson]
+    if lesson == name:
+        return {folder / f"{name}.ipynb": read_source(room / "lesson.py")}
     return {
-        folder / "solutions" / f"{source.stem}.ipynb": read_exercises(source, solved=True),
-        folder / "exercises" / f"{source.stem}.ipynb": read_exercises(source, solved=False),
+        folder / kind / f"{lesson}.ipynb": read_exercises(room / "exercises.py", solved=kind == "solutions")
+        for kind in ("solutions", "exercises")
     }
 
 
@@ -46,14 +47,14 @@ def is_current(name: str) -> bool:
     return executed and all(map(same_cells, committed, notebooks.values()))
 
 
-def same_cells(one: nbformat.NotebookNode, other: nbformat.NotebookNode) -> bool:
+def same_cells(first: nbformat.NotebookNode, second: nbformat.NotebookNode) -> bool:
     """Are the cells' kinds, texts and tags and the metadata that a build writes equal?"""
 
     def content(notebook):
         cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
         return cells, notebook.metadata.get("course"), notebook.metadata.get("language_info")
 
-    return content(one) == content(other)
+    return content(first) == content(second)
 
 
 def build(name: str, force: bool = False, on_cell=lambda number: None) -> Result | None:
@@ -77,8 +78,8 @@ def build(name: str, force: bool = False, on_cell=lambda number: None) -> Result
                     output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})
                 )
                 write_atomically(PICTURES / f"{name}.png", base64.b64decode(picture))
-    for place, one in [(path, notebook), *others]:
-        write_atomically(place, nbformat.writes(one) + "\n")
+    for target, content in [(path, notebook), *others]:
+        write_atomically(target, nbformat.writes(content) + "\n")
     return result
 
 
@@ -95,13 +96,14 @@ def _take_outputs(notebook: nbformat.NotebookNode, path: Path) -> bool:
     if not path.exists():
         return False
     committed = nbformat.read(path, as_version=4)
-    old, new = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (committed, notebook))
-    if [(one.source, one.metadata.get("tags", [])) for one in old] != [
-        (one.source, one.metadata.get("tags", [])) for one in new
-    ] or not all(cell.execution_count for cell in old):
+    old = [cell for cell in committed.cells if cell.cell_type == "code"]
+    new = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.source for cell in old] != [cell.source for cell in new]:
         return False
-    for kept, cell in zip(old, new, strict=True):
-        cell.outputs, cell.execution_count = kept.outputs, kept.execution_count
+    if not all(cell.execution_count for cell in old):
+        return False
+    for before, cell in zip(old, new, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
     for field in ("measured", "widgets"):
         if field in committed.metadata:
             notebook.metadata[field] = committed.metadata[field]

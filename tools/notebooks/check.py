@@ -10,7 +10,8 @@ import nbformat
 
 from tools.notebooks.build import WIDGET, same_cells, sources, wanted
 from tools.notebooks.files import NOTEBOOKS
-from tools.notebooks.source import CHECK, CLOSING
+from tools.notebooks.source import CHECK, CLOSING, load_checks
+from utils import claims
 
 MARKER = "# NBVAL_CHECK_OUTPUT"
 MIN_COMPARED_CELLS = 3
@@ -25,6 +26,7 @@ Fault = tuple[int, str]  # number of the cell from 1, or 0 for the notebook; wha
 def check_all(folder: Path = NOTEBOOKS) -> list[str]:
     """Every fault of every notebook, a line each; also notebooks without a source and sources without a notebook."""
     lines, expected = [], set()
+    lessons = {}
     for name in sources(folder):
         for path, source in wanted(name, folder).items():
             shown = path.relative_to(folder).as_posix()
@@ -38,13 +40,28 @@ def check_all(folder: Path = NOTEBOOKS) -> list[str]:
             except Exception as error:
                 lines.append(f"{shown}: not a valid notebook ({str(error).splitlines()[0]}); build it again")
                 continue
+            if path.parent == folder:
+                lessons[path] = notebook
             finders = {"exercises": BLANK_CHECKS, "solutions": SOLUTION_CHECKS}.get(path.parent.name, CHECKS)
             for cell, fault in check(notebook, source, finders):
                 lines.append(f"{shown}{f', cell {cell}' if cell else ''}: {fault}")
     present = {path for part in ("", "exercises", "solutions") for path in (folder / part).glob("*.ipynb")}
     for stray in sorted(present - expected):
         lines.append(f"{stray.relative_to(folder).as_posix()}: it has no source; write one or remove it")
-    return lines
+    return [*lines, *stale_ledgers(lessons)]
+
+
+def stale_ledgers(lessons: dict[Path, nbformat.NotebookNode]) -> Iterator[str]:
+    """A line for each lesson whose cards, numbers included, are not those that another lesson's ledger shows."""
+    for path, notebook in lessons.items():
+        code = [cell for _, cell in _code(notebook)]
+        if not any("claims.ledger(" in cell.source for cell in code):
+            continue
+        pages = [output.get("data", {}).get("text/html") for cell in code for output in cell.outputs]
+        for other, lesson in lessons.items():
+            cards = claims.in_notebook(lesson)
+            if cards and claims.table(cards)["text/html"] not in pages:
+                yield f"{path.name}: its ledger does not show the cards of {other.name}; build {path.stem} with --force"
 
 
 def check(notebook: nbformat.NotebookNode, source: nbformat.NotebookNode, finders=None) -> list[Fault]:
@@ -87,9 +104,9 @@ def noise(notebook, source) -> Iterator[Fault]:
 def machine_paths(notebook, source) -> Iterator[Fault]:
     for place, cell in _code(notebook):
         for output in cell.outputs:
-            found = MACHINE_PATH.search(_text(output))
-            if found:
-                yield place, f"a path of one machine in its output: {found[0]!r}"
+            match = MACHINE_PATH.search(_text(output))
+            if match:
+                yield place, f"a path of one machine in its output: {match[0]!r}"
 
 
 def widgets(notebook, source) -> Iterator[Fault]:
@@ -151,9 +168,11 @@ def compared_cells(notebook, source) -> Iterator[Fault]:
 def checked_exercises(notebook, source) -> Iterator[Fault]:
     from utils.checks import exercises
 
-    asked = [match[1] for _, cell in _code(notebook) if (match := CHECK.match(cell.source))]
+    load_checks()
+    matches = [CHECK.match(cell.source) for _, cell in _code(notebook)]
+    asked = [match[1] for match in matches if match]
     lesson = source.metadata["course"]["exercises"][:2]
-    expected = [one.id for one in exercises(lesson)]
+    expected = [exercise.id for exercise in exercises(lesson)]
     if asked != expected:
         yield 0, f"checks {', '.join(asked) or 'nothing'}; expected each exercise once, in order: {', '.join(expected)}"
     for place, cell in _code(notebook):
@@ -164,8 +183,10 @@ def checked_exercises(notebook, source) -> Iterator[Fault]:
 def solved(notebook, source) -> Iterator[Fault]:
     from utils.checks import find
 
+    load_checks()
     for place, cell in _code(notebook):
-        if match := CHECK.match(cell.source):
+        match = CHECK.match(cell.source)
+        if match:
             expected = f"{match[1]} ✓ Right. {find(match[1]).why}"
             if expected not in "".join(map(_text, cell.outputs)):
                 yield place, f"its output is not {expected[:40]!r} …; build it with --force"

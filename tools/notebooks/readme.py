@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tools.notebooks.files import NOTEBOOKS, README, ROOT, SOURCES, colab_address, repository
-from tools.notebooks.source import duration, lessons, read_source
+from tools.notebooks.files import NOTEBOOKS, README, ROOT, colab_address, repository
+from tools.notebooks.source import duration, lessons, read_source, rooms
 from utils import claims
 
 SPEED = ROOT / "benchmarks" / "results" / "finetune.json"
@@ -16,8 +16,8 @@ def lesson_table() -> str:
     """A Markdown table: lesson, minutes on two CPU cores and on a GPU, Colab link or what stands in for it."""
     address = repository()
     rows = ["| Lesson | Two CPU cores | GPU | Colab |", "|---|---|---|---|"]
-    for name in lessons():
-        course = read_source(SOURCES / f"{name}.py").metadata["course"]
+    for name, room in rooms().items():
+        course = read_source(room / "lesson.py").metadata["course"]
         colab = f"[open]({colab_address(name, address)})" if address else "not yet published"
         rows.append(
             f"| [{course['title']}](notebooks/{name}.ipynb) "

@@ -59,7 +59,7 @@ def write_report(
         "left": left,
         "notebooks": [_row(name, result) for name, (_, result) in executed.items()],
         "claims": [
-            claims.as_json(one) for _, (notebook, _) in executed.items() for one in claims.in_notebook(notebook)
+            claims.as_json(claim) for notebook, _ in executed.values() for claim in claims.in_notebook(notebook)
         ],
     }
     write_ours(folder, JSON, json.dumps(report, indent=2, ensure_ascii=False) + "\n", instead)
@@ -117,7 +117,7 @@ def as_page(report: dict, title: str, before: dict | None = None) -> str:
         changes=changes(before, report) if before else [],
         slowest=_slowest,
         passed=sum(row["status"] == "passed" for row in report["notebooks"]),
-        ledger=Markup(claims.table([claims.from_json(kept) for kept in report["claims"]])["text/html"]),
+        ledger=Markup(claims.table([claims.from_json(card) for card in report["claims"]])["text/html"]),
     )
 
 
@@ -134,11 +134,12 @@ def changes(before: dict, now: dict) -> list[str]:
             old, new = before[part].get(name, "–"), now[part].get(name, "–")
             if old != new:
                 lines.append(f"{name}: {old} → {new}")
-    verdicts = [{one["id"]: one["verdict"] for one in report["claims"]} for report in (before, now)]
-    for id in sorted(verdicts[0] | verdicts[1]):
-        old, new = (kept.get(id, "not recorded") for kept in verdicts)
+    old_verdicts = {claim["id"]: claim["verdict"] for claim in before["claims"]}
+    new_verdicts = {claim["id"]: claim["verdict"] for claim in now["claims"]}
+    for claim_id in sorted(old_verdicts | new_verdicts):
+        old, new = old_verdicts.get(claim_id, "not recorded"), new_verdicts.get(claim_id, "not recorded")
         if old != new:
-            lines.append(f"claim {id}: {old} → {new}")
+            lines.append(f"claim {claim_id}: {old} → {new}")
     return lines
 
 

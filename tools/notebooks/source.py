@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import re
 import textwrap
 from pathlib import Path
@@ -16,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from tools.notebooks.files import NOTEBOOKS, colab_address, release, repository
 from utils.profiles import ON_THE_HUB
 
-FIELDS = ("title", "goals", "minutes_cpu", "minutes_gpu", "needs")
+FIELDS = ("name", "title", "goals", "minutes_cpu", "minutes_gpu", "needs")
 CLOSING = "## To remember"
 START, END = "# Your lines start here.", "# Your lines end here."
 CHECK = re.compile(r'^check\("(\d\d\.\d)", (\w+)\)$')
@@ -55,17 +56,42 @@ if "google.colab" in sys.modules:  # Colab has no course yet: fetch it, once
             os.rename(new, here)
     os.chdir(here / "notebooks" if here.exists() else "/content")
 """
+CHECKS = "\n\nfrom notebooks.source.{room}.checks import check"
 USES = re.compile(r"(AutoTokenizer\.from_pretrained\()?\bprofile\.(\w+)")
+
+
+def rooms(folder: Path = NOTEBOOKS) -> dict[str, Path]:
+    """Name of each lesson's notebook -> the folder with everything of that lesson, in order."""
+    return {name_of(path): path.parent for path in sorted((folder / "source").glob("lesson_*/lesson.py"))}
 
 
 def lessons(folder: Path = NOTEBOOKS) -> list[str]:
     """Names of the lessons, in order."""
-    return sorted(path.stem for path in (folder / "source").glob("*.py"))
+    return list(rooms(folder))
 
 
 def exercises(folder: Path = NOTEBOOKS) -> list[str]:
     """Names of the lessons that have exercises, in order."""
-    return sorted(path.stem for path in (folder / "source" / "exercises").glob("*.py"))
+    return [name for name, room in rooms(folder).items() if (room / "exercises.py").exists()]
+
+
+def name_of(path: Path) -> str:
+    """The name of a lesson's notebook, from the header of its source.
+
+    Raises:
+        ValueError: the header has none.
+    """
+    name = re.search(r"^#     name: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    if name is None:
+        raise ValueError(f"{path.parent.name}/{path.name}: the header lacks name under `jupyter: course:`.")
+    return name[1]
+
+
+def load_checks() -> None:
+    """Register the checks of all lessons with `utils.checks`."""
+    for room in rooms().values():
+        if (room / "checks.py").exists():
+            importlib.import_module(f"notebooks.source.{room.name}.checks")
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
@@ -75,30 +101,31 @@ def read_source(path: Path) -> nbformat.NotebookNode:
         ValueError: the script's header lacks a field.
     """
     script, course = _read(path, FIELDS)
-    notebook = _new_notebook({**course, "name": path.stem})
-    notebook.cells = [_header(path.stem, course), _first_cell(uses(path.read_text(encoding="utf-8")))]
+    notebook = _new_notebook(course)
+    notebook.cells = [_header(course), _first_cell(uses(path.read_text(encoding="utf-8")))]
     for cell in script.cells:
         new = new_code_cell if cell.cell_type == "code" else new_markdown_cell
         metadata = {"tags": list(cell.metadata.tags)} if cell.metadata.get("tags") else {}
         notebook.cells.append(new(cell.source, metadata=metadata))
     _add_quiz(notebook, path)
-    _link_terms(notebook, path.parent.parent / GLOSSARY)
+    _link_terms(notebook, path.parents[2] / GLOSSARY)
     _number(notebook)
     return notebook
 
 
 def read_exercises(path: Path, solved: bool) -> nbformat.NotebookNode:
-    """The notebook of a lesson's exercises, with the marked lines or without them.
+    """The notebook of the exercises that lie beside a lesson, with the marked lines or without them.
 
     Raises:
         ValueError: the header lacks a field, a mark lacks its partner, or what is left is no Python.
     """
     script, course = _read(path, ("title",))
-    notebook = _new_notebook({"exercises": path.stem})
+    name = name_of(path.with_name("lesson.py"))
+    notebook = _new_notebook({"exercises": name})
     intro = _SOLVED if solved else _BLANK
-    title = f"# {course['title']}\n\n{intro.format(name=path.stem)}"
+    title = f"# {course['title']}\n\n{intro.format(name=name)}"
     reads = uses(path.read_text(encoding="utf-8"))
-    notebook.cells = [new_markdown_cell(title), _first_cell(reads, "\n\nfrom utils.checks import check")]
+    notebook.cells = [new_markdown_cell(title), _first_cell(reads, CHECKS.format(room=path.parent.name))]
     for cell in script.cells:
         if cell.cell_type != "code":
             notebook.cells.append(new_markdown_cell(cell.source))
@@ -108,7 +135,7 @@ def read_exercises(path: Path, solved: bool) -> nbformat.NotebookNode:
             ast.parse(blank)
         except SyntaxError as error:
             raise ValueError(
-                f"{path.name}: without the student's lines this is no Python ({error}):\n{blank}"
+                f"{path.parent.name}/{path.name}: without the student's lines this is no Python ({error}):\n{blank}"
             ) from None
         compared = solved and CHECK.match(cell.source)
         metadata = {"tags": [COMPARED]} if compared else {}
@@ -123,7 +150,8 @@ def without_solution(source: str) -> str:
     Raises:
         ValueError: a mark without its partner, or nothing between them.
     """
-    kept, inside = [], None
+    blank = []
+    inside = None  # lines since the first mark; None outside
     for line in source.splitlines():
         mark = line.strip()
         if mark == START and inside is None:
@@ -135,10 +163,10 @@ def without_solution(source: str) -> str:
         elif inside is not None:
             inside += 1
             continue
-        kept.append(line)
+        blank.append(line)
     if inside is not None:
         raise ValueError(f"{START!r} without {END!r} in:\n{source}")
-    return "\n".join(kept)
+    return "\n".join(blank)
 
 
 def glossary(path: Path) -> dict[str, str]:
@@ -151,13 +179,13 @@ def glossary(path: Path) -> dict[str, str]:
     anchor = ""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("### "):
-            found = [line.removeprefix("### ")]
-            anchor = found[0].lower().replace(" ", "-")
+            terms = [line.removeprefix("### ")]
+            anchor = terms[0].lower().replace(" ", "-")
         elif line.startswith("Also: "):
-            found = line.removeprefix("Also: ").split(", ")
+            terms = line.removeprefix("Also: ").split(", ")
         else:
             continue
-        for form in map(str.lower, found):
+        for form in map(str.lower, terms):
             if form in forms:
                 raise ValueError(f"{path.name}: {form!r} stands there twice.")
             forms[form] = anchor
@@ -188,10 +216,10 @@ def _add_quiz(notebook: nbformat.NotebookNode, path: Path) -> None:
     Plain Markdown with HTML's own disclosures: it works in JupyterLab, in Colab, on GitHub, on the site, without a
     kernel and by keyboard.
     """
-    kept = path.parent / QUIZ
-    questions = yaml.safe_load(kept.read_text(encoding="utf-8")).get(path.stem[:2], []) if kept.exists() else []
-    if not questions:
+    quiz = path.with_name(QUIZ)
+    if not quiz.exists():
         return
+    questions = yaml.safe_load(quiz.read_text(encoding="utf-8"))
     parts = ["## Quiz\n\nOpen the answer that you would give."]
     for number, question in enumerate(questions, 1):
         parts.append(f"---\n\n**{number}.** {question['question']}")
@@ -219,7 +247,9 @@ def _read(path: Path, fields: tuple[str, ...]):
     course = script.metadata.get("course", {})
     missing = [field for field in fields if not course.get(field)]
     if missing:
-        raise ValueError(f"{path.name}: the header lacks {', '.join(missing)} under `jupyter: course:`.")
+        raise ValueError(
+            f"{path.parent.name}/{path.name}: the header lacks {', '.join(missing)} under `jupyter: course:`."
+        )
     return script, course
 
 
@@ -231,9 +261,9 @@ def _new_notebook(course: dict) -> nbformat.NotebookNode:
     })  # fmt: skip
 
 
-def _header(name: str, course: dict) -> nbformat.NotebookNode:
+def _header(course: dict) -> nbformat.NotebookNode:
     address = repository()
-    colab = f" · [Open in Colab]({colab_address(name, address)})" if address else ""
+    colab = f" · [Open in Colab]({colab_address(course['name'], address)})" if address else ""
     goals = "\n".join(f"- {goal}" for goal in course["goals"])
     return new_markdown_cell(textwrap.dedent("""\
         # {title}
@@ -258,9 +288,14 @@ def uses(source: str) -> list[str]:
 
     A model whose tokenizer alone is loaded, by `AutoTokenizer.from_pretrained(profile.NAME…)`, gets "/tokenizer".
     """
-    found = {(name, not tokenizer) for tokenizer, name in USES.findall(source) if name in ON_THE_HUB}
-    whole = {name for name, all_of_it in found if all_of_it} | {"gpt2_tokenizer", "imdb"}
-    return sorted({name if name in whole else f"{name}/tokenizer" for name, _ in found})
+    names = set()
+    whole = {"gpt2_tokenizer", "imdb"}
+    for tokenizer, name in USES.findall(source):
+        if name in ON_THE_HUB:
+            names.add(name)
+            if not tokenizer:
+                whole.add(name)
+    return sorted(name if name in whole else f"{name}/tokenizer" for name in names)
 
 
 def _first_cell(reads: list[str], imports: str = "") -> nbformat.NotebookNode:

@@ -29,8 +29,14 @@ class Hint(Exception):
 
 
 def require(met: bool, hint: str) -> None:
-    """Raise a `Hint` unless the condition is met."""
+    """Raise a `Hint` unless what is asked for is met."""
     if not met:
+        raise Hint(hint)
+
+
+def hint_if(wrong: bool, hint: str) -> None:
+    """Raise a `Hint` where a mistake is recognised."""
+    if wrong:
         raise Hint(hint)
 
 
@@ -73,7 +79,8 @@ class Function:
         Raises:
             Hint: the function raised an error, took too long, returned None, or what is no plain value.
         """
-        given = ", ".join(f"{name} = {shown(one)}" for name, one in zip_longest(self.names, arguments, fillvalue="?"))
+        named = zip_longest(self.names, arguments, fillvalue="?")
+        given = ", ".join(f"{name} = {shown(argument)}" for name, argument in named)
         try:
             with limited(self.seconds):
                 result = plain(self.call(*copy.deepcopy(arguments)))
@@ -82,7 +89,8 @@ class Function:
         except TimeUp as late:
             raise Hint(f"Called with {given}, your function {late}. Does a loop in it never end?") from None
         except (Exception, SystemExit) as error:
-            what = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:150] if str(error).strip() else ''}"
+            lines = str(error).strip().splitlines() or [""]
+            what = f"{type(error).__name__}: {lines[0][:150]}"
             raise Hint(f"Called with {given}, your function stops with {what}") from None
         if result is None:
             raise Hint(
@@ -139,9 +147,9 @@ def plain(value, depth: int = 0):
         if depth == DEEPEST or len(value) > LARGEST:
             raise Hint("Your answer is nested too deeply or too long to be checked.")
         if isinstance(value, Mapping):
-            return {key if isinstance(key, int) else str(key): plain(one, depth + 1) for key, one in value.items()}
+            return {key if isinstance(key, int) else str(key): plain(item, depth + 1) for key, item in value.items()}
         items = value if isinstance(value, Sequence | np.ndarray) else sorted(value, key=repr)
-        return [plain(one, depth + 1) for one in items]
+        return [plain(item, depth + 1) for item in items]
     raise Hint(f"Your answer has {a(type(value).__name__)} in it; expected numbers, texts, lists, dicts or tensors.")
 
 
@@ -152,11 +160,11 @@ def encoded(value):
         value = value.detach().cpu().numpy() if is_tensor else value
         return {"tensor" if is_tensor else "array": [str(value.dtype), list(value.shape), value.ravel().tolist()]}
     if isinstance(value, dict):
-        return {"dict": [[key, encoded(one)] for key, one in value.items()]}
+        return {"dict": [[key, encoded(item)] for key, item in value.items()]}
     if isinstance(value, tuple):
-        return {"tuple": [encoded(one) for one in value]}
+        return {"tuple": [encoded(item) for item in value]}
     if isinstance(value, list):
-        return [encoded(one) for one in value]
+        return [encoded(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -167,14 +175,14 @@ def decoded(value, tensors: bool = False):
         ValueError: it is of another form.
     """
     if isinstance(value, list):
-        return [decoded(one, tensors) for one in value]
+        return [decoded(item, tensors) for item in value]
     if not isinstance(value, dict):
         return value
     ((form, content),) = value.items()
     if form == "dict":
-        return {key: decoded(one, tensors) for key, one in content}
+        return {key: decoded(item, tensors) for key, item in content}
     if form == "tuple":
-        return tuple(decoded(one, tensors) for one in content)
+        return tuple(decoded(item, tensors) for item in content)
     dtype, shape, items = content
     if form not in ("array", "tensor") or np.dtype(dtype).kind not in "biuf":
         raise ValueError(f"Expected an array or a tensor of numbers, got {form!r}.")
@@ -192,12 +200,14 @@ def shown(*values) -> str:
     short.maxlist = short.maxtuple = short.maxdict = 3
     short.maxstring = short.maxother = 50
     short.maxlevel = 3
-    return ", ".join(
-        f"{'a tensor' if hasattr(value, 'detach') else 'an array'} of shape {tuple(value.shape)}"
-        if hasattr(value, "shape")
-        else short.repr(value)
-        for value in values
-    )
+    texts = []
+    for value in values:
+        if hasattr(value, "shape"):
+            noun = "a tensor" if hasattr(value, "detach") else "an array"
+            texts.append(f"{noun} of shape {tuple(value.shape)}")
+        else:
+            texts.append(short.repr(value))
+    return ", ".join(texts)
 
 
 def number(value, what: str = "your answer") -> float:

@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   course:
+#     name: NN_what_a_name_costs
 #     title: "Lesson NN: What a name costs"
 #     goals:
 #       - count the tokens of a word, and say which words cost more than one
