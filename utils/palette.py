@@ -1,6 +1,7 @@
 """The course's colours, for figures, cards and coloured pieces alike.
 
 Okabe and Ito's palette (2008): told apart with every common colour blindness, and by lightness in grey.
+After a change, pictures are drawn anew by: python -m tools.notebooks build --force
 """
 
 BLUE, ORANGE, GREEN, RED, GREY, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C", "#222222"

@@ -1,4 +1,7 @@
-"""Checks of the exercises of lesson 01: wirings and objectives."""
+"""Checks of the exercises of lesson 01: wirings and objectives.
+
+Words of each hint stand in tests/wrong_answers/lesson_01.py, which tries every one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Checks of the exercises of lesson 02: loss at the start, padding, honest splits, paired comparison."""
+"""Checks of the exercises of lesson 02: loss at the start, padding, honest splits, paired comparison.
+
+Words of each hint stand in tests/wrong_answers/lesson_02.py, which tries every one.
+"""
 
 from __future__ import annotations
 

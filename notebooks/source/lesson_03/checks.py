@@ -1,4 +1,7 @@
-"""Checks of the exercises of lesson 03: what tokenizers lose, how they cut, and ids from another vocabulary."""
+"""Checks of the exercises of lesson 03: what tokenizers lose, how they cut, and ids from another vocabulary.
+
+Words of each hint stand in tests/wrong_answers/lesson_03.py, which tries every one.
+"""
 
 from __future__ import annotations
 

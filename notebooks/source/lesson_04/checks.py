@@ -1,4 +1,7 @@
-"""Checks of the exercises of lesson 04: amounts of labels, steps, weights and of what is forgotten."""
+"""Checks of the exercises of lesson 04: amounts of labels, steps, weights and of what is forgotten.
+
+Words of each hint stand in tests/wrong_answers/lesson_04.py, which tries every one.
+"""
 
 from __future__ import annotations
 

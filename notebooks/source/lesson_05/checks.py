@@ -1,4 +1,7 @@
-"""Checks of the exercises of lesson 05: the loop, its schedules, its rates, and several processes."""
+"""Checks of the exercises of lesson 05: the loop, its schedules, its rates, and several processes.
+
+Words of each hint stand in tests/wrong_answers/lesson_05.py, which tries every one.
+"""
 
 from __future__ import annotations
 
