@@ -136,6 +136,7 @@ def faults_of(page, address: str, looks: list[str]) -> list[str]:
     page.emulate_media(color_scheme="light")
     page.faults.clear()
     page.goto(address)
+    page.add_style_tag(content="* { transition: none !important }")  # a colour on its way from one scheme to the other
     faults = page.evaluate(BAD_PICTURES)
     for width in (360, 1440):
         page.set_viewport_size({"width": width, "height": 900})
