@@ -55,12 +55,14 @@ def as_for_a_student(monkeypatch):
 
 @contextlib.contextmanager
 def planned(lesson: str):
-    """The room's `beforehand` and what its `plan()` gives; working folder and IPython are as before then."""
+    """The room's `beforehand` and what its plan defines; working folder and IPython are as before then."""
     from IPython.core.interactiveshell import InteractiveShell
+
+    from utils.beforehand import planned as plan_of
 
     here, beforehand = Path.cwd(), importlib.import_module(f"notebooks.source.lesson_{lesson}.beforehand")
     try:
-        yield beforehand, beforehand.plan()
+        yield beforehand, plan_of(beforehand.HERE)
     finally:
         os.chdir(here)
         InteractiveShell.clear_instance()

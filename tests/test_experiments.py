@@ -280,6 +280,18 @@ def test_what_is_written_beforehand_is_read_as_it_was(value):
     assert experiments._unpacked(json.loads(json.dumps(experiments._packed(value)))) == value
 
 
+def test_results_are_not_measured_in_quick_sizes(monkeypatch, tmp_path):
+    """Neither the runs nor the rates that a lesson's `beforehand.py` writes."""
+    from utils import beforehand
+    from utils.errors import CourseError
+
+    monkeypatch.setattr(beforehand, "planned", lambda room: {"profile": Profile(quick=True)})
+    for part in ("runs", "rates"):
+        monkeypatch.setattr("sys.argv", ["beforehand", part])
+        with pytest.raises(CourseError, match="COURSE_SIZES is quick"):
+            beforehand.run_part("", tmp_path, lambda lesson: {}, lambda lesson: None)
+
+
 @pytest.mark.parametrize("lesson", ["03", "05"])
 def test_what_comes_with_a_lesson_is_from_its_code_and_data(lesson):
     """Lesson 04 has more than one function, see its own tests."""

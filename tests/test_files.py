@@ -370,7 +370,7 @@ def test_every_console_shows_what_is_printed(encoding):
 
 
 def test_every_program_prints_on_any_console():
-    for part in ("tools", "scripts", "benchmarks", "pretraining"):
+    for part in ("tools", "scripts", "benchmarks", "pretraining", "utils", "notebooks"):
         for path in (ROOT / part).rglob("*.py"):
             _, runs, program = path.read_text(encoding="utf-8").partition('\nif __name__ == "__main__":\n')
             assert not runs or "run_program(" in program or path.name == "worker.py", path

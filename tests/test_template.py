@@ -83,7 +83,7 @@ def test_the_guides_commands_exist(capsys):
 @pytest.mark.parametrize(
     ("module", "text"),
     [("pretraining.bert", "--epochs"), ("pretraining.t5", "--task-steps"), ("tools.notebooks", "build"),
-     ("notebooks.source.lesson_04.beforehand", "rates"), ("pretraining.publish", "--folder")],
+     ("utils.beforehand", "rates"), ("pretraining.publish", "--folder")],
 )  # fmt: skip
 def test_the_options_that_the_guide_gives_are_known(module, text):
     assert text in GUIDE

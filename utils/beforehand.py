@@ -5,6 +5,7 @@ The cells that define a lesson's runs, and make none, carry the tag `plan` in it
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Callable
@@ -13,18 +14,46 @@ from pathlib import Path
 import numpy as np
 
 from utils.environment import begin
-from utils.files import write_atomically
-from utils.profiles import banner
+from utils.errors import CourseError
+from utils.files import ROOT, write_atomically
+from utils.profiles import SIZES_VARIABLE, banner
 
 TAG = "plan"
 
 
-def planned(source: Path, folder: Path) -> dict:
-    """Run the cells of a lesson that carry the tag, after what its first cell defines.
+def run_part(description: str, room: Path, runs: Callable[[dict], dict], compare_rates: Callable[[dict], None]) -> int:
+    """The command line of a lesson's `beforehand.py`: makes one part, "rates" or "runs"; returns the exit status.
 
     Args:
-        source: the lesson's percent script.
-        folder: of the course; it becomes the working folder.
+        description: of the program.
+        room: the lesson's folder.
+        runs: takes what `planned` gives; function -> the configurations whose results come with the course.
+        compare_rates: takes the same; calls `compare`.
+
+    Raises:
+        CourseError: the sizes are those of COURSE_SIZES=quick.
+    """
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=formatter)
+    parser.add_argument("part", choices=("rates", "runs"))
+    part = parser.parse_args().part
+    lesson = planned(room)
+    if lesson["profile"].quick:  # nothing is learned then
+        raise CourseError(f"{SIZES_VARIABLE} is quick; results are measured in their whole size. Unset it.")
+    if part == "runs":
+        measure(lesson, runs(lesson), room / "results" / "runs.json")
+    else:
+        compare_rates(lesson)
+    return 0
+
+
+def planned(room: Path) -> dict:
+    """Run the cells of a lesson that carry the tag, after what its first cell defines; none of them makes a run.
+
+    The course's folder becomes the working folder.
+
+    Args:
+        room: the lesson's folder, with its percent script.
 
     Returns:
         What the cells defined.
@@ -35,14 +64,15 @@ def planned(source: Path, folder: Path) -> dict:
     import jupytext
     from IPython.core.interactiveshell import InteractiveShell
 
+    source = room / "lesson.py"
     cells = jupytext.read(source, fmt="py:percent").cells
     plan = [cell.source for cell in cells if TAG in cell.metadata.get("tags", [])]
     if not plan:
         raise ValueError(f"{source}: expected cells with the tag {TAG!r}, found none.")
-    os.chdir(folder)
+    os.chdir(ROOT)
     InteractiveShell.clear_instance()  # names of another lesson would be overwritten
     shell = InteractiveShell.instance()
-    shell.user_ns |= {"course": folder, "profile": begin("embedded"), "Path": Path}
+    shell.user_ns |= {"course": ROOT, "profile": begin("embedded"), "Path": Path}
     for cell in plan:
         shell.run_cell(cell).raise_error()
     return shell.user_ns

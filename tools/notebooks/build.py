@@ -14,6 +14,7 @@ from tools.notebooks.files import NOTEBOOKS, PICTURES
 from tools.notebooks.source import LANGUAGE, exercises, lessons, read_exercises, read_source, rooms
 from utils import claims
 from utils.files import write_atomically
+from utils.profiles import SIZES_VARIABLE
 from utils.progress import PROGRESS_VARIABLE
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -84,11 +85,14 @@ def build(name: str, force: bool = False, on_cell=lambda number: None) -> Result
 
 
 def _as_committed(folder: Path) -> dict[str, str]:
-    """Variables for a kernel: nothing solved yet, and the ledger holds what the committed notebooks show."""
+    """Variables for a kernel: nothing solved yet, a ledger of what the committed notebooks show, the whole sizes."""
     for claim in claims.in_notebooks(NOTEBOOKS):
         path = folder / "claims" / claim.profile / f"{claim.id}.json"
         write_atomically(path, json.dumps(claims.as_json(claim)))
-    return {PROGRESS_VARIABLE: str(folder / "progress.json"), claims.CLAIMS_VARIABLE: str(folder / "claims")}
+    return {
+        PROGRESS_VARIABLE: str(folder / "progress.json"), claims.CLAIMS_VARIABLE: str(folder / "claims"),
+        SIZES_VARIABLE: "",
+    }  # fmt: skip
 
 
 def _take_outputs(notebook: nbformat.NotebookNode, path: Path) -> bool:

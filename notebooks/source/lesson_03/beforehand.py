@@ -6,14 +6,12 @@ Run: python -m notebooks.source.lesson_03.beforehand rates      (accuracies on v
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
-from utils.beforehand import compare, measure, planned
+from utils.beforehand import compare, run_part
 from utils.console import run_program
-from utils.files import ROOT
 
 HERE = Path(__file__).parent
 RATES = (1e-4, 3e-4, 5e-4, 1e-3)
@@ -22,13 +20,11 @@ LABELS = 500
 
 def main() -> int:
     """Run one part; write its JSON into `results`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("rates", "runs"))
-    part = parser.parse_args().part
-    lesson = plan()
-    if part == "runs":
-        measure(lesson, from_beforehand(lesson), HERE / "results" / "runs.json")
-        return 0
+    return run_part(__doc__, HERE, from_beforehand, compare_rates)
+
+
+def compare_rates(lesson: dict) -> None:
+    """Try learning rates on validation sentences."""
     judge_on_validation(lesson)
     grid = [
         {"ids": ids, "pretrained": pretrained, "labels": LABELS, "seed": seed, "rate": rate}
@@ -39,12 +35,6 @@ def main() -> int:
         path = HERE / "results" / "rates.json"
         compare(lesson, lesson["learn_from"], own, ("ids", "pretrained", "rate"),
                 lambda result, ids=ids: float(np.mean(result[ids])), path)  # fmt: skip
-    return 0
-
-
-def plan() -> dict:
-    """What the lesson has defined when its runs are planned and none has been made."""
-    return planned(HERE / "lesson.py", ROOT)
 
 
 def from_beforehand(lesson: dict) -> dict:

@@ -7,12 +7,10 @@ Run: python -m notebooks.source.lesson_04.beforehand rates      (accuracies of s
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from utils.beforehand import compare, measure, planned
+from utils.beforehand import compare, run_part
 from utils.console import run_program
-from utils.files import ROOT
 
 HERE = Path(__file__).parent
 GRID = {  # labels: rates of each method
@@ -33,13 +31,11 @@ SEARCH_SEEDS = (10, 11, 12, 13)  # not the lesson's
 
 def main() -> int:
     """Run one part; write its JSON into `results`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("rates", "runs"))
-    part = parser.parse_args().part
-    lesson = plan()
-    if part == "runs":
-        measure(lesson, from_beforehand(lesson), HERE / "results" / "runs.json")
-        return 0
+    return run_part(__doc__, HERE, from_beforehand, compare_rates)
+
+
+def compare_rates(lesson: dict) -> None:
+    """Try learning rates on validation sentences."""
     grid = [
         {"network": "encoder", "method": method, "labels": labels, "seed": seed, "rate": rate,
          "epochs": EPOCHS[labels], "curve": True}
@@ -48,17 +44,11 @@ def main() -> int:
     ]  # fmt: skip
     compare(lesson, lesson["run"], grid, ("labels", "method", "rate"), lambda result: result["curve"][-1],
             HERE / "results" / "rates.json")  # fmt: skip
-    return 0
 
 
 def seeds_of(method: str, labels: int) -> tuple[int, ...]:
     """Two seeds; four where some runs get stuck and others do not, as a random start with many labels."""
     return SEARCH_SEEDS if method == "random start" and labels >= 1000 else SEARCH_SEEDS[:2]
-
-
-def plan() -> dict:
-    """What the lesson has defined when its runs are planned and none has been made."""
-    return planned(HERE / "lesson.py", ROOT)
 
 
 def from_beforehand(lesson: dict) -> dict:

@@ -7,14 +7,12 @@ Run: python -m notebooks.source.lesson_05.beforehand rates      (accuracies of s
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
-from utils.beforehand import compare, measure, planned
+from utils.beforehand import compare, run_part
 from utils.console import run_program
-from utils.files import ROOT
 
 HERE = Path(__file__).parent
 RATES = {
@@ -27,25 +25,17 @@ SEARCH_SEEDS = (10, 11)  # not the lesson's
 
 def main() -> int:
     """Run one part; write its JSON into `results`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("rates", "runs"))
-    part = parser.parse_args().part
-    lesson = plan()
-    if part == "runs":
-        measure(lesson, from_beforehand(lesson), HERE / "results" / "runs.json")
-        return 0
+    return run_part(__doc__, HERE, from_beforehand, compare_rates)
+
+
+def compare_rates(lesson: dict) -> None:
+    """Try learning rates on validation sentences."""
     grid = [
         {"recipe": recipe, "rate": rate, "seed": seed, "judged": "validation"}
         for recipe, rates in RATES.items() for rate in rates for seed in SEARCH_SEEDS
     ]  # fmt: skip
     compare(lesson, lesson["run"], grid, ("recipe", "rate"), lambda result: float(np.mean(result["right"])),
             HERE / "results" / "rates.json")  # fmt: skip
-    return 0
-
-
-def plan() -> dict:
-    """What the lesson has defined when its runs are planned and none has been made."""
-    return planned(HERE / "lesson.py", ROOT)
 
 
 def from_beforehand(lesson: dict) -> dict:
