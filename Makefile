@@ -11,7 +11,7 @@ MARKER := .transfer-learning-nlp
 ifneq ($(OS),Windows_NT)
 MOVED := $(if $(wildcard $(READY)),$(shell grep -qsF '$(CURDIR)/$(VENV)' $(BIN)/activate || echo moved))
 endif
-NOTEBOOKS := notebooks/[0-9][0-9]_*.ipynb
+NOTEBOOKS := notebooks/[0-9][0-9]_*.ipynb notebooks/deeper/*.ipynb
 # Each file stays with one of two processes; tests that look at the clock run alone afterwards.
 TWO_AT_A_TIME := -n 2 --dist loadscope --no-loadscope-reorder --continue-on-collection-errors
 REQUIREMENTS := requirements.txt requirements-dev.txt constraints.txt
@@ -41,9 +41,8 @@ test-floor: $(READY)  ## the tests and lessons 00 to 03 with the lowest releases
 site: $(READY)  ## build the course as a site, in build/site
 	$(BIN)/python -m tools.site
 
-bench: $(READY)  ## time three ways to fine-tune, and how time and memory grow; about an hour
+bench: $(READY)  ## time three ways to fine-tune, three times each; hours, and it goes on after an interrupt
 	$(BIN)/python -m benchmarks.finetune
-	$(BIN)/python -m benchmarks.scaling
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab notebooks

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from benchmarks.rates import flops, matrix_rate, timed
+from benchmarks.rates import flops, timed
+from utils import machine
 from utils.console import run_program
 from utils.environment import begin
 from utils.files import set_aside, write_atomically
@@ -34,7 +35,7 @@ def main() -> int:
     options = parser.parse_args()
     profile = begin("embedded", uses=[])
     device, dtype = torch.device(profile.device), getattr(torch, profile.precision)
-    rate = matrix_rate(device, dtype)
+    rate = machine.matrix_rate(profile.device, profile.precision)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     print(f"{name}: {rate / 1e12:.2f} TFLOP/s in {profile.precision}, measured")
     result = {"device": name, "precision": profile.precision, "matrix_flops": rate, "torch": torch.__version__}

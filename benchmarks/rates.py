@@ -10,17 +10,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """The fastest of some products of two large square matrices, in floating-point operations a second."""
-    size = 8192 if device.type == "cuda" else 1024
-    best = 0.0
-    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    for _ in range(10):
-        seconds = timed(lambda: left @ right, device)
-        best = max(best, 2 * size**3 / seconds)
-    return best
-
-
 def flops(model, lengths) -> float:
     """Floating-point operations of the matrix products of training on some texts once, as PyTorch counts them.
 

@@ -107,11 +107,13 @@ def tiny_model():
 
 
 def cells_of(lesson: str, uses: str = ""):
-    """The code cells of a committed lesson; those that use a name, if one is given."""
+    """The code cells of a committed lesson and its deeper notebooks; those that use a name, if one is given."""
     import nbformat
 
     (path,) = (ROOT / "notebooks").glob(f"{lesson}_*.ipynb")
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    paths = [path, *sorted((ROOT / "notebooks" / "deeper").glob(f"{lesson}_*.ipynb"))]
+    notebooks = [nbformat.read(path, as_version=4) for path in paths]
+    cells = [cell for notebook in notebooks for cell in notebook.cells if cell.cell_type == "code"]
     if not uses:
         return cells
     return [cell for cell in cells if uses in {node.id for node in names_in(cell.source)}]
@@ -181,7 +183,7 @@ def real_tokenizers():
     from utils import assets
 
     folders = {
-        "wordpiece": assets.encoder(), "gpt2": assets.gpt2_tokenizer(), "unigram": assets.small_model("mini-t5")
+        "wordpiece": assets.small_encoder(), "gpt2": assets.gpt2_tokenizer(), "unigram": assets.small_model("mini-t5")
     }  # fmt: skip
     return {name: AutoTokenizer.from_pretrained(folder) for name, folder in folders.items()}
 

@@ -25,7 +25,7 @@ def write(folder: Path) -> None:
     from utils import assets, hub
 
     tokenizers = {
-        hub.BERT: AutoTokenizer.from_pretrained(assets.encoder()),
+        hub.BERT: AutoTokenizer.from_pretrained(assets.small_encoder()),
         hub.GPT2: AutoTokenizer.from_pretrained(assets.gpt2_tokenizer()),
         hub.T5: AutoTokenizer.from_pretrained(assets.small_model("mini-t5")),
     }

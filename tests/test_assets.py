@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +57,65 @@ def test_rotten_tomatoes_has_three_balanced_splits(cache):
     assert len(rows["test"]) >= 1000
 
 
-def test_the_encoder_is_the_one_that_was_checked(cache):
-    weights = assets.encoder() / "model.safetensors"
+def test_the_encoder_is_put_together_from_its_pieces_and_checked(cache):
+    folder = assets.encoder()
+    assert {path.name for path in folder.iterdir()} == set(assets.ENCODER_FILES)
+    weights = folder / "model.safetensors"
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == assets.ENCODER_FILES["model.safetensors"]
+    assert sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) < 450e6  # the archive is not kept
+
+
+@pytest.fixture
+def pieces(tmp_path):
+    """A small archive in five pieces, and the files in it."""
+    files = {"config.json": b"{}", "model.safetensors": np.random.default_rng(0).bytes(50_000)}
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(f"top/{name}", content)
+        archive.writestr("top/not wanted", b"x" * 1000)
+    whole = (tmp_path / "whole.zip").read_bytes()
+    cuts = [0, 100, 101, 20_000, 40_000, len(whole)]
+    paths = [tmp_path / f"whole.zip.{number:03}" for number in range(1, 6)]
+    for path, start, end in zip(paths, cuts, cuts[1:], strict=False):
+        path.write_bytes(whole[start:end])
+    return paths, files, {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def test_an_archive_in_pieces_is_unpacked(pieces, tmp_path):
+    paths, files, sha256 = pieces
+    (tmp_path / "out").mkdir()
+    assets.unpack(paths, "top", sha256, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == files
+
+
+def test_an_altered_file_of_the_archive_is_named(pieces, tmp_path):
+    paths, _, sha256 = pieces
+    with pytest.raises(CourseError, match=r"config\.json, unpacked from whole\.zip\.001.* is not the expected file"):
+        assets.unpack(paths, "top", sha256 | {"config.json": "0" * 64}, tmp_path)
+
+
+def test_a_missing_piece_names_the_command_that_mends_it(cache, monkeypatch):
+    packages = (*assets.ENCODER_PACKAGES[:4], ("no-such-piece", "0.0.1", "no_such_piece"))
+    monkeypatch.setattr(assets, "ENCODER_PACKAGES", packages)
+    with pytest.raises(CourseError, match=r"--no-deps no-such-piece==0\.0\.1"):
+        assets.encoder()
+    assert not (cache / f"assets-{assets.LAYOUT}" / assets.ENCODER).exists()
+
+
+def test_a_full_disk_leaves_no_half_encoder(cache, monkeypatch):
+    def full(pieces, top, sha256, folder):
+        (folder / "config.json").write_text("{}")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(assets, "unpack", full)
+    with pytest.raises(CourseError, match=r"all-mpnet-base-v2.*No space left.*Make room there \(450 MB\)"):
+        assets.encoder()
+    assert not list(cache.rglob("config.json"))
+
+
+def test_the_small_encoder_is_the_one_that_was_checked(cache):
+    weights = assets.small_encoder() / "model.safetensors"
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == assets.SMALL_ENCODER_FILES["model.safetensors"]
 
 
 def test_an_asset_is_written_once(cache):
@@ -144,13 +201,13 @@ def test_a_missing_package_names_the_command_that_mends_it():
 
 @pytest.mark.parametrize(("damage", "said"), [("remove", "lacks its file"), ("alter", "is not the one of version")])
 def test_a_damaged_package_file_names_the_command_that_mends_it(tmp_path, monkeypatch, damage, said):
-    source = assets.package_files(assets.ENCODER_PACKAGE, "model", {})
+    source = assets.package_files(assets.SMALL_ENCODER_PACKAGE, "model", {})
     copy = tmp_path / "damaged_package"
     shutil.copytree(source, copy / "model", ignore=shutil.ignore_patterns("*.safetensors"))
     (copy / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     package = ("damaged", "1.0", "damaged_package")
-    files = {"vocab.txt": assets.ENCODER_FILES["vocab.txt"]}
+    files = {"vocab.txt": assets.SMALL_ENCODER_FILES["vocab.txt"]}
     assert assets.package_files(package, "model", files) == copy / "model"
     vocabulary = copy / "model" / "vocab.txt"
     if damage == "remove":

@@ -7,7 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 import tools.notebooks.build as build_module
-from tools.notebooks.check import BLANK_CHECKS, CHECKS, MARKER, SOLUTION_CHECKS, check, check_all
+from tools.notebooks.check import BLANK_CHECKS, BUDGETS, CHECKS, MARKER, SOLUTION_CHECKS, check, check_all
 from tools.notebooks.files import NOTEBOOKS
 from tools.notebooks.source import FIELDS, load_checks, read_exercises, read_source
 
@@ -175,7 +175,23 @@ def test_each_fault_is_caught(sound, source, put_in, said):
     assert any(said in fault for _, fault in check(sound, source)), check(sound, source)
 
 
-def test_every_check_is_tried_by_some_fault(sound, source):
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ((5, 9, 9), "words of text; its budget has 5"), ((99, 2, 9), "3 code cells; its budget has 2"),
+        ((99, 9, 5), "6 lines of code; its budget has 5"),
+    ],
+)  # fmt: skip
+def test_a_lesson_beyond_its_budget_is_a_fault(monkeypatch, sound, source, budget, said):
+    monkeypatch.setitem(BUDGETS, "07", budget)
+    (fault,) = check(sound, source)
+    assert said in fault[1]
+    monkeypatch.setitem(BUDGETS, "07", (99, 9, 9))
+    assert check(sound, source) == []
+
+
+def test_every_check_is_tried_by_some_fault(sound, source, monkeypatch):
+    monkeypatch.setitem(BUDGETS, "07", (1, 1, 1))
     faulty = copy.deepcopy(sound)
     for put_in in (edit, rename, not_run, widget_without_state, unmarked, long_cell, no_header, picture()):
         put_in(faulty)

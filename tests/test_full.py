@@ -33,7 +33,7 @@ GenerationMixin.generate = generate
 @pytest.fixture(scope="module")
 def full(hub_files, tmp_path_factory):
     """Variables for a new process: `full`, the hub on this machine, a cache that holds the packages' files only."""
-    assets.imdb(), assets.rotten_tomatoes(), assets.bbc(), assets.encoder(), assets.gpt2_tokenizer()
+    assets.imdb(), assets.rotten_tomatoes(), assets.bbc(), assets.small_encoder(), assets.gpt2_tokenizer()
     cache, prepared = tmp_path_factory.mktemp("full"), f"assets-{assets.LAYOUT}"
     (cache / prepared).symlink_to(files.cache_folder() / prepared)
     with LoopbackHub(hub_files) as hub:
@@ -132,9 +132,9 @@ def texts(cells) -> str:
 
 
 def test_the_script_runs(full, imports_under_full, tmp_path):
-    command = [sys.executable, "scripts/day4_ex.py", "--output", str(tmp_path / "model")]
-    command += ["--train-size", "96", "--validation-size", "32", "--test-size", "32", "--max-length", "64"]
+    command = [sys.executable, "scripts/finetune.py", "--output", str(tmp_path / "model")]
+    command += ["--train-size", "96", "--test-size", "32", "--max-length", "64"]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | full, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "on 32 test reviews" in done.stdout
+    assert "on 32 test texts" in done.stdout
     assert (tmp_path / "model" / "model.safetensors").is_file()

@@ -7,7 +7,7 @@ import pytest
 
 from tools.notebooks import check, house
 from tools.notebooks.files import NOTEBOOKS, ROOT
-from tools.notebooks.source import lessons
+from tools.notebooks.source import deeper, lessons
 from utils import claims
 
 
@@ -52,7 +52,7 @@ def test_what_may_be_imported_is_no_fault(tmp_path):
 
 @pytest.fixture
 def committed():
-    paths = [NOTEBOOKS / f"{name}.ipynb" for name in lessons()]
+    paths = [NOTEBOOKS / f"{name}.ipynb" for name in [*lessons(), *deeper()]]
     return {path: nbformat.read(path, as_version=4) for path in paths}
 
 
@@ -71,4 +71,4 @@ def test_a_number_that_changed_makes_it_stale(committed, lesson):
     number = next(iter(card["numbers"].values()))
     number["value"] += 1
     (fault,) = check.stale_ledgers(committed)
-    assert f"06_wrapping_up.ipynb: its ledger does not show the cards of {path.name}" in fault
+    assert f"06_wrapping_up.ipynb: its ledger does not show the cards of lesson {lesson[:2]};" in fault

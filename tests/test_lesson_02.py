@@ -1,130 +1,150 @@
-"""The code that students read in lesson 02, taken out of the committed notebook."""
+"""The code that students read in lesson 02 and its deeper notebooks, taken out of the committed notebooks."""
+
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
-from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
+from datasets import Dataset, load_dataset
+from transformers import AutoTokenizer
 
+from notebooks.source.lesson_02 import beforehand
 from tests.conftest import cells_of
 from utils import assets
-from utils.claims import FAILS, HOLDS, IN_PART, OPEN
-from utils.intervals import Number
+from utils.claims import FAILS, HOLDS, OPEN
+from utils.intervals import Number, over_seeds, share
+from utils.opinions import OPINIONS
+from utils.vectors import mean_vectors
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return AutoTokenizer.from_pretrained(assets.encoder())
+    return AutoTokenizer.from_pretrained(assets.encoder(), truncation_side="left")
 
 
-@pytest.fixture
-def head_and_tail(from_lesson, tokenizer):
-    profile = type("Profile", (), {"max_length": 16})
-    return from_lesson("02", "head_and_tail", tokenizer=tokenizer, profile=profile)[0]
+def test_the_end_of_a_long_review_is_kept_between_the_special_tokens(from_lesson, tokenizer):
+    profile = SimpleNamespace(max_length=8)
+    (tokenize,) = from_lesson("02", "tokenize", tokenizer=tokenizer, profile=profile)
+    (ids,) = tokenize({"text": ["the plot drags on but the very end saves it all"]})["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(ids) == ["<s>", "the", "very", "end", "saves", "it", "all", "</s>"]
+    (short,) = tokenize({"text": ["a mess"]})["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(short) == ["<s>", "a", "mess", "</s>"]
 
 
-@pytest.mark.parametrize("length", [0, 1, 5, 13, 14, 15, 16, 40, 700])
-def test_head_and_tail_keeps_both_ends_and_no_more(head_and_tail, tokenizer, length):
-    words = ["good", "bad", "film", "plot", "star"]
-    text = " ".join(words[number % 5] for number in range(length))
-    result = head_and_tail({"text": [text]})
-    (ids,) = result["input_ids"]
-    assert result["length"] == [len(ids)] == [min(length, 14) + 2]
-    assert (ids[0], ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
-    every = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    if length <= 14:
-        assert ids[1:-1] == every
-    else:
-        assert ids[1:4] == every[:3]
-        assert ids[4:-1] == every[-11:]
+def test_the_archive_lists_one_label_after_the_other():
+    """What section 2 says of a sample that is not shuffled."""
+    labels = load_dataset(str(assets.imdb()))["train"]["label"]
+    assert labels == sorted(labels)
 
 
-def test_the_edit_of_exercise_1_keeps_the_beginning_only(from_lesson, tokenizer):
-    scope = {"tokenizer": tokenizer, "profile": type("Profile", (), {"max_length": 16})}
-    (head_and_tail,) = from_lesson("02", "head_and_tail", edit=("room // 4", "room"), **scope)
-    text = " ".join(["plot", "and", "star"] * 50)
-    every = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    assert head_and_tail({"text": [text]})["input_ids"][0][1:-1] == every[:14]
+def test_mean_vectors_do_not_see_the_padding(tokenizer):
+    profile = SimpleNamespace(encoder=str(assets.small_encoder()), device="cpu", precision="float32")
+    small = AutoTokenizer.from_pretrained(assets.small_encoder())
+    rows = small(["good", "a very long text about nothing at all, really", "bad film"])["input_ids"]
+    together = mean_vectors(profile, small, rows)
+    alone = np.concatenate([mean_vectors(profile, small, [row]) for row in rows])
+    assert together.shape == (3, 384)
+    assert together == pytest.approx(alone, abs=1e-5)
 
 
-def test_the_paired_difference_is_that_of_the_textbook(from_lesson):
-    (paired_difference,) = from_lesson("02", "paired_difference", np=np)
-    first, second = np.array([True] * 60 + [False] * 40), np.array([True] * 50 + [False] * 30 + [True] * 20)
-    gap, half = paired_difference(first, second)
-    only_first, only_second, n = 10, 20, 100
-    variance = (only_first + only_second - (only_first - only_second) ** 2 / n) / n**2
-    assert gap == pytest.approx(100 * (only_first - only_second) / n)
-    assert half == pytest.approx(196 * variance**0.5)
+def test_the_opinions_are_twenty_different_ones_and_balanced():
+    assert len({text for text, _ in OPINIONS}) == len(OPINIONS) == 20
+    assert sum(label == "pos" for _, label in OPINIONS) == 10
 
 
-def test_short_texts_get_the_ids_of_the_tokenizer_itself(head_and_tail, tokenizer):
-    texts = ["An unwatchable mess.", "", "Très bien !", "good <br />bad"]
-    assert head_and_tail({"text": texts})["input_ids"] == tokenizer(texts)["input_ids"]
+def test_computed_tokens_count_the_rectangles(from_lesson):
+    (computed,) = from_lesson("02", "computed")
+    assert computed(np.array([3, 1, 2, 5, 4]), 2, np.array([0, 1, 2, 3, 4])) == 2 * 3 + 2 * 5 + 4
+    assert computed(np.array([3, 1, 2, 5, 4]), 2, np.array([1, 2, 0, 4, 3])) == 2 * 2 + 2 * 4 + 5
 
 
-def test_the_script_cuts_reviews_as_the_lesson_does(head_and_tail, tokenizer):
-    from scripts import day4_ex
-
-    texts = [" ".join(["plot", "and", "star"] * count) for count in (0, 1, 4, 5, 9, 200)]
-    assert day4_ex.head_and_tail({"text": texts}, tokenizer, 16) == head_and_tail({"text": texts})
-
-
-def test_the_committed_predictions_are_laid_beside_the_right_texts(tiny_model, tmp_path, tokenizer):
-    """The trap that section 8 warns of: grouping changes the order in which answers come back."""
-    rng = np.random.default_rng(0)
-    ids = [rng.integers(5, 50, size).tolist() for size in rng.integers(2, 30, 40)]
-    rows = Dataset.from_dict({"input_ids": ids, "labels": [0, 1] * 20, "length": [len(row) for row in ids]})
-    answers = {}
-    for strategy in ("group_by_length", "sequential"):
-        args = TrainingArguments(
-            tmp_path, train_sampling_strategy="group_by_length", per_device_eval_batch_size=4, use_cpu=True,
-            report_to="none", disable_tqdm=True,
-        )  # fmt: skip
-        trainer = Trainer(tiny_model, args, data_collator=DataCollatorWithPadding(tokenizer))
-        trainer.args.train_sampling_strategy = strategy
-        answers[strategy] = trainer.predict(rows).predictions[:, 0]
-    with torch.inference_mode():
-        one_by_one = [tiny_model(torch.tensor([row])).logits[0, 0].item() for row in ids]
-    assert answers["sequential"] == pytest.approx(one_by_one, abs=1e-5)
-    assert np.sort(answers["group_by_length"]) == pytest.approx(np.sort(one_by_one), abs=1e-5)
-    assert answers["group_by_length"] != pytest.approx(one_by_one, abs=1e-5)
+@pytest.mark.parametrize(("length", "kept"), [(3, "a b c"), (5, "a b c d e"), (8, "a b f g h")])
+def test_keep_takes_both_ends(from_lesson, length, kept):
+    (keep,) = from_lesson("02", "keep")
+    assert keep(" ".join("abcdefgh"[:length]), 2, 3) == kept
 
 
-def test_the_committed_lesson_reloads_its_model_bit_for_bit():
-    """In 16-bit arithmetic too: the Trainer's wrapping of the forward pass must be off before logits are compared."""
-    printed = [output.get("text") for cell in cells_of("02") for output in cell.outputs]
-    assert "identical weights: True\nidentical logits: True\nsame ids: True\n" in printed
+def test_the_committed_lesson_reloads_its_model():
+    printed = "".join(output.get("text", "") for cell in cells_of("02") for output in cell.outputs)
+    assert "the same labels, and probabilities to four digits: True" in printed
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
-def test_unwrapping_takes_16_bit_arithmetic_off(tiny_model, tmp_path, precision):
-    args = TrainingArguments(output_dir=tmp_path, use_cpu=True, bf16=precision == "bfloat16", max_steps=1)
-    rows = [{"input_ids": [1, 2, 3], "labels": 1}] * 8
-    trainer = Trainer(model=tiny_model, args=args, train_dataset=rows)
-    trainer.train()
-    batch = {"input_ids": torch.tensor([[1, 2, 3]])}
-    in_memory = trainer.accelerator.unwrap_model(tiny_model, keep_fp32_wrapper=False).eval()
-    trainer.save_model(tmp_path / "saved")
-    reloaded = type(tiny_model).from_pretrained(tmp_path / "saved", dtype=torch.float32).eval()
-    with torch.inference_mode():
-        assert torch.equal(in_memory(**batch).logits, reloaded(**batch).logits)
+def test_what_was_measured_beforehand_is_whole():
+    """Each run judged the same 1,000 reviews; the random start is there, since the lesson shows it."""
+    for start in beforehand.STARTS:
+        for labels in beforehand.LABELS:
+            right = beforehand.right_beforehand(start, labels)
+            assert right.shape[1:] in ((beforehand.TESTED,), ())
+    assert len(beforehand.right_beforehand("random start", 500)) >= 1
+    assert len(beforehand.right_beforehand("fine-tuning", 500)) >= 1
 
 
-def measured(p_value=0.01, difference=2.0):
+def test_a_run_that_is_there_is_not_made_again(monkeypatch, tmp_path):
+    made = []
+
+    def judged(start, labels, seed):
+        made.append((start, labels, seed))
+        return np.arange(4) % 2 == seed % 2
+
+    monkeypatch.setattr(beforehand, "RESULTS", tmp_path / "labels.json")
+    monkeypatch.setattr(beforehand, "judged", judged)
+    for seeds in (["1"], ["0", "1"]):
+        monkeypatch.setattr("sys.argv", ["", "--starts", "random start", "--labels", "50", "--seeds", *seeds])
+        assert beforehand.main() == 0
+    assert made == [("random start", 50, 1), ("random start", 50, 0)]
+    assert beforehand.right_beforehand("random start", 50).tolist() == [[True, False] * 2, [False, True] * 2]
+
+
+@pytest.mark.parametrize("start", ["fine-tuning", "random start", "small encoder"])
+def test_runs_beforehand_learn_as_the_script_does(monkeypatch, start):
+    """The same arguments as in the script: rate, batch, dropout, side; on a tiny sample."""
+    monkeypatch.setattr(beforehand, "TESTED", 4)
+    monkeypatch.setattr(beforehand, "LENGTH", 8)
+    monkeypatch.setattr(beforehand, "STEPS", 2)
+    seen = {}
+
+    def train(trainer, *_, **__):
+        seen.update(trainer.args.to_dict(), dropout=trainer.model.config.attention_probs_dropout_prob)
+
+    monkeypatch.setattr("transformers.Trainer.train", train)
+    right = beforehand.judged(start, 16, seed=0)
+    assert right.shape == (4,)
+    assert seen["per_device_train_batch_size"] == 8
+    assert seen["num_train_epochs"] == 1
+    assert seen["learning_rate"] == (2e-4 if start == "small encoder" else 5e-5)
+    assert seen["dropout"] == 0
+
+
+def gap(low, high):
+    """What the card of 02.2 needs, with an interval of the difference to counting words."""
     return {
-        "train": range(4000), "p_value": p_value, "difference": difference, "half": 1.0,
-        "intervals": {"encoder": (0.9, 0.88, 0.92), "counting": (0.88, 0.86, 0.9)},
-    }  # fmt: skip
+        "gains": {"counting words": Number((low + high) / 2, low, high), "feature extraction": Number(9, 5, 13)},
+        "right": {"fine-tuning": np.ones(9, bool), "counting words": np.ones(9, bool)},
+        "share": share,
+        "lengths": range(500),
+        "profile": SimpleNamespace(name="test", encoder="encoder", max_length=192),
+        "Path": Path,
+    }
 
 
+def starts(*rates):
+    rows = [np.arange(1000) < 10 * rate for rate in rates]
+    return {"starts": np.array(rows), "share": share, "over_seeds": over_seeds}
+
+
+GAINED = {"gains": [0], "size": 1500}
 CASES = [
-    ("02.1", {"gaps": [(3.0, 1.0), (2.0, 1.0)]}, HOLDS),
-    ("02.1", {"gaps": [(3.0, 1.0), (0.5, 1.0)]}, IN_PART),
-    ("02.1", {"gaps": [(-3.0, 1.0), (-2.0, 1.0)]}, FAILS),
-    ("02.1", {"gaps": [(0.5, 1.0)]}, OPEN),
-    ("02.2", measured(), HOLDS),
-    ("02.2", measured(difference=-2.0), FAILS),
-    ("02.2", measured(p_value=0.2), OPEN),
+    ("02.1", GAINED | {"gained": Number(3, 1, 5)}, HOLDS),
+    ("02.1", GAINED | {"gained": Number(1, -1, 3)}, OPEN),
+    ("02.1", GAINED | {"gained": Number(-3, -5, -1)}, FAILS),
+    ("02.2", gap(5, 9), HOLDS),
+    ("02.2", gap(-1, 3), OPEN),
+    ("02.2", gap(-9, -5), FAILS),
+    ("02.3", starts(50, 49, 50), HOLDS),
+    ("02.3", starts(50), HOLDS),
+    ("02.3", starts(80, 81, 80), FAILS),
+    ("02.3", starts(50, 56, 62), OPEN),
 ]
 
 
@@ -134,4 +154,39 @@ def test_the_verdict_of_a_card_turns_with_its_numbers(verdict_of, id, numbers, v
 
 
 def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
-    assert cards_are_turned("02", CASES) == {"02.1", "02.2"}
+    assert cards_are_turned("02", CASES) == {"02.1", "02.2", "02.3"}
+
+
+def test_a_random_start_trains_the_same_network_without_the_weights(from_lesson, tmp_path):
+    from transformers import AutoConfig, AutoModelForSequenceClassification, Trainer, TrainingArguments, set_seed
+
+    folder = assets.small_model("mini-bert")
+    rows = Dataset.from_dict({"input_ids": [[5, 6, 7]] * 8, "label": [0, 1] * 4})
+    args = TrainingArguments(tmp_path, eval_strategy="epoch", max_steps=1, use_cpu=True, save_strategy="no")
+    accuracy, random_start = from_lesson(
+        "02", "accuracy", "random_start", AutoConfig=AutoConfig, set_seed=set_seed, Trainer=Trainer, args=args,
+        AutoModelForSequenceClassification=AutoModelForSequenceClassification,
+        profile=SimpleNamespace(encoder=str(folder)), tokenized={"train": rows, "test": rows},
+        tokenizer=AutoTokenizer.from_pretrained(folder),
+    )  # fmt: skip
+    trainer = random_start(seed=0)
+    assert trainer.compute_metrics is accuracy
+    assert trainer.model.config.attention_probs_dropout_prob == 0
+    pretrained = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
+    for ours, theirs in zip(trainer.model.parameters(), pretrained.parameters(), strict=True):
+        assert ours.shape == theirs.shape
+    word = "bert.embeddings.word_embeddings.weight"
+    assert not torch.equal(trainer.model.get_parameter(word), pretrained.get_parameter(word))
+    trainer.train()
+    assert any("eval_accuracy" in row for row in trainer.state.log_history)
+
+
+def test_the_head_starts_near_guessing(tokenizer):
+    from transformers import AutoModelForSequenceClassification, set_seed
+
+    set_seed(0)
+    fresh = AutoModelForSequenceClassification.from_pretrained(assets.encoder(), num_labels=2)
+    batch = tokenizer(["A masterpiece.", "No."], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        loss = fresh(**batch, labels=torch.tensor([1, 0])).loss.item()
+    assert loss == pytest.approx(np.log(2), abs=0.02)

@@ -1,8 +1,9 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from cycler import cycler
 from matplotlib import pyplot, rc_context, rcParams
-from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from utils import plots
 from utils.intervals import Number
@@ -41,22 +42,18 @@ def test_bars_write_each_value_at_its_end():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
 
 
-def test_the_curve_is_drawn_while_training_and_at_the_end(shown, tmp_path):
-    curve = plots.LiveCurve(baseline=np.log(2), every_seconds=0)
-    args, state, control = TrainingArguments(tmp_path, report_to="none"), TrainerState(max_steps=20), TrainerControl()
-    curve.on_train_begin(args, state, control)
-    curve.on_log(args, state, control)
-    assert not shown, "nothing is logged yet"
-    for step, loss in ((5, 0.7), (10, 0.5)):
-        state.global_step = step
-        state.log_history.append({"step": step, "loss": loss})
-        curve.on_log(args, state, control)
-    state.log_history.append({"step": 10, "eval_loss": 0.4})
-    curve.on_train_end(args, state, control)
-    assert len(shown) == 3
-    alt = shown[-1][1]["image/png"]["alt"]
-    assert "10 of 20 steps" in alt
-    assert "starts at 0.70" in alt
+def test_the_curve_of_a_training_shows_its_losses(shown):
+    history = [{"step": 5, "loss": 0.7}, {"step": 10, "loss": 0.5}, {"step": 10, "eval_loss": 0.4}]
+    plots.training(SimpleNamespace(state=SimpleNamespace(log_history=history, max_steps=10)), baseline=np.log(2))
+    ((_, metadata),) = shown
+    alt = metadata["image/png"]["alt"]
+    assert "over 10 steps: it starts at 0.70" in alt
+
+
+def test_a_training_that_logged_nothing_is_named():
+    state = SimpleNamespace(log_history=[{"step": 4, "eval_loss": 0.4}], max_steps=4)
+    with pytest.raises(ValueError, match="No loss was logged in 4 steps; set logging_steps"):
+        plots.training(SimpleNamespace(state=state), baseline=0.69)
 
 
 def test_the_running_mean_has_no_bias_at_the_start():

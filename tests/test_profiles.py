@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils import assets, hub, profiles
+from utils import assets, files, hub, profiles
 from utils.errors import CourseError
 from utils.machine import fast_precision
 
@@ -19,13 +20,20 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr(profiles, "_has_cuda", lambda: False)
     monkeypatch.setattr(hub, "fetch", lambda wanted, patience: None)
+    monkeypatch.setenv(files.CACHE_VARIABLE, str(tmp_path))
     monkeypatch.setattr(assets, "encoder", lambda: tmp_path / "encoder")
+    monkeypatch.setattr(assets, "small_encoder", lambda: tmp_path / "small_encoder")
+    monkeypatch.setattr(assets, "gpt2_tokenizer", lambda: tmp_path / "gpt2")
+    monkeypatch.setattr(profiles.machine, "memory", lambda: 16.0)
+    monkeypatch.setattr(profiles.machine, "cores", lambda: 2)
     monkeypatch.setattr(assets, "imdb", lambda: tmp_path / "imdb")
     return monkeypatch
 
 
-def with_gpu(monkeypatch, bfloat16=True, memory=15.0):
+def with_gpu(monkeypatch, bfloat16=True, memory=15.0, rate=1e14):
     monkeypatch.setattr(profiles, "_has_cuda", lambda: True)
+    monkeypatch.setattr(profiles, "_device_name", lambda device: "a card")
+    monkeypatch.setattr(profiles.machine, "matrix_rate", lambda device, precision: rate)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bfloat16)
     monkeypatch.setattr(profiles, "_gpu_memory", lambda: memory)
 
@@ -48,7 +56,7 @@ def test_without_a_gpu_the_profile_is_embedded_and_the_hub_is_off():
 def test_with_a_gpu_and_the_hub_the_profile_is_full(machine):
     with_gpu(machine)
     profile = profiles.detect()
-    assert (profile.name, profile.device, profile.train_size) == ("full", "cuda", None)
+    assert (profile.name, profile.device, profile.train_size) == ("full", "cuda", 25000)
     assert os.environ["HF_HUB_OFFLINE"] == "1"
 
 
@@ -107,29 +115,64 @@ def test_quick_sizes_are_for_seeing_that_everything_runs(machine, name):
     with_gpu(machine)
     machine.setenv(profiles.SIZES_VARIABLE, "quick")
     profile = profiles.detect(name)
-    sizes = profile.train_size, profile.validation_size, profile.test_size, profile.max_length
+    sizes = profile.train_size, profile.test_size, profile.max_length
     assert sizes == tuple(profiles.QUICK.values())
     assert "COURSE_SIZES=quick, to see that everything runs" in profile.why[2]
     machine.setenv(profiles.SIZES_VARIABLE, "tiny")
-    with pytest.raises(CourseError, match="COURSE_SIZES is 'tiny'; expected quick, or unset"):
+    with pytest.raises(CourseError, match="COURSE_SIZES is 'tiny'; expected quick, all, or unset"):
         profiles.detect(name)
 
 
-def test_a_slow_processor_gets_fewer_reviews_and_says_so(machine):
-    with_flags(machine, avx2=True)
-    slow = profiles.detect()
-    with_flags(machine, avx512_bf16=True)
-    fast = profiles.detect()
-    assert slow.train_size * slow.max_length < fast.train_size * fast.max_length
-    assert slow.test_size == fast.test_size >= 2000
-    assert "float32" in slow.why[2]
+@pytest.mark.parametrize(
+    ("flags", "cores", "memory", "encoder", "train_size", "said"),
+    [
+        ({"amx_bf16": True}, 2, 16, "encoder", 500, "to train in a few minutes"),
+        ({"avx512_bf16": True}, 2, 16, "encoder", 500, "to train in a few minutes"),
+        ({"avx2": True}, 8, 16, "encoder", 500, "to train in a few minutes"),
+        ({"avx2": True}, 2, 16, "encoder", 240, "few, to train in 8 minutes on 2 cores of a processor with AVX2"),
+        ({"avx2": True}, 1, 16, "small_encoder", 2000, r"a small encoder, for 1 core\(s\) of a processor with AVX2"),
+        ({}, 2, 16, "small_encoder", 2000, "older instructions"),
+        ({"amx_bf16": True}, 2, 5.9, "small_encoder", 2000, "a small encoder, for 5.9 GiB of memory"),
+    ],
+)
+def test_encoder_and_sizes_follow_processor_and_memory(machine, flags, cores, memory, encoder, train_size, said):
+    with_flags(machine, **flags)
+    machine.setattr("platform.machine", lambda: "x86_64")
+    machine.setattr(profiles.machine, "cores", lambda: cores)
+    machine.setattr(profiles.machine, "memory", lambda: memory)
+    profile = profiles.detect()
+    assert (Path(profile.encoder).name, profile.train_size) == (encoder, train_size)
+    assert re.search(said, profile.why[2])
+    assert profile.learning_rate == (5e-5 if encoder == "encoder" else 2e-4)
 
 
-def test_only_on_a_cpu_are_parts_frozen_to_save_time(machine):
+def test_a_lesson_that_fine_tunes_nothing_unpacks_no_large_encoder(machine):
+    machine.setattr(assets, "encoder", lambda: pytest.fail("unpacked"))
+    assert Path(profiles.detect("embedded", ["bert", "imdb"]).encoder).name == assets.ENCODER
+
+
+@pytest.mark.parametrize(("rate", "train_size"), [(1e14, 25000), (2e13, 25000), (5e12, 7264)])
+def test_on_a_gpu_sizes_follow_its_matrix_rate_which_is_measured_once(machine, rate, train_size):
+    with_gpu(machine, rate=rate)
+    assert profiles.detect().train_size == train_size
+    with_gpu(machine, rate=1.0)  # busy today
+    assert profiles.detect().train_size == train_size
+
+
+@pytest.mark.parametrize("name", ["embedded", "full"])
+def test_all_reviews_are_a_choice_with_an_estimated_time(machine, name):
+    with_gpu(machine, rate=2e13)
+    machine.setenv(profiles.SIZES_VARIABLE, "all")
+    profile = profiles.detect(name)
+    assert profile.train_size == profiles.ALL[name]["train_size"]
+    assert re.search(r"COURSE_SIZES=all, about \d+ minutes to train, estimated", profile.why[2])
+
+
+def test_the_arithmetic_is_that_of_the_precision(machine):
     with_flags(machine, avx512_bf16=True)
-    assert profiles.detect().frozen_parts == 3
-    with_gpu(machine, bfloat16=True)
-    assert profiles.detect("embedded").frozen_parts == 0
+    assert profiles.detect().arithmetic == {"bf16": True, "fp16": False, "use_cpu": True}
+    with_gpu(machine, bfloat16=False)
+    assert profiles.detect().arithmetic == {"bf16": False, "fp16": True, "use_cpu": False}
 
 
 def test_a_profile_cannot_be_changed():
@@ -153,13 +196,10 @@ def test_a_lesson_that_reads_nothing_from_the_hub_asks_for_nothing(machine):
     assert asked == [{}, {hub.GPT2: {"tokenizer"}, hub.BERT: {"tokenizer", "weights"}}, everything]
 
 
-@pytest.mark.parametrize(
-    ("gib", "batch", "accumulation"), [(80, 16, 1), (14.7, 16, 1), (11, 8, 2), (6, 4, 4), (4, 2, 8), (2, 1, 16)]
-)
-def test_a_step_has_sixteen_reviews_on_every_card(machine, gib, batch, accumulation):
+@pytest.mark.parametrize(("gib", "batch"), [(80, 16), (14.7, 16), (11, 8), (6, 4), (4, 2), (2, 1)])
+def test_a_small_card_takes_fewer_reviews_at_once(machine, gib, batch):
     with_gpu(machine, memory=gib)
-    profile = profiles.detect()
-    assert (profile.batch_size, profile.accumulation) == (batch, accumulation)
+    assert profiles.detect().batch_size == batch
 
 
 def test_no_hugging_face_library_is_imported_before_the_profile_is_set():

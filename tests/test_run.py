@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
@@ -283,6 +284,13 @@ def test_a_cell_that_hangs_or_kills_its_kernel_is_named(tmp_path, cell, said):
 def test_memory_is_measured(tmp_path):
     cells = [new_code_cell("x = bytearray(300 * 2**20)\nimport time\ntime.sleep(1)\nlen(x)")]
     assert execute(new_notebook(cells=cells), tmp_path).peak_mib > 300
+
+
+def test_the_home_of_whoever_built_it_is_not_written_into_a_notebook():
+    output = new_output("stream", text=f"model in {Path.home() / 'cache' / 'model'}")
+    notebook = new_notebook(cells=[new_code_cell("1", outputs=[output])])
+    build.tidy(notebook)
+    assert notebook.cells[0].outputs[0].text.replace("\\", "/") == "model in ~/cache/model"
 
 
 def test_text_in_bits_is_joined():

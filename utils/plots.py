@@ -1,4 +1,4 @@
-"""Figures of the lessons: one style, alt text on every picture, and a curve that grows while a model trains."""
+"""Figures of the lessons: one style, and alt text on every picture."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import base64
 import contextlib
 import html
 import io
-import time
 
 import numpy as np
 from IPython import get_ipython
 from matplotlib import colormaps, rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
-from transformers import TrainerCallback
 
 from utils.palette import BLACK, BLUE, EMPTY, GREEN, GREY, ORANGE, RED
 
@@ -174,65 +172,33 @@ def _arms(numbers) -> list[list[float]]:
     return [below, above]
 
 
-class LiveCurve(TrainerCallback):
-    """Draws the training loss while the `Trainer` works: every step, its running mean, the validation loss.
-
-    It reads the losses that the Trainer logs, so set `logging_steps` small; it changes nothing.
+def training(trainer, baseline: float) -> None:
+    """Show the losses that a `transformers.Trainer` logged, their running mean, and the loss on held-out texts.
 
     Args:
+        trainer: after its training.
         baseline: loss of guessing, drawn as a line; ln 2 for two labels.
-        every_seconds: how often the picture is renewed.
     """
-
-    def __init__(self, baseline: float, every_seconds: float = 5.0) -> None:
-        self.baseline, self.every_seconds = baseline, every_seconds
-        self.handle, self.drawn_at = None, 0.0
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        self.handle, self.drawn_at, self.began, self.first = None, 0.0, time.monotonic(), state.global_step
-
-    def on_log(self, args, state, control, **kwargs):
-        if time.monotonic() - self.drawn_at > self.every_seconds:
-            self._draw(state)
-
-    def on_train_end(self, args, state, control, **kwargs):
-        self._draw(state, ended=True)
-
-    def _draw(self, state, ended: bool = False) -> None:
-        from IPython.display import display
-
-        train = np.array([(row["step"], row["loss"]) for row in state.log_history if "loss" in row])
-        if len(train) == 0:
-            return
-        validation = [(row["step"], row["eval_loss"]) for row in state.log_history if row.get("eval_loss")]
-        fig, ax = figure(2.8)
-        ax.plot(*train.T, color=GREY, linewidth=1, label="training loss of the logged steps")
-        ax.plot(train[:, 0], _running_mean(train[:, 1]), color=BLUE, linewidth=2, label="its running mean")
-        if validation:
-            ax.plot(*np.array(validation).T, "D", color=RED, label="validation loss", clip_on=False, zorder=5)
-        ax.axhline(self.baseline, color=BLACK, linestyle=":", linewidth=1, label="guessing: ln 2")
-        last = _running_mean(train[:, 1])[-1]
-        ax.set(xlabel="training step (batches)", ylabel="loss (nats)", xlim=(0, state.max_steps), ylim=(0, None))
-        fig.suptitle(
-            f"Training loss: running mean {last:.2f} after {state.global_step} steps"
-            + ("" if ended else self._left(state))
+    history = trainer.state.log_history
+    logged = [(row["step"], row["loss"]) for row in history if "loss" in row]
+    if not logged:
+        raise ValueError(
+            f"No loss was logged in {trainer.state.max_steps} steps; set logging_steps to fewer than that."
         )
-        ax.legend(loc="lower left", fontsize=8, ncols=2)
-        alt = (
-            f"Line chart of the training loss over {state.global_step} of {state.max_steps} steps: it starts at "
-            f"{train[0, 1]:.2f}, near ln 2 = {self.baseline:.2f}, and its running mean ends at {last:.2f}."
-        )
-        bundle, metadata = _picture(fig, alt)
-        if self.handle is None:
-            self.handle = display(bundle, raw=True, metadata=metadata, display_id=True)
-        else:
-            self.handle.update(bundle, raw=True, metadata=metadata)
-        self.drawn_at = time.monotonic()
-
-    def _left(self, state) -> str:
-        done = max(state.global_step - self.first, 1)
-        seconds = (time.monotonic() - self.began) / done * (state.max_steps - state.global_step)
-        return f" of {state.max_steps}, about {seconds:.0f} s left"
+    steps, losses = np.array(logged).T
+    held_out = [(row["step"], row["eval_loss"]) for row in history if "eval_loss" in row]
+    running = _running_mean(losses)
+    fig, ax = figure(2.6)
+    ax.plot(steps, losses, color=GREY, linewidth=1, label="training loss, means of the logged steps")
+    ax.plot(steps, running, color=BLUE, linewidth=2, label="its running mean")
+    if held_out:
+        ax.plot(*np.array(held_out).T, "D", color=RED, label="loss on held-out texts", clip_on=False, zorder=5)
+    ax.axhline(baseline, color=BLACK, linestyle=":", linewidth=1, label="guessing")
+    ax.set(xlabel="training step", ylabel="loss (nats)", xlim=(0, trainer.state.max_steps), ylim=(0, None))
+    fig.suptitle(f"The loss starts at {losses[0]:.2f} and ends at {running[-1]:.2f}; guessing has {baseline:.2f}")
+    ax.legend(loc="lower left", fontsize=8, ncols=2)
+    show(fig, f"Line chart of the training loss over {trainer.state.max_steps} steps: it starts at {losses[0]:.2f}, "
+              f"its running mean ends at {running[-1]:.2f}, and guessing has {baseline:.2f}.")  # fmt: skip
 
 
 _users_style = contextlib.ExitStack()  # brings it back

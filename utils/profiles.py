@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 import os
 import platform
 from collections.abc import Iterable
@@ -11,14 +12,24 @@ from dataclasses import dataclass
 
 from utils import assets, hub, machine
 from utils.errors import CourseError
+from utils.files import cache_folder, write_atomically
 
 PROFILE_VARIABLE = "COURSE_PROFILE"
 PROFILES = ("embedded", "full")
 SIZES_VARIABLE = "COURSE_SIZES"
-QUICK = {"train_size": 320, "validation_size": 96, "test_size": 96, "max_length": 64}  # to see that everything runs
+QUICK = {"train_size": 48, "test_size": 32, "max_length": 32}  # to see that everything runs
 PATIENCE = {"by itself": 3.0, "by name": 8.0}  # seconds in which the hub brings nothing, by how `full` was chosen
-BATCH = 16  # reviews of one step, however few the device holds at once
+BATCH = {"cpu": 8, "cuda": 16}  # reviews of one step: small ones make more steps of few labels, and need less memory
 SHOWN_VERSIONS = ("torch", "transformers", "datasets")
+ENCODER_GIB = 6.0  # memory of a machine that fine-tunes the base-size encoder
+# Reviews to learn from, reviews for the end, and tokens of each, by the billions of operations a second that a
+# processor does in multiplying matrices; below the last, the base-size encoder takes too long.
+BY_RATE = {350: (500, 400, 192), 60: (240, 200, 160)}
+RATES = {"AMX": 350, "AVX512-BF16": 350, "AVX512": 100, "AVX2": 55, "NEON": 80, "older instructions": 15}  # of a core
+SMALL = (2000, 1000, 128)  # for the small encoder
+MINUTES = 8  # to train, at most, on a GPU
+ALL = {"embedded": {"train_size": 16528, "test_size": 4972}, "full": {"train_size": 25000, "test_size": 25000}}
+WEIGHTS, USED = 86e6, 0.4  # of a base-size encoder, embeddings apart; share of a GPU's matrix rate, an estimate
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,8 @@ class Profile:
 
     Attributes:
         name: "embedded" (installed packages only, no network) or "full" (Hugging Face hub).
-        encoder: folder of the pretrained encoder, for `from_pretrained`.
+        encoder: folder of the pretrained encoder that lesson 02 fine-tunes, for `from_pretrained`.
+        small_encoder: folder of one for quick experiments.
         bert, gpt, t5: folder of one model of each family, for lesson 01 and later.
         gpt2_tokenizer: folder of GPT-2's own tokenizer, 50,257 pieces, under every profile.
         sentiment_prefix: what the T5 was trained to see before a text whose sentiment it is to write.
@@ -35,20 +47,18 @@ class Profile:
         device: "cuda" or "cpu".
         precision: "bfloat16", "float16" or "float32": what this processor multiplies fast.
         attention: `attn_implementation` that trains fastest on short texts: "sdpa" on a GPU, "eager" on a CPU.
-        train_size: labelled reviews to fine-tune on; None for all.
-        validation_size: reviews to choose with; None for all.
-        test_size: reviews for the one final measurement; None for all.
+        train_size: labelled reviews to fine-tune on.
+        test_size: reviews for the one final measurement.
         max_length: tokens of a review that the model sees, special tokens included.
-        batch_size: reviews that the device trains on at once.
-        accumulation: how many such batches make one step; times `batch_size`, it is 16 everywhere.
-        learning_rate: peak learning rate of fine-tuning.
-        frozen_parts: parts of the encoder that lesson 02 leaves as they are, from below: the embeddings, then layers.
+        batch_size: reviews of one training step.
+        learning_rate: peak learning rate of fine-tuning `encoder`.
         why: the reasons for these choices, one line each.
         quick: are the sizes those of COURSE_SIZES=quick, with which everything runs and nothing is learned?
     """
 
     name: str
     encoder: str
+    small_encoder: str
     bert: str
     gpt: str
     t5: str
@@ -58,21 +68,26 @@ class Profile:
     device: str
     precision: str
     attention: str
-    train_size: int | None
-    validation_size: int | None
-    test_size: int | None
+    train_size: int
+    test_size: int
     max_length: int
     batch_size: int
-    accumulation: int
     learning_rate: float
-    frozen_parts: int
     why: tuple[str, ...]
     quick: bool = False
+
+    @property
+    def arithmetic(self) -> dict[str, bool]:
+        """For `TrainingArguments`: 16-bit arithmetic where this processor is fast at it, and which processor."""
+        return {
+            "bf16": self.precision == "bfloat16", "fp16": self.precision == "float16", "use_cpu": self.device == "cpu"
+        }  # fmt: skip
 
 
 # What a notebook may say that it uses: the attribute, or only the tokenizer of a model.
 ON_THE_HUB = {
-    "encoder": hub.BERT, "bert": hub.BERT, "gpt": hub.GPT2, "t5": hub.T5, "gpt2_tokenizer": hub.GPT2, "imdb": hub.IMDB
+    "encoder": hub.BERT, "small_encoder": hub.BERT, "bert": hub.BERT, "gpt": hub.GPT2, "t5": hub.T5,
+    "gpt2_tokenizer": hub.GPT2, "imdb": hub.IMDB,
 }  # fmt: skip
 
 
@@ -93,10 +108,15 @@ def detect(name: str | None = None, uses: Iterable[str] | None = None) -> Profil
     if asked and asked not in PROFILES:
         raise CourseError(f"{PROFILE_VARIABLE} is {asked!r}; expected one of: {', '.join(PROFILES)}, or unset.")
     device = "cuda" if _has_cuda() else "cpu"
+    sizes = os.environ.get(SIZES_VARIABLE, "").strip().lower()
+    if sizes not in ("", "quick", "all"):
+        raise CourseError(f"{SIZES_VARIABLE} is {sizes!r}; expected quick, all, or unset.")
+    trains = uses is None or any(use.partition("/")[0] == "encoder" for use in uses)
+    rate = _rate(device) if trains or device == "cpu" else None
     if asked == "embedded":
-        return _sized(_embedded(device, by_name))
+        return _sized(_embedded(device, by_name, trains, rate), sizes, rate)
     if not asked and device == "cpu":
-        return _sized(_embedded(device, "this machine has no CUDA GPU"))
+        return _sized(_embedded(device, "this machine has no CUDA GPU", trains, rate), sizes, rate)
     try:
         hub.fetch(wanted(ON_THE_HUB if uses is None else uses), PATIENCE["by name" if asked else "by itself"])
     except hub.HubError as error:
@@ -105,19 +125,33 @@ def detect(name: str | None = None, uses: Iterable[str] | None = None) -> Profil
                 f"The profile 'full' was asked for, but {error}. "
                 f"Mend that, or set {PROFILE_VARIABLE}=embedded to work without the hub."
             ) from None
-        return _sized(_embedded(device, f"there is a CUDA GPU, but {error}"))
-    return _sized(_full(device, by_name if asked else "there is a CUDA GPU, and all that this notebook uses is here"))
+        return _sized(_embedded(device, f"there is a CUDA GPU, but {error}", trains, rate), sizes, rate)
+    reason = by_name if asked else "there is a CUDA GPU, and all that this notebook uses is here"
+    return _sized(_full(device, reason, rate), sizes, rate)
 
 
-def _sized(profile: Profile) -> Profile:
+def _sized(profile: Profile, sizes: str, rate: float | None) -> Profile:
     """The profile with the sizes that COURSE_SIZES asks for, if it does."""
-    sizes = os.environ.get(SIZES_VARIABLE, "").strip().lower()
-    if sizes not in ("", "quick"):
-        raise CourseError(f"{SIZES_VARIABLE} is {sizes!r}; expected quick, or unset.")
-    if not sizes:
-        return profile
-    why = f"{SIZES_VARIABLE}=quick, to see that everything runs; nothing is learned"
-    return dataclasses.replace(profile, **QUICK, quick=True, why=(*profile.why[:2], why))
+    if sizes == "quick":
+        why = f"{SIZES_VARIABLE}=quick, to see that everything runs; nothing is learned"
+        return dataclasses.replace(profile, **QUICK, quick=True, why=(*profile.why[:2], why))
+    if sizes == "all":
+        most = ALL[profile.name]
+        length = profile.max_length if profile.name == "embedded" else 512
+        minutes = most["train_size"] * length / _tokens_a_minute(rate) if rate else None
+        time = f", about {_rounded(minutes)} to train, estimated from the matrix rate" if minutes else ""
+        why = f"{SIZES_VARIABLE}=all{time}"
+        return dataclasses.replace(profile, **most, max_length=length, why=(*profile.why[:2], why))
+    return profile
+
+
+def _rounded(minutes: float) -> str:
+    return f"{minutes:.0f} minutes" if minutes < 100 else f"{minutes / 60:.0f} hours"
+
+
+def _tokens_a_minute(rate: float) -> float:
+    """Tokens that a base-size encoder trains on in a minute: each takes 6 operations for each weight."""
+    return 60 * 1e9 * rate * USED / (6 * WEIGHTS)
 
 
 def wanted(uses: Iterable[str]) -> dict[hub.Repository, set[str]]:
@@ -141,15 +175,13 @@ def wanted(uses: Iterable[str]) -> dict[hub.Repository, set[str]]:
 def banner(profile: Profile) -> str:
     """Profile, device, cores, memory, precision, sizes, versions and the reasons, one line each."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in SHOWN_VERSIONS)
-    sizes = [f"{part} {size or 'all'}" for part, size in (
-        ("train", profile.train_size), ("validation", profile.validation_size), ("test", profile.test_size)
-    )]  # fmt: skip
+    sizes = f"{profile.train_size:,} to learn from, {profile.test_size:,} for the end"
     cores = machine.cores()
     return "\n".join([
         f"profile    {profile.name}: {profile.why[0]}",
         f"machine    {_device_name(profile.device)}, {cores} core{'s' * (cores > 1)}, {machine.gib(machine.memory())}",
         f"precision  {profile.precision}: {profile.why[1]}",
-        f"reviews    {', '.join(sizes)}; {profile.max_length} tokens each: {profile.why[2]}",
+        f"reviews    {sizes}, {profile.max_length} tokens each: {profile.why[2]}",
         f"models     {_models(profile)}",
         f"versions   Python {platform.python_version()}, {versions}",
     ])  # fmt: skip
@@ -158,21 +190,30 @@ def banner(profile: Profile) -> str:
 def _models(profile: Profile) -> str:
     if profile.name == "full":
         return ", ".join(f"{one.name} at {one.revision[:7]}" for one in hub.REPOSITORIES if one.kind == "model")
-    folders = dict.fromkeys((profile.encoder, profile.bert, profile.gpt, profile.t5))
+    folders = dict.fromkeys((profile.encoder, profile.small_encoder, profile.bert, profile.gpt, profile.t5))
     return ", ".join(os.path.basename(folder) for folder in folders)
 
 
-def _embedded(device: str, reason: str) -> Profile:
+def _embedded(device: str, reason: str, trains: bool, rate: float | None) -> Profile:
+    """`trains`: is `encoder` used? `rate` as of `_rate`; None where sizes do not matter."""
     # Read once, when a Hugging Face library is imported; nothing below needs the hub.
     os.environ["HF_HUB_OFFLINE"] = "1"
     precision, why = machine.fast_precision(device)
-    slow, small = device == "cpu" and precision == "float32", machine.is_small()
-    why_sizes = "small, to stay under 8 minutes in float32" if slow else "to stay under 5 minutes"
-    if small:
-        why_sizes = f"small, for {machine.gib(machine.memory())} of memory"
+    sizes = next((sizes for least, sizes in BY_RATE.items() if rate is None or rate >= least), SMALL)
+    why_sizes = "to train in a few minutes"
+    if machine.memory() < ENCODER_GIB:
+        sizes, why_sizes = SMALL, f"a small encoder, for {machine.gib(machine.memory())} of memory"
+    elif sizes is SMALL:
+        why_sizes = f"a small encoder, for {machine.cores()} core(s) of {_kind(device)}"
+    elif rate is not None and sizes is not next(iter(BY_RATE.values())):
+        why_sizes = f"few, to train in 8 minutes on {machine.cores()} cores of {_kind(device)}"
+    train_size, test_size, max_length = sizes
     return Profile(
         name="embedded",
-        encoder=str(assets.encoder()),
+        encoder=str(
+            assets.small_encoder() if sizes is SMALL else assets.encoder() if trains else assets.place(assets.ENCODER)
+        ),
+        small_encoder=str(assets.small_encoder()),
         bert=str(assets.small_model("mini-bert")),
         gpt=str(assets.small_model("mini-gpt")),
         t5=str(assets.small_model("mini-t5")),
@@ -182,25 +223,26 @@ def _embedded(device: str, reason: str) -> Profile:
         device=device,
         precision=precision,
         attention="sdpa" if device == "cuda" else "eager",
-        train_size=2000 if slow or small else 4000,
-        validation_size=500 if slow or small else 1000,
-        test_size=2000,
-        max_length=128 if slow or small else 256,
-        batch_size=BATCH // 2 if small else BATCH,
-        accumulation=2 if small else 1,
-        learning_rate=1e-4,
-        frozen_parts=3 if device == "cpu" else 0,  # benchmarks/results/finetune_choices.json
+        train_size=train_size,
+        test_size=test_size,
+        max_length=max_length,
+        batch_size=BATCH[device],
+        learning_rate=2e-4 if sizes is SMALL else 5e-5,
         why=(reason, why, why_sizes),
     )
 
 
-def _full(device: str, reason: str) -> Profile:
+def _full(device: str, reason: str, rate: float | None) -> Profile:
     os.environ["HF_HUB_OFFLINE"] = "1"  # all of it is in folders now
     precision, why = machine.fast_precision(device)
-    batch_size = fitting_batch(_gpu_memory() if device == "cuda" else None)
+    batch_size, length = fitting_batch(_gpu_memory() if device == "cuda" else None), 256
+    reviews = ALL["full"]["train_size"] if rate is None else int(MINUTES * _tokens_a_minute(rate) / length)
+    train_size = max(batch_size, min(reviews // batch_size * batch_size, ALL["full"]["train_size"]))
+    why_sizes = f"as many as train in about {MINUTES} minutes, estimated from the matrix rate"
     return Profile(
         name="full",
         encoder=str(hub.BERT.folder),
+        small_encoder=str(hub.BERT.folder),
         bert=str(hub.BERT.folder),
         gpt=str(hub.GPT2.folder),
         t5=str(hub.T5.folder),
@@ -210,16 +252,37 @@ def _full(device: str, reason: str) -> Profile:
         device=device,
         precision=precision,
         attention="sdpa" if device == "cuda" else "eager",
-        train_size=None,
-        validation_size=None,
-        test_size=None,
-        max_length=512,
+        train_size=train_size,
+        test_size=min(train_size, ALL["full"]["test_size"]),
+        max_length=length,
         batch_size=batch_size,
-        accumulation=BATCH // batch_size,
         learning_rate=2e-5,
-        frozen_parts=0,
-        why=(reason, why, "the whole data set" + ("" if device == "cuda" else ", many hours without a GPU")),
+        why=(reason, why, why_sizes),
     )
+
+
+def _kind(device: str) -> str:
+    return "a GPU" if device == "cuda" else f"a processor with {machine.instructions()}"
+
+
+def _rate(device: str) -> float:
+    """Billions of operations a second in multiplying matrices.
+
+    A processor's is estimated, since what is measured while something else runs would change the sizes of a lesson from
+    one day to the next. A GPU's is measured once and kept in the cache.
+    """
+    if device == "cpu":
+        return machine.cores() * RATES[machine.instructions()]
+    precision, _ = machine.fast_precision(device)
+    path, name = cache_folder() / "rates.json", f"{_device_name(device)}, {precision}"
+    try:
+        rates = {key: float(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        rates = {}
+    if name not in rates:
+        rates[name] = machine.matrix_rate(device, precision) / 1e9
+        write_atomically(path, json.dumps(rates, indent=1) + "\n")
+    return rates[name]
 
 
 def fitting_batch(memory: float | None) -> int:
@@ -228,7 +291,7 @@ def fitting_batch(memory: float | None) -> int:
     An estimate: 2.5 GiB for weights, gradients and optimizer, and 0.6 GiB for each review. Where it is too high,
     `utils.memory.within_memory` halves the batch and goes on.
     """
-    size = BATCH
+    size = BATCH["cuda"]
     while memory is not None and size > 1 and 2.5 + 0.6 * size > memory:
         size //= 2
     return size

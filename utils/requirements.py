@@ -11,6 +11,7 @@ from utils.errors import CourseError
 from utils.files import ROOT
 
 REQUIREMENTS = ROOT / "requirements.txt"
+ENCODER = "all-mpnet-base-v2"  # in pieces; `full` needs none of them, and who reads them says which is missing
 NOT_IN_A_KERNEL = {"jupyterlab"}  # the server may live in another environment, and Colab has its own
 
 
@@ -25,11 +26,16 @@ def require_packages(requirements: Path = REQUIREMENTS) -> None:
         )
 
 
-def lacking(requirements: Path = REQUIREMENTS) -> dict[str, str]:
-    """Package -> its requirement, such as "peft>=0.18", for each that is missing or older than that."""
+def lacking(requirements: Path = REQUIREMENTS, encoder: bool = False) -> dict[str, str]:
+    """Package -> its requirement, such as "peft>=0.18", for each that is missing or older than that.
+
+    Args:
+        requirements: the file.
+        encoder: look for the pieces of the base-size encoder too.
+    """
     missing = {}
     for name, line in _lines(requirements).items():
-        if name in NOT_IN_A_KERNEL:
+        if name in NOT_IN_A_KERNEL or (name.startswith(ENCODER) and not encoder):
             continue
         try:
             fits = _numbers(importlib.metadata.version(name)) >= _numbers(line[2])

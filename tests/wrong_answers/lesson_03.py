@@ -15,7 +15,7 @@ def back(bert=(0, 5), gpt2=range(7)):
 def tokenizers():
     from transformers import AutoTokenizer
 
-    folders = assets.encoder(), assets.gpt2_tokenizer()
+    folders = assets.small_encoder(), assets.gpt2_tokenizer()
     return *map(AutoTokenizer.from_pretrained, folders), AutoTokenizer.from_pretrained(folders[0], do_lower_case=False)
 
 

@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     files.claim(options.out, "Give --out another folder.")
     os.environ.update(QUIET | files.library_folders() | os.environ)
     load_checks()  # they are in memory before any submission runs
-    assets.encoder(), assets.gpt2_tokenizer()
+    assets.small_encoder(), assets.gpt2_tokenizer()
     limits = {name: getattr(options, name) for name in ("cell_seconds", "seconds", "mib")}
     rules = limits | {"folder": str(options.folder.resolve()), "course": course_files()}
     stop_when_told()

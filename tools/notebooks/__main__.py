@@ -128,7 +128,7 @@ def _run(options) -> int:
     begun = time.monotonic()
     results, saved = {}, set()
     if jobs > 1 and os.environ.get(PROFILE_VARIABLE) != "full":  # once, not by several kernels that wait for each other
-        for prepare in (assets.encoder, assets.gpt2_tokenizer, assets.imdb):
+        for prepare in (assets.encoder, assets.small_encoder, assets.gpt2_tokenizer, assets.imdb):
             prepare()
 
     def save() -> dict:

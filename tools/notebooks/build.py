@@ -11,7 +11,7 @@ import nbformat
 
 from tools.notebooks.execute import Result, execute
 from tools.notebooks.files import NOTEBOOKS, PICTURES
-from tools.notebooks.source import LANGUAGE, exercises, lessons, read_exercises, read_source, rooms
+from tools.notebooks.source import LANGUAGE, deeper, exercises, lessons, read_exercises, read_source, rooms
 from utils import claims
 from utils.files import write_atomically
 from utils.profiles import SIZES_VARIABLE
@@ -22,12 +22,14 @@ PICTURE_TAG = "readme"  # a cell with this tag gives its figure to the README
 
 
 def sources(folder: Path = NOTEBOOKS) -> list[str]:
-    """What can be built: the lessons by name, and `exercises/NAME` for the exercises of a lesson."""
-    return [*lessons(folder), *(f"exercises/{name}" for name in exercises(folder))]
+    """What can be built: lessons by name, `deeper/NAME`, and `exercises/NAME` for the exercises of a lesson."""
+    return [*lessons(folder), *deeper(folder), *(f"exercises/{name}" for name in exercises(folder))]
 
 
 def wanted(name: str, folder: Path = NOTEBOOKS) -> dict[Path, nbformat.NotebookNode]:
     """The notebooks of a source: where they belong -> their cells, without outputs. The first one is executed."""
+    if name in deeper(folder):
+        return {folder / f"{name}.ipynb": read_source(deeper(folder)[name])}
     lesson = name.removeprefix("exercises/")
     room = rooms(folder)[lesson]
     if lesson == name:
@@ -115,7 +117,7 @@ def _take_outputs(notebook: nbformat.NotebookNode, path: Path) -> bool:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Drop what says nothing to a reader: finished bars, unused widget state, kernel versions, text in bits."""
+    """Drop what says nothing to a reader: finished bars, unused widget state, kernel versions, the path of the home."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_finished_bar(output)]
@@ -126,6 +128,9 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _joined(cell.outputs)
+            for output in cell.outputs:
+                if "text" in output:
+                    output.text = output.text.replace(str(Path.home()), "~")
 
 
 def _is_finished_bar(output) -> bool:

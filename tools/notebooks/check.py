@@ -15,7 +15,8 @@ from utils import claims
 
 MARKER = "# NBVAL_CHECK_OUTPUT"
 MIN_COMPARED_CELLS = 3
-MAX_LINES = 20
+MAX_LINES, MAX_LINES_DEEPER = 20, 25
+BUDGETS = {"02": (1800, 25, 200)}  # lesson -> words of text, code cells after the first, their lines
 MIN_ALT = 30  # characters
 MACHINE_PATH = re.compile(r"/(?:home|root|Users|tmp|work|content)/\S|site-packages|[A-Za-z]:\\\\?\w|/var/folders/")
 DEBRIS = re.compile(r"\r|\d+%\|[█▏▎▍▌▋▊▉ #]*\||\d ?(?:it/s|s/it)\]")
@@ -40,12 +41,14 @@ def check_all(folder: Path = NOTEBOOKS) -> list[str]:
             except Exception as error:
                 lines.append(f"{shown}: not a valid notebook ({str(error).splitlines()[0]}); build it again")
                 continue
-            if path.parent == folder:
+            if path.parent.name not in ("exercises", "solutions"):
                 lessons[path] = notebook
-            finders = {"exercises": BLANK_CHECKS, "solutions": SOLUTION_CHECKS}.get(path.parent.name, CHECKS)
+            finders = {"exercises": BLANK_CHECKS, "solutions": SOLUTION_CHECKS, "deeper": DEEPER_CHECKS}.get(
+                path.parent.name, CHECKS
+            )
             for cell, fault in check(notebook, source, finders):
                 lines.append(f"{shown}{f', cell {cell}' if cell else ''}: {fault}")
-    present = {path for part in ("", "exercises", "solutions") for path in (folder / part).glob("*.ipynb")}
+    present = {path for part in ("", "deeper", "exercises", "solutions") for path in (folder / part).glob("*.ipynb")}
     for stray in sorted(present - expected):
         lines.append(f"{stray.relative_to(folder).as_posix()}: it has no source; write one or remove it")
     return [*lines, *stale_ledgers(lessons)]
@@ -58,10 +61,14 @@ def stale_ledgers(lessons: dict[Path, nbformat.NotebookNode]) -> Iterator[str]:
         if not any("claims.ledger(" in cell.source for cell in code):
             continue
         pages = [output.get("data", {}).get("text/html") for cell in code for output in cell.outputs]
-        for other, lesson in lessons.items():
-            cards = claims.in_notebook(lesson)
-            if cards and claims.table(cards)["text/html"] not in pages:
-                yield f"{path.name}: its ledger does not show the cards of {other.name}; build {path.stem} with --force"
+        cards: dict[str, list] = {}
+        for lesson in lessons.values():
+            for card in claims.in_notebook(lesson):
+                cards.setdefault(card.id[:2], []).append(card)
+        for lesson, own in cards.items():
+            if claims.table(claims.in_order(own))["text/html"] not in pages:
+                lacking = f"its ledger does not show the cards of lesson {lesson}"
+                yield f"{path.name}: {lacking}; build {path.stem} with --force"
 
 
 def check(notebook: nbformat.NotebookNode, source: nbformat.NotebookNode, finders=None) -> list[Fault]:
@@ -121,11 +128,15 @@ def widgets(notebook, source) -> Iterator[Fault]:
                 yield place, "a widget whose state is not stored; readers see nothing"
 
 
-def lengths(notebook, source) -> Iterator[Fault]:
+def lengths(notebook, source, most: int = MAX_LINES) -> Iterator[Fault]:
     for place, cell in _code(notebook):
         lines = len(cell.source.splitlines())
-        if lines > MAX_LINES:
-            yield place, f"{lines} lines; at most {MAX_LINES}"
+        if lines > most:
+            yield place, f"{lines} lines; at most {most}"
+
+
+def deeper_lengths(notebook, source) -> Iterator[Fault]:
+    yield from lengths(notebook, source, MAX_LINES_DEEPER)
 
 
 def alt_texts(notebook, source) -> Iterator[Fault]:
@@ -165,6 +176,21 @@ def compared_cells(notebook, source) -> Iterator[Fault]:
         yield 0, f"{compared} cells with {MARKER}; at least {MIN_COMPARED_CELLS}"
 
 
+def budget(notebook, source) -> Iterator[Fault]:
+    most = BUDGETS.get(source.metadata["course"]["name"][:2])
+    if most is None:
+        return
+    texts = [cell.source for cell in source.cells if cell.cell_type == "markdown"]
+    code = [cell.source for _, cell in _code(source)][1:]
+    counts = (
+        sum(len(text.split()) for text in texts if not text.startswith("## Quiz")), len(code),
+        sum(bool(line.strip()) for cell in code for line in cell.splitlines()),
+    )  # fmt: skip
+    for count, limit, what in zip(counts, most, ("words of text", "code cells", "lines of code"), strict=True):
+        if count > limit:
+            yield 0, f"{count:,} {what}; its budget has {limit:,}"
+
+
 def checked_exercises(notebook, source) -> Iterator[Fault]:
     from utils.checks import exercises
 
@@ -200,7 +226,9 @@ def no_outputs(notebook, source) -> Iterator[Fault]:
 
 CHECKS: tuple[Callable[..., Iterator[Fault]], ...] = (
     drift, executed_in_order, errors, noise, machine_paths, widgets, lengths, alt_texts, structure, compared_cells,
+    budget,
 )  # fmt: skip
+DEEPER_CHECKS = (*(check for check in CHECKS if check not in (compared_cells, budget, lengths)), deeper_lengths)
 SOLUTION_CHECKS = (
     drift, executed_in_order, errors, noise, machine_paths, widgets, lengths, alt_texts, checked_exercises, solved
 )  # fmt: skip

@@ -75,6 +75,12 @@ def exercises(folder: Path = NOTEBOOKS) -> list[str]:
     return [name for name, room in rooms(folder).items() if (room / "exercises.py").exists()]
 
 
+def deeper(folder: Path = NOTEBOOKS) -> dict[str, Path]:
+    """Name of each deeper notebook, such as `deeper/02_an_honest_split` -> its source in the lesson's room."""
+    sources = sorted((folder / "source").glob("lesson_*/deeper_*.py"))
+    return {f"deeper/{path.parent.name[-2:]}_{path.stem.removeprefix('deeper_')}": path for path in sources}
+
+
 def name_of(path: Path) -> str:
     """The name of a lesson's notebook, from the header of its source.
 
@@ -102,13 +108,15 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     """
     script, course = _read(path, FIELDS)
     notebook = _new_notebook(course)
-    notebook.cells = [_header(course), _first_cell(uses(path.read_text(encoding="utf-8")))]
+    deep = path.name.startswith("deeper_")
+    notebook.cells = [_header(course, "deeper/" * deep), _first_cell(uses(path.read_text(encoding="utf-8")))]
     for cell in script.cells:
         new = new_code_cell if cell.cell_type == "code" else new_markdown_cell
         metadata = {"tags": list(cell.metadata.tags)} if cell.metadata.get("tags") else {}
         notebook.cells.append(new(cell.source, metadata=metadata))
-    _add_quiz(notebook, path)
-    _link_terms(notebook, path.parents[2] / GLOSSARY)
+    if not deep:
+        _add_quiz(notebook, path)
+    _link_terms(notebook, path.parents[2] / GLOSSARY, "../" * deep)
     _number(notebook)
     return notebook
 
@@ -192,8 +200,8 @@ def glossary(path: Path) -> dict[str, str]:
     return forms
 
 
-def _link_terms(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Link each emphasised term of the glossary, where a lesson emphasises it first."""
+def _link_terms(notebook: nbformat.NotebookNode, path: Path, way: str) -> None:
+    """Link each emphasised term of the glossary, where a notebook emphasises it first; `way` leads to its folder."""
     forms = glossary(path) if path.exists() else {}
     linked = set()
 
@@ -202,7 +210,7 @@ def _link_terms(notebook: nbformat.NotebookNode, path: Path) -> None:
         if anchor is None or anchor in linked:
             return match[0]
         linked.add(anchor)
-        return f"[*{match[1]}*]({path.name}#{anchor})"
+        return f"[*{match[1]}*]({way}{path.name}#{anchor})"
 
     for cell in notebook.cells[1:]:
         if cell.cell_type == "markdown":
@@ -261,10 +269,11 @@ def _new_notebook(course: dict) -> nbformat.NotebookNode:
     })  # fmt: skip
 
 
-def _header(course: dict) -> nbformat.NotebookNode:
+def _header(course: dict, folder: str) -> nbformat.NotebookNode:
     address = repository()
-    colab = f" · [Open in Colab]({colab_address(course['name'], address)})" if address else ""
+    colab = f" · [Open in Colab]({colab_address(folder + course['name'], address)})" if address else ""
     goals = "\n".join(f"- {goal}" for goal in course["goals"])
+    yours = f"yours: {duration(course['minutes_yours'])}; of that " if "minutes_yours" in course else ""
     return new_markdown_cell(textwrap.dedent("""\
         # {title}
 
@@ -272,9 +281,9 @@ def _header(course: dict) -> nbformat.NotebookNode:
 
         {goals}
 
-        **Time** two CPU cores: {cpu}; a GPU: {gpu} · **Needs** {needs}{colab}""").format(
+        **Time** {yours}two CPU cores: {cpu}; a GPU: {gpu} · **Needs** {needs}{colab}""").format(
             title=course["title"], goals=goals, cpu=duration(course["minutes_cpu"]),
-            gpu=duration(course["minutes_gpu"]), needs=course["needs"], colab=colab,
+            gpu=duration(course["minutes_gpu"]), yours=yours, needs=course["needs"], colab=colab,
         ))  # fmt: skip
 
 

@@ -16,8 +16,8 @@
 # ## 1. Your machine and your profile
 #
 # The cell above printed six lines. The first names your *profile*: `embedded` works without an internet connection,
-# with models and reviews that came with the installation; `full` takes larger models and all of IMDB from the Hugging
-# Face hub, and is chosen when there is a CUDA GPU and the hub answers. The code of the lessons is the same under both.
+# with models and reviews that came with the installation; `full` takes larger models and IMDB from the Hugging Face
+# hub, and is chosen when there is a CUDA GPU and the hub answers. The code of the lessons is the same under both.
 # `machine` says what this computer has, `precision` which kind of numbers it multiplies fast, `reviews` how many film
 # reviews lesson 02 will use, `models` which networks the lessons have, `versions` what is installed.
 #
@@ -37,8 +37,7 @@
 # - Change things. **Kernel > Restart Kernel and Run All Cells** makes all variables anew. It does not undo your edits;
 #   Ctrl + Z, or a fresh copy of the notebook, does.
 # - `NameError` mostly means that a cell above was skipped. The message of the course says what to do.
-# - You can stop a training at any time with the square button. It goes on from its last checkpoint when you run the
-#   cell again.
+# - You can stop a training at any time with the square button; run again from the cell that makes its model.
 # - Sentences that people repeat about these models are put to the test. The result is a card with the measured numbers
 #   and a verdict, which is computed from them.
 # - `# NBVAL_CHECK_OUTPUT` at the top of a cell is for the course's own tests: under `embedded`, its output is the same

@@ -26,7 +26,7 @@ LABELS = (2, 3, 5, 1000)  # of exercise 1
     "a dict with a number for each number of labels",
     function=False,
     stronger="First the probability that an even guess gives to the true label, then the natural logarithm of it, "
-    "then the other sign. Section 4 does this for two labels.",
+    "then the other sign. Section 2 does this for two labels.",
     why="The loss of an even guess is known before you train, so a first loss far from it says that something is off.",
 )
 def loss_before_training(answer, rng) -> None:

@@ -143,8 +143,8 @@ check("02.3", split)
 #
 # Two classifiers have judged the same reviews. `first` and `second` are lists of equal length, in the same order: 1
 # where that classifier is right, 0 where it is wrong. Say whether the first is better: `True` if the 95% interval of
-# the paired difference, first minus second, lies wholly above 0, and `False` otherwise. Take the interval of the
-# lesson's `paired_difference` (section 2), and write it yourself.
+# the paired difference, first minus second, lies wholly above 0, and `False` otherwise. The interval is the mean of the
+# differences, review by review, plus and minus 1.96 standard errors; lesson 02 draws it in section 3.
 
 
 # %%

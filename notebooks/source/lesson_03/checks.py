@@ -69,7 +69,7 @@ def tokenizers() -> dict:
     """The two tokenizers of the lesson, by the names of exercise 1."""
     from transformers import AutoTokenizer
 
-    folders = {"BERT": assets.encoder(), "GPT-2": assets.gpt2_tokenizer()}
+    folders = {"BERT": assets.small_encoder(), "GPT-2": assets.gpt2_tokenizer()}
     return {name: AutoTokenizer.from_pretrained(folder) for name, folder in folders.items()}
 
 

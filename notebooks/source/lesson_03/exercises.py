@@ -35,7 +35,7 @@ check("03.1", came_back)
 # %%
 from transformers import AutoTokenizer
 
-wordpiece = AutoTokenizer.from_pretrained(profile.encoder)
+wordpiece = AutoTokenizer.from_pretrained(profile.small_encoder)
 gpt2 = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
 for name, tokenizer in {"BERT": wordpiece, "GPT-2": gpt2}.items():
     for text in samples:

@@ -40,7 +40,7 @@
 import torch
 from transformers import AutoTokenizer
 
-wordpiece = AutoTokenizer.from_pretrained(profile.encoder)
+wordpiece = AutoTokenizer.from_pretrained(profile.small_encoder)
 gpt2 = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
 unigram = AutoTokenizer.from_pretrained(profile.t5)
 tokenizers = {"WordPiece (BERT)": wordpiece, "byte-level BPE (GPT-2)": gpt2, "Unigram (T5)": unigram}
@@ -461,7 +461,7 @@ pieces.show({"GPT-2's tokenizer says": pieces.heard(said, gpt2), "BERT hears": p
 # NBVAL_CHECK_OUTPUT
 from transformers import AutoModel
 
-encoder = AutoModel.from_pretrained(profile.encoder, dtype=torch.float32)
+encoder = AutoModel.from_pretrained(profile.small_encoder, dtype=torch.float32)
 encoder = encoder.eval()  # stays on the CPU, where the message names the cause
 try:
     encoder(input_ids=torch.tensor([said]))
@@ -507,7 +507,7 @@ from tokenizers.processors import TemplateProcessing
 
 
 def own_tokenizer(**options):
-    return AutoTokenizer.from_pretrained(profile.encoder, **options)
+    return AutoTokenizer.from_pretrained(profile.small_encoder, **options)
 
 
 no_ends, other_padding, with_new_token = own_tokenizer(), own_tokenizer(), own_tokenizer()
@@ -894,10 +894,11 @@ def is_right(trainer, rows, labels):
 
 
 # %%
+RATE = 2e-5 if profile.name == "full" else 1e-4
 train = tomatoes["train"].shuffle(seed=0).select(range(300))
-classifier = new_classifier(profile.encoder, seed=0)
+classifier = new_classifier(profile.small_encoder, seed=0)
 own_rows = right_rows(train["text"], wordpiece)
-trainer = fine_tune(classifier, wordpiece, own_rows, train["label"], profile.learning_rate, epochs=2, seed=0)
+trainer = fine_tune(classifier, wordpiece, own_rows, train["label"], RATE, epochs=2, seed=0)
 own_test = right_rows(test["text"], wordpiece)
 test_ids = {"right ids": own_test, "right pieces, numbers shuffled": shuffled_rows(own_test, numbers_of_encoder)}
 for how in ("dropped", "clipped", "wrapped"):
@@ -939,7 +940,7 @@ for name, hits in fed.items():
 MARGIN = 5.0  # points above a baseline that count as useful
 chance = 100 / len(articles)
 gpt2_fed = mean(100 * np.mean([fed[f"GPT-2's ids, {how}"] for how in ("dropped", "clipped", "wrapped")], axis=0), "%")
-bert_name, encoder_name = Path(profile.bert).name, Path(profile.encoder).name
+bert_name, encoder_name = Path(profile.bert).name, Path(profile.small_encoder).name
 claims.record(
     "03.3", "BERT's output for GPT's ids is junk.",
     numbers={f"hidden tokens, {bert_name}, right ids": top_5["right"],

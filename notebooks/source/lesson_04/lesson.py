@@ -36,7 +36,7 @@ from transformers import AutoTokenizer
 
 from utils import assets
 
-NETWORKS = {"encoder": profile.encoder, "BERT": profile.bert}
+NETWORKS = {"encoder": profile.small_encoder, "BERT": profile.bert}
 tokenizers = {name: AutoTokenizer.from_pretrained(folder) for name, folder in NETWORKS.items()}
 sentences = load_dataset(str(assets.rotten_tomatoes()))
 

@@ -25,7 +25,7 @@
 # NBVAL_CHECK_OUTPUT
 from transformers import AutoTokenizer
 
-tokenizer = AutoTokenizer.from_pretrained(profile.encoder)  # the first cell's `uses` is read off such lines
+tokenizer = AutoTokenizer.from_pretrained(profile.small_encoder)  # the first cell's `uses` is read off such lines
 for word in ("actor", "Hitchcock", "Kubrick", "unwatchable"):
     print(f"{word:<12}", " ".join(tokenizer.tokenize(word)))
 

@@ -1,0 +1,151 @@
+"""Lesson 02 beforehand: accuracy against labels, for fine-tuning, a random start and the baselines.
+
+Each run is kept as it ends, so the same command goes on after an interrupt; runs of other machines stay.
+Run: python -m notebooks.source.lesson_02.beforehand [--starts NAME ...] [--labels N ...] [--seeds N ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from filelock import FileLock
+
+from utils import machine
+from utils.console import run_program
+from utils.files import cache_folder, write_atomically
+
+RESULTS = Path(__file__).parent / "results" / "labels.json"
+STARTS = ("counting words", "feature extraction", "fine-tuning", "random start", "small encoder")
+LABELS, SEEDS, TESTED, LENGTH, BATCH = (50, 200, 500, 1000), (0, 1, 2), 1000, 192, 8
+RATES = {"fine-tuning": 5e-5, "random start": 5e-5, "small encoder": 2e-4}
+STEPS = 60  # at least; with few labels, several epochs
+
+
+def right_beforehand(start: str, labels: int) -> np.ndarray:
+    """Which of 1,000 test reviews were judged right, measured beforehand; shape (seeds, 1000), bool.
+
+    Args:
+        start: one of STARTS.
+        labels: how many the start learned from; one of LABELS.
+    """
+    runs = json.loads(RESULTS.read_text(encoding="utf-8"))["runs"]
+    found = [run["right"] for run in runs if (run["start"], run["labels"]) == (start, labels)]
+    return np.array([list(map(int, bits)) for bits in found], dtype=bool)
+
+
+def main() -> int:
+    """Make the runs that are not in the file yet; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=STARTS, help="%(default)s")
+    parser.add_argument("--labels", nargs="+", type=int, default=LABELS, help="%(default)s")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="%(default)s")
+    options = parser.parse_args()
+    for seed in options.seeds:
+        for labels in options.labels:
+            for start in options.starts:
+                if any((run["start"], run["labels"], run["seed"]) == (start, labels, seed) for run in _runs()):
+                    continue
+                began = time.monotonic()
+                right = judged(start, labels, seed)
+                run = {
+                    "start": start, "labels": labels, "seed": seed, "seconds": round(time.monotonic() - began),
+                    "machine": machine.describe(), "right": "".join(map(str, right.astype(int))),
+                }  # fmt: skip
+                with FileLock(cache_folder() / "labels.lock"):  # two may run side by side
+                    runs = sorted([*_runs(), run], key=lambda run: (run["start"], run["labels"], run["seed"]))
+                    write_atomically(RESULTS, json.dumps({"runs": runs}, indent=1) + "\n")
+                print(f"{start}, {labels} labels, seed {seed}: {right.mean():.1%} in {run['seconds']} s", flush=True)
+    return 0
+
+
+def _runs() -> list[dict]:
+    return json.loads(RESULTS.read_text(encoding="utf-8"))["runs"] if RESULTS.exists() else []
+
+
+def judged(start: str, labels: int, seed: int) -> np.ndarray:
+    """Learn from so many labels, drawn with the seed; which test reviews are judged right, shape (1000,), bool."""
+    from datasets import load_dataset
+    from transformers import AutoTokenizer
+
+    from utils import assets
+
+    reviews = load_dataset(str(assets.imdb()))
+    train = reviews["train"].shuffle(seed=seed).select(range(labels))
+    test = reviews["test"].shuffle(seed=0).select(range(TESTED))
+    truth = np.array(test["label"])
+    if start == "counting words":
+        return counting_words().fit(train["text"], train["label"]).predict(test["text"]) == truth
+    folder = str(assets.small_encoder() if start == "small encoder" else assets.encoder())
+    tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
+    learned, tried = (
+        tokenizer(list(part["text"]), truncation=True, max_length=LENGTH)["input_ids"] for part in (train, test)
+    )
+    if start == "feature extraction":
+        return by_features(folder, tokenizer, learned, train["label"], tried) == truth
+    rows = {"input_ids": learned, "label": list(train["label"])}
+    return fine_tuned(start, folder, tokenizer, rows, tried, labels, seed) == truth
+
+
+def counting_words():
+    """TF-IDF of words and pairs of words, and logistic regression, as in the lesson."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10))
+
+
+def by_features(folder: str, tokenizer, learned, labels, tried) -> np.ndarray:
+    """Labels by logistic regression on the frozen encoder's mean vectors, as in the lesson."""
+    from sklearn.linear_model import LogisticRegression
+
+    from utils.vectors import mean_vectors
+
+    profile = SimpleNamespace(encoder=folder, device="cpu", precision=machine.fast_precision("cpu")[0])
+    vectors = [mean_vectors(profile, tokenizer, rows) for rows in (learned, tried)]
+    return LogisticRegression(C=1, max_iter=1000).fit(vectors[0], list(labels)).predict(vectors[1])
+
+
+def fine_tuned(start: str, folder: str, tokenizer, rows: dict, tried, labels: int, seed: int) -> np.ndarray:
+    """Labels by an encoder that was fine-tuned as the lesson's script does, with at least STEPS steps."""
+    from datasets import Dataset
+    from transformers import (
+        AutoConfig,
+        AutoModelForSequenceClassification,
+        Trainer,
+        TrainingArguments,
+        set_seed,
+    )
+
+    from utils.resume import run_folder
+
+    set_seed(seed)
+    options = {"num_labels": 2, "attention_probs_dropout_prob": 0.0}
+    if start == "random start":
+        model = AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(folder, **options))
+    else:
+        model = AutoModelForSequenceClassification.from_pretrained(folder, **options)
+    fast = machine.fast_precision("cpu")[0] == "bfloat16"
+    args = TrainingArguments(
+        output_dir=run_folder("02-beforehand"), learning_rate=RATES[start], per_device_train_batch_size=BATCH,
+        per_device_eval_batch_size=16, num_train_epochs=max(1, -(-STEPS * BATCH // labels)), seed=seed,
+        train_sampling_strategy="group_by_length", bf16=fast, use_cpu=True, save_strategy="no", report_to="none",
+        disable_tqdm=True,
+    )  # fmt: skip
+    trainer = Trainer(model=model, args=args, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer)
+    trainer.train()
+    order = np.argsort([len(ids) for ids in tried], kind="stable")
+    trainer.args.train_sampling_strategy = "sequential"  # else answers come in another order
+    ordered = Dataset.from_dict({"input_ids": [tried[row] for row in order]})
+    answers = np.empty(len(tried), dtype=int)
+    answers[order] = trainer.predict(ordered).predictions.argmax(axis=1)
+    return answers
+
+
+if __name__ == "__main__":
+    run_program(main)
