@@ -84,7 +84,7 @@ def take_from_lesson():
         definitions = {
             node.name: node
             for cell in cells_of(lesson)
-            for node in ast.parse(cell.source).body
+            for node in parsed(cell.source).body
             if isinstance(node, ast.FunctionDef)
         }
         for name in names:
@@ -119,12 +119,17 @@ def cells_of(lesson: str, uses: str = ""):
     return [cell for cell in cells if uses in {node.id for node in names_in(cell.source)}]
 
 
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a cell, without IPython's commands."""
+    return ast.parse("\n".join(line for line in source.splitlines() if not line.startswith("%")))
+
+
 def names_in(source: str) -> list[ast.Name]:
-    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
+    return [node for node in ast.walk(parsed(source)) if isinstance(node, ast.Name)]
 
 
 def texts_in(source: str) -> set[str]:
-    return {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
+    return {node.value for node in ast.walk(parsed(source)) if isinstance(node, ast.Constant)}
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def test_reviews_without_labels_are_not_fetched(here):
 
 
 def test_an_unknown_use_is_one_line():
-    with pytest.raises(CourseError, match="uses has 'gpt/weights'; expected some of encoder, bert"):
+    with pytest.raises(CourseError, match="uses has 'gpt/weights'; expected some of encoder, small_encoder, bert"):
         profiles.wanted(["gpt/weights"])
 
 

@@ -192,7 +192,7 @@ def junk(hidden=-11.0, headlines=2.0, classifier=500):
         "fed": fed | {"right ids": hits(780)}, "articles": range(400), "wrapped": "wrapped",
         "top_5": {"right": percent(68), "wrong": percent(1)}, "top_5_gain": {"wrong": percent(hidden, 1)},
         "found_others": {"right ids": 100 * hits(350, 400), "wrapped": 100 * hits(int(4 * headlines), 400)},
-        "profile": SimpleNamespace(name="test", bert="a/bert", encoder="b/encoder"),
+        "profile": SimpleNamespace(name="test", bert="a/bert", small_encoder="b/encoder"),
     }  # fmt: skip
 
 

@@ -72,7 +72,8 @@ def test_a_file_of_ones_own_gives_a_model_that_pipeline_reads(tmp_path):
     assert "on 6 test texts after 24 labelled ones" in out
     assert own.read_bytes() == before
     judge = pipeline("text-classification", model=str(tmp_path / "model"))
-    assert {answer["label"] for answer in judge(["film 3 was bright"], top_k=None)} == set(words)
+    (answers,) = judge(["film 3 was bright"], top_k=None)
+    assert {answer["label"] for answer in answers} == set(words)
     assert json.loads((tmp_path / "model" / "config.json").read_text())["id2label"] == {
         "0": "bad",
         "1": "good",

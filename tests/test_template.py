@@ -32,7 +32,7 @@ def test_the_template_makes_a_lesson_without_a_fault(tmp_path, monkeypatch):
     assert claim.verdict == claims.HOLDS
     assert all(number.low is not None for number in claim.numbers.values())
     cells = nbformat.read(tmp_path / "07_what_a_name_costs.ipynb", as_version=4).cells
-    assert 'uses=["encoder/tokenizer", "imdb"]' in cells[1].source
+    assert 'uses=["imdb", "small_encoder/tokenizer"]' in cells[1].source
     assert sum("<!-- Author: " in cell.source for cell in cells) >= 4
 
 
