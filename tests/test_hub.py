@@ -239,7 +239,8 @@ def test_a_fault_is_one_clear_line_and_leaves_the_cache_whole(here, stand_ins, n
 def test_a_hub_that_never_answers_leads_to_embedded_or_to_one_error_in_time(here, machine):
     here.fault = loopback.black_hole
     machine.setattr(profiles, "_has_cuda", lambda: True)
-    machine.setattr(profiles, "_embedded", lambda device, reason: reason)
+    machine.setattr(profiles, "_rate", lambda device: 1e5)
+    machine.setattr(profiles, "_embedded", lambda device, reason, trains, rate: reason)
     assert profiles.PATIENCE == {"by itself": 3, "by name": 8}  # seconds; the test has less of both
     machine.setattr(profiles, "PATIENCE", {"by itself": 1, "by name": 2})
     started = time.monotonic()
