@@ -10,23 +10,28 @@ from pretraining import loop
 from utils.console import run_program
 
 SELECTED, MASKED, RANDOM = 0.15, 0.8, 0.1
+SELECTED_EARLY = 0.3
+LAYERS = 6
 IGNORED = -100  # the label of a token that is not to be guessed
 
 
-def mask_tokens(input_ids: torch.Tensor, tokenizer, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def mask_tokens(
+    input_ids: torch.Tensor, tokenizer, generator: torch.Generator, share: float = SELECTED
+) -> tuple[torch.Tensor, torch.Tensor]:
     """BERT's objective: which tokens to hide, and what to put in their place.
 
     Args:
         input_ids: shape (rows, length), special tokens included; they are never selected.
         tokenizer: mini-bert's, for its special ids.
         generator: source of chance.
+        share: of the tokens that are selected.
 
     Returns:
-        The ids that the model sees and the labels, both of shape (rows, length): of the selected 15%, 80% become
+        The ids that the model sees and the labels, both of shape (rows, length): of the selected ones, 80% become
         [MASK], 10% a random token, 10% stay; all other labels are -100.
     """
     special = torch.isin(input_ids, torch.tensor(tokenizer.all_special_ids))
-    selected = (torch.rand(input_ids.shape, generator=generator) < SELECTED) & ~special
+    selected = (torch.rand(input_ids.shape, generator=generator) < share) & ~special
     labels = torch.where(selected, input_ids, IGNORED)
     dice = torch.rand(input_ids.shape, generator=generator)
     random_ids = torch.randint(len(tokenizer), input_ids.shape, generator=generator)
@@ -38,6 +43,15 @@ def mask_tokens(input_ids: torch.Tensor, tokenizer, generator: torch.Generator) 
 def batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.Batch:
     """[CLS] and [SEP] around each row, then the masks; tensors of shape (rows, length + 2)."""
     seen, labels = mask_tokens(between_ends(ids, tokenizer), tokenizer, generator)
+    return {"input_ids": seen, "labels": labels}
+
+
+def early_batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.Batch:
+    """The same with 30% selected: twice the guesses for hardly more arithmetic (Wettig et al. 2022, arXiv 2202.08005).
+
+    The last quarter of a run has 15% again (Ankner et al. 2023, arXiv 2305.15096).
+    """
+    seen, labels = mask_tokens(between_ends(ids, tokenizer), tokenizer, generator, SELECTED_EARLY)
     return {"input_ids": seen, "labels": labels}
 
 
@@ -55,11 +69,11 @@ def loss_of(model: BertForMaskedLM, batch: loop.Batch) -> torch.Tensor:
 
 
 def new_model(tokenizer) -> BertForMaskedLM:
-    """4 layers of width 256, positions that start as sines. No dropout: the masks are new in each epoch."""
+    """6 layers of width 256, positions that start as sines. No dropout: the masks are new in each epoch."""
     config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024,
-        max_position_embeddings=256, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-        attn_implementation=loop.ATTENTION,
+        vocab_size=len(tokenizer), hidden_size=256, num_hidden_layers=LAYERS, num_attention_heads=4,
+        intermediate_size=1024, max_position_embeddings=256, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        attn_implementation=loop.attention(),
     )  # fmt: skip
     model = BertForMaskedLM(config)
     with torch.no_grad():
@@ -77,7 +91,7 @@ def sines(positions: int, width: int) -> torch.Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
 
 
-OBJECTIVE = loop.Objective("mini-bert", new_model, batch_of, loss_of, separator="[SEP]")
+OBJECTIVE = loop.Objective("mini-bert", new_model, batch_of, loss_of, "[SEP]", early_batch_of)
 
 if __name__ == "__main__":
     run_program(lambda: loop.main(OBJECTIVE, __doc__))

@@ -1,11 +1,14 @@
-"""What the three models can do, measured on films and articles they have not seen, beside what counting can do."""
+"""What the three models can do, measured on held-out texts, beside what counting can do.
+
+Each measure takes a model and its tokenizer, whatever its vocabulary, so an earlier model is measured the same way.
+"""
 
 from __future__ import annotations
 
 import itertools
 import re
 import tempfile
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +22,11 @@ from transformers import (
     TrainingArguments,
 )
 
-from pretraining import bert, loop, t5, text
+from pretraining import bert, loop, t5, tasks, text
+from pretraining.facts import FACTS
 from pretraining.ngrams import ORDER, KneserNey
 from utils import translation
+from utils.intervals import paired_difference
 from utils.machine import fast_precision
 from utils.minimal_pairs import pairs
 
@@ -29,20 +34,25 @@ REVIEWS = 400  # of the validation films
 WINDOW = loop.BLOCK  # tokens that a model was trained to see at once
 
 
-def _some_reviews() -> list[str]:
+def held_out_reviews() -> list[str]:
+    """400 reviews of the validation films."""
     everything = text.reviews("validation")
     return [review for review, _ in everything[:: len(everything) // REVIEWS]]
 
 
-def perplexity_per_word(model, tokenizer) -> dict[str, list[float]]:
-    """mini-gpt, a unigram and a 5-gram model on the same reviews: exp(nats / words), words told by white space.
+def held_out_introductions() -> list[str]:
+    """The 200 Wikipedia introductions."""
+    return [introduction.text for introduction in text.introductions("validation")]
+
+
+def perplexity_per_word(model, tokenizer, documents: list[str]) -> dict[str, list[float]]:
+    """mini-gpt, a unigram and a 5-gram model on the same texts: exp(nats / words), words told by white space.
 
     Each token is guessed from at least 119 tokens before it, where the stream has them.
 
     Returns:
-        Name -> [perplexity, lower and upper end of its 95% interval], bootstrapped over the reviews.
+        Name -> [perplexity, lower and upper end of its 95% interval], bootstrapped over the texts.
     """
-    documents = _some_reviews()
     words = np.array([len(document.split()) for document in documents])
     end = tokenizer.eos_token_id
     tokens = np.concatenate([[end], loop.stream(tokenizer, documents, end)]).astype(np.int64)
@@ -81,14 +91,19 @@ def _gpt_nats(model, tokens: torch.Tensor) -> np.ndarray:
     return torch.cat(losses).numpy()
 
 
-def guesses_at_masks(model, tokenizer, positions: int = 1000) -> dict[str, dict[str, float]]:
+def guesses_at_masks(
+    model, tokenizer, documents: list[str], positions: int = 1000
+) -> tuple[dict[str, dict[str, float]], list[float]]:
     """Share of hidden tokens guessed right at once and within five: mini-bert and what counting can do.
 
-    mini-bert guesses 15% of the tokens of unseen reviews, all masked together, and then `positions` of
+    mini-bert guesses 15% of the tokens of unseen texts, all masked together, and then `positions` of
     them masked one at a time. The 5-gram models guess the same single tokens: from the four tokens before, as language
     models do, or from both sides, where each candidate is scored by all five 5-grams that it would stand in.
+
+    Returns:
+        Name -> shares, and, in points with the ends of its 95% interval, by how much mini-bert is ahead of the 5-grams
+        from both sides on the same tokens.
     """
-    documents = _some_reviews()
     tokens = loop.stream(tokenizer, documents, tokenizer.sep_token_id).astype(np.int64)
     rows = torch.from_numpy(tokens[: len(tokens) // WINDOW * WINDOW].reshape(-1, WINDOW))
     generator = torch.Generator().manual_seed(0)
@@ -100,7 +115,8 @@ def guesses_at_masks(model, tokenizer, positions: int = 1000) -> dict[str, dict[
     places = np.sort(np.random.default_rng(0).choice(places, positions, replace=False))
     alone = torch.zeros(positions, WINDOW, dtype=torch.bool)
     alone[torch.arange(positions), torch.from_numpy(places % WINDOW)] = True
-    shares["mini-bert, one masked"] = _shares(_ranks_at_masks(model, tokenizer, rows[places // WINDOW], alone))
+    ranks_alone = _ranks_at_masks(model, tokenizer, rows[places // WINDOW], alone)
+    shares["mini-bert, one masked"] = _shares(ranks_alone)
 
     training = loop.stream(tokenizer, text.documents("train"), tokenizer.sep_token_id)
     flat = rows.numpy().ravel()
@@ -115,7 +131,9 @@ def guesses_at_masks(model, tokenizer, positions: int = 1000) -> dict[str, dict[
         each = [counted.log_probabilities(around[:, end - 4 : end], around[:, end]) for end in range(4, 9)]
         for name, scores in zip(ranks, (each[0], sum(each)), strict=True):
             ranks[name].append(int((scores > scores[flat[place]]).sum()))
-    return shares | {name: _shares(np.array(values)) for name, values in ranks.items()}
+    lead = paired_difference(ranks_alone < 1, np.array(ranks["5-gram, both sides"]) < 1)
+    shares |= {name: _shares(np.array(values)) for name, values in ranks.items()}
+    return shares, [lead.value, lead.low, lead.high]
 
 
 @torch.inference_mode()
@@ -131,6 +149,68 @@ def _ranks_at_masks(model, tokenizer, rows: torch.Tensor, masked: torch.Tensor) 
 
 def _shares(ranks: np.ndarray) -> dict[str, float]:
     return {"top 1": float((ranks < 1).mean()), "top 5": float((ranks < 5).mean()), "tokens": len(ranks)}
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A word of a text, what stands before and after it; `source` numbers the text."""
+
+    before: str
+    word: str
+    after: str
+    source: int
+
+
+def blanks(documents: list[str], tokenizers: list, number: int, around: int = 60) -> list[Blank]:
+    """Words to be guessed that are one token in each of several vocabularies, so that one measure fits all of them.
+
+    Args:
+        documents: `number` blanks are spread evenly over them.
+        tokenizers: of the models to be compared; lower-casing.
+        number: of blanks, where the documents have so many.
+        around: words that are shown on either side.
+    """
+    vocabularies = [tokenizer.get_vocab() for tokenizer in tokenizers]
+    rng = np.random.default_rng(0)
+    found = []
+    for source, document in enumerate(documents):
+        words = [
+            word
+            for word in re.finditer(r"(?<![\w'-])[A-Za-z]+(?![\w'-])", document)
+            if all(word[0].lower() in vocabulary for vocabulary in vocabularies)
+        ]
+        per_document = (number - len(found)) // (len(documents) - source)
+        for place in sorted(rng.permutation(len(words))[:per_document]):
+            before, after = document[: words[place].start()], document[words[place].end() :]
+            near = (
+                re.search(rf"(?:\S+\s+){{0,{around}}}\S*$", before)[0],
+                re.match(rf"\S*(?:\s+\S+){{0,{around}}}", after)[0],
+            )
+            found.append(Blank(near[0], words[place][0].lower(), near[1], source))
+    return found
+
+
+@torch.inference_mode()
+def words_filled(model, tokenizer, given: list[Blank]) -> np.ndarray:
+    """For each blank, how many tokens mini-bert holds for likelier than the word; shape (blanks,)."""
+    ranks = []
+    for start in range(0, len(given), 32):
+        chunk = given[start : start + 32]
+        texts = [f"{blank.before}{tokenizer.mask_token}{blank.after}" for blank in chunk]
+        encoded = tokenizer(texts, padding=True, truncation=True, max_length=WINDOW, return_tensors="pt")
+        logits = model(**encoded).logits[encoded["input_ids"] == tokenizer.mask_token_id]
+        right = torch.tensor(tokenizer.convert_tokens_to_ids([blank.word for blank in chunk]))
+        ranks.append((logits > logits.gather(1, right[:, None])).sum(dim=1))
+    return torch.cat(ranks).numpy()
+
+
+def facts_known(model, tokenizer) -> list[tuple[str, list[str], bool]]:
+    """For each of the twenty facts: the sentence, mini-bert's best five, and whether a right one is among them."""
+    known = []
+    for fact in FACTS:
+        guesses = top_guesses(model, tokenizer, fact.sentence)
+        known.append((fact.sentence, guesses, bool(set(fact.answers) & set(guesses))))
+    return known
 
 
 @torch.inference_mode()
@@ -213,11 +293,104 @@ def samples(model, tokenizer, number: int) -> list[str]:
     return tokenizer.batch_decode(written, skip_special_tokens=True)
 
 
+def words_known() -> set[str]:
+    """The words of the training text, lower-cased: letters, with an apostrophe inside."""
+    return {word for document in text.documents("train") for word in words_of(document)}
+
+
+def words_of(document: str) -> list[str]:
+    """The words of a text, lower-cased, hyphens taken as gaps; what a digit or another mark touches is none."""
+    return re.findall(r"(?<![\w.@/])[^\W\d_]+(?:['’][^\W\d_]+)?(?![\w@/])", document.lower())
+
+
+def words_invented(written: list[str], known: set[str]) -> list[list[str]]:
+    """For each text, its words that the training text does not have; a last word that may be cut off does not count."""
+    invented = []
+    for sample in written:
+        whole = re.sub(r"\w+$", "", sample)
+        invented.append([word for word in words_of(whole) if word not in known])
+    return invented
+
+
+@torch.inference_mode()
+def greedy_repetition(model, tokenizer, prompts: int = 30, run: int = 4) -> tuple[int, int]:
+    """Greedy continuations of held-out reviews' first eight words that say four words in a row twice, of how many."""
+    repeated = 0
+    for review in held_out_reviews()[:prompts]:
+        given = tokenizer(" ".join(review.split()[:8]), return_tensors="pt")
+        output = model.generate(**given, do_sample=False, max_new_tokens=80, pad_token_id=tokenizer.eos_token_id)
+        words = words_of(tokenizer.decode(output[0], skip_special_tokens=True))
+        runs = [tuple(words[start : start + run]) for start in range(len(words) - run + 1)]
+        repeated += len(set(runs)) < len(runs)
+    return repeated, prompts
+
+
 def sentiment_as_text(model, tokenizer) -> tuple[int, int]:
     """Reviews of the validation films whose label mini-t5 writes rightly, and how many there are."""
-    reviews = text.reviews("validation")
-    answers = write(model, tokenizer, [t5.sentiment_input(review) for review, _ in reviews], max_new_tokens=4)
-    return sum(answer == t5.LABELS[label] for answer, (_, label) in zip(answers, reviews, strict=True)), len(reviews)
+    return _right(model, tokenizer, "sentiment", tasks.examples_of("sentiment", "review", "validation"))
+
+
+def titles(model, tokenizer) -> dict[str, tuple[int, int]]:
+    """Titles of held-out introductions, right to the letter but for capitals: mini-t5's, and those of a rule.
+
+    Only introductions in which their title stands. The rule takes what stands before *is*, *are*, *was* or *were*, a
+    comma or a bracket, without an article.
+    """
+    pairs = tasks.examples_of("title", "introduction", "validation")
+    by_rule = sum(title_by_rule(source).lower() == title.lower() for source, title in pairs)
+    return {"mini-t5": _right(model, tokenizer, "title", pairs), "words before *is*": (by_rule, len(pairs))}
+
+
+def title_by_rule(introduction: str) -> str:
+    """What an introduction's first sentence begins with."""
+    start = re.split(r",|\s\(|\s(?:is|are|was|were)\b", introduction, maxsplit=1)[0]
+    return re.sub(r"^(?:The|An?)\s", "", start)
+
+
+def titles_written(model, tokenizer, number: int = 10) -> list[tuple[str, str]]:
+    """The first held-out introductions' titles: (what mini-t5 writes, Wikipedia's)."""
+    pairs = tasks.examples_of("title", "introduction", "validation")[:number]
+    written = write(model, tokenizer, [f"title: {tasks.head_and_tail(source)}" for source, _ in pairs])
+    return [(answer, title) for answer, (_, title) in zip(written, pairs, strict=True)]
+
+
+def topics(model, tokenizer) -> dict[str, tuple[int, int]]:
+    """Subjects of held-out introductions and topics of held-out articles that mini-t5 writes rightly."""
+    return {
+        kind: _right(model, tokenizer, "topic", tasks.examples_of("topic", kind, "validation"))
+        for kind in ("introduction", "article")
+    }
+
+
+def kinds_of_answers(model, tokenizer, number: int = 40) -> dict[str, tuple[int, int]]:
+    """Does the prefix decide? Answers of the kind that the prefix asks for: "prefix, kind of text" -> (right, texts).
+
+    Under sentiment: and topic: one of the words that stand there in training; under title: none of them, and something;
+    under translate English to …: neither, and not the English either.
+    """
+    closed = {task: tasks.answers(task) for task in ("sentiment", "topic")}
+    anything = closed["sentiment"] | closed["topic"]
+    counts = {}
+    for task, kinds in tasks.SOURCES.items():
+        for kind in kinds:
+            sources = [source for source, _ in tasks.examples_of(task, kind, "validation")[:number]]
+            written = write(model, tokenizer, [f"{task}: {tasks.head_and_tail(source)}" for source in sources])
+            right = [
+                answer in closed[task] if task in closed else answer and answer not in anything for answer in written
+            ]
+            counts[f"{task}, {kind}"] = (sum(map(bool, right)), len(sources))
+    for language in translation.LANGUAGES:
+        items = itertools.islice(translation.pairs("test", language, seed=2), 3 * number)
+        items = [(english, other) for english, other in items if english != other][:number]
+        written = write(model, tokenizer, [translation.prefix(language) + english for english, _ in items])
+        right = [answer not in {"", english} | anything for answer, (english, _) in zip(written, items, strict=True)]
+        counts[f"translate to {translation.LANGUAGES[language]}, measure"] = (sum(right), number)
+    return counts
+
+
+def _right(model, tokenizer, task: str, pairs: list[tuple[str, str]]) -> tuple[int, int]:
+    written = write(model, tokenizer, [f"{task}: {tasks.head_and_tail(source)}" for source, _ in pairs])
+    return sum(a.lower() == b.lower() for a, (_, b) in zip(written, pairs, strict=True)), len(pairs)
 
 
 def sentiment_with_a_head(folder: Path, epochs: int = 2) -> tuple[int, int]:
@@ -225,13 +398,13 @@ def sentiment_with_a_head(folder: Path, epochs: int = 2) -> tuple[int, int]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=2, dtype=torch.float32, attn_implementation=loop.ATTENTION
+        folder, num_labels=2, dtype=torch.float32, attn_implementation=loop.attention()
     )
     bfloat16 = fast_precision("cpu")[0] == "bfloat16"
 
     def rows(split: str) -> list[dict]:
         reviews = text.reviews(split)
-        cut = [t5.head_and_tail(review) for review, _ in reviews]
+        cut = [tasks.head_and_tail(review) for review, _ in reviews]
         ids = tokenizer(cut, truncation=True, max_length=t5.LIMIT, verbose=False)["input_ids"]
         return [{"input_ids": row, "labels": label} for row, (_, label) in zip(ids, reviews, strict=True)]
 
@@ -268,12 +441,3 @@ def filled_spans(model, tokenizer, number: int = 10) -> list[tuple[str, str, str
         output = model.generate(**encoded, max_new_tokens=12, do_sample=False)
     answers = [re.findall(r"<extra_id_0>\s*(.*?)\s*(?:<|$)", answer) for answer in tokenizer.batch_decode(output)]
     return [(given, (answer or [""])[0], was) for (given, was), answer in zip(examples, answers, strict=True)]
-
-
-def rouge(written: Iterable[str], wanted: Iterable[str]) -> dict[str, np.ndarray]:
-    """F1 of ROUGE-1 and ROUGE-L (Lin 2004) of each text, words stemmed."""
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
-    scores = [scorer.score(target, answer) for answer, target in zip(written, wanted, strict=True)]
-    return {name: np.array([score[name].fmeasure for score in scores]) for name in ("rouge1", "rougeL")}

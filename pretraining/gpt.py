@@ -9,6 +9,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from pretraining import loop
 from utils.console import run_program
 
+LAYERS = 6
+
 
 def batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.Batch:
     """The text as it is: the next token is the label, so nothing is drawn."""
@@ -23,13 +25,13 @@ def loss_of(model: GPT2LMHeadModel, batch: loop.Batch) -> torch.Tensor:
 
 
 def new_model(tokenizer) -> GPT2LMHeadModel:
-    """4 layers of width 256."""
+    """6 layers of width 256."""
     config = GPT2Config(
-        vocab_size=len(tokenizer), n_positions=256, n_embd=256, n_layer=4, n_head=4,
+        vocab_size=len(tokenizer), n_positions=256, n_embd=256, n_layer=LAYERS, n_head=4,
         activation_function="gelu_pytorch_tanh",  # GPT-2's own formula, computed in one piece
         embd_pdrop=0.0, resid_pdrop=0.0, attn_pdrop=0.0,
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-        attn_implementation=loop.ATTENTION,
+        attn_implementation=loop.attention(),
     )  # fmt: skip
     return GPT2LMHeadModel(config)
 

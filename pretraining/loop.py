@@ -5,6 +5,8 @@ on from its last checkpoint with the losses it would have had.
 
 The learning rate warms up, stays, and falls to 0 over the last quarter (Hägele et al. 2024, arXiv 2405.18392). The
 state before the fall is kept, so a longer run of the same recipe goes on from there instead of starting again.
+
+A run starts from random weights, or from those of an earlier, smaller model of the family: see `pretraining.growth`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from pretraining import text, vocabulary
+from pretraining import growth, text, vocabulary
+from pretraining.muon import Muon
 from utils.errors import CourseError
 from utils.files import cache_folder, claim, write_atomically
 from utils.machine import fast_precision
@@ -34,7 +37,6 @@ BLOCK = 240  # tokens; one block, two halves or eight eighths make the sequences
 PARTS = (1, 2, 8)  # short sequences too, so that the models know what a short text looks like
 PART_SHARES = (0.35, 0.5, 0.15)
 SHORT_FIRST = 1000  # steps of eighths only: near tokens are learned first, and masked tokens leave their plateau sooner
-ATTENTION = "eager"  # in bfloat16 on a CPU, the fused kernel's backward pass takes most of a step
 CHECKPOINTS = ("checkpoint.pt", "stable.pt")
 WARM_UP, FALL = 200, 0.25  # steps, share of all steps
 
@@ -49,6 +51,7 @@ class Recipe:
         learning_rate: peak rate.
         weight_decay: decoupled, of the matrices.
         seed: of the weights, the order, the masks, the dropout.
+        start: sha256 of the weights that the run starts from; empty for random ones.
     """
 
     epochs: float = 6
@@ -56,6 +59,7 @@ class Recipe:
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.1
     seed: int = 0
+    start: str = ""
 
 
 Batch = dict[str, torch.Tensor]
@@ -71,6 +75,7 @@ class Objective:
         batch_of: from token ids of shape (rows, length), a tokenizer and a source of chance to a batch.
         loss_of: mean loss of a batch, a scalar, in nats.
         separator: the token after each document.
+        early_batch_of: takes the place of `batch_of` in training until the rate falls.
     """
 
     name: str
@@ -78,15 +83,19 @@ class Objective:
     batch_of: Callable[[torch.Tensor, PreTrainedTokenizerBase, torch.Generator], Batch]
     loss_of: Callable[[torch.nn.Module, Batch], torch.Tensor]
     separator: str
+    early_batch_of: Callable[[torch.Tensor, PreTrainedTokenizerBase, torch.Generator], Batch] | None = None
 
 
-def pretrain(objective: Objective, recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
+def pretrain(
+    objective: Objective, recipe: Recipe, folder: Path, start: Path | None = None
+) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
     """Train a family's model on the course's text, or go on with it; returns the model and its tokenizer.
 
     Args:
         objective: what to learn.
         recipe: how long and how fast.
         folder: of the tokenizer, the checkpoints and the log.
+        start: folder of an earlier model of the family, whose weights `recipe.start` names; None for random weights.
 
     Raises:
         CourseError: the folder holds other files.
@@ -95,22 +104,29 @@ def pretrain(objective: Objective, recipe: Recipe, folder: Path) -> tuple[torch.
         claim(folder, "Name another --folder.")
     tokenizer = vocabulary.load_or_learn(objective.name, folder / "tokenizer")
     separator = tokenizer.convert_tokens_to_ids(objective.separator)
-    documents = text.documents("train")
+    documents = text.documents("train", text.READINGS)
     tokens, held_out = (stream(tokenizer, part, separator) for part in (documents, text.documents("validation")))
     steps = round(recipe.epochs * steps_per_epoch(tokens, recipe))
 
-    def batch_of(ids: torch.Tensor, *number: int) -> Batch:
-        return objective.batch_of(ids, tokenizer, torch.Generator().manual_seed(hash((recipe.seed, *number))))
+    def chance(*number: int) -> torch.Generator:
+        return torch.Generator().manual_seed(hash((recipe.seed, *number)))
+
+    def batch_at(step: int) -> Batch:
+        early = objective.early_batch_of if step < steps * (1 - FALL) else None
+        return (early or objective.batch_of)(blocks_at(tokens, step, recipe), tokenizer, chance(step))
 
     rows = held_out[: len(held_out) // BLOCK * BLOCK].reshape(-1, BLOCK)[:: max(1, len(held_out) // BLOCK // 256)]
     blocks = torch.from_numpy(rows.astype(np.int64)).split(recipe.blocks)
     torch.manual_seed(recipe.seed)
+    model = objective.new_model(tokenizer)
+    if start is not None:
+        growth.take_over(model, tokenizer, start)
     model = run(
         objective.name,
-        objective.new_model(tokenizer),
+        model,
         objective.loss_of,
-        lambda step: batch_of(blocks_at(tokens, step, recipe), step),
-        [batch_of(ids, 1, number) for number, ids in enumerate(blocks)],
+        batch_at,
+        [objective.batch_of(ids, tokenizer, chance(1, number)) for number, ids in enumerate(blocks)],
         steps,
         recipe,
         folder,
@@ -148,13 +164,13 @@ def run(
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
-    optimizers = make_optimizers(model, recipe)
+    # The exact weights stay in float32; a copy in the processor's fast format does the arithmetic.
+    fast = torch.bfloat16 if fast_precision(device.type)[0] == "bfloat16" else torch.float32
+    optimizers = make_optimizers(model, recipe, fast)
     folder.mkdir(parents=True, exist_ok=True)
     step, seconds = _restore(folder, model, optimizers, steps, recipe, device)
     started = time.monotonic() - seconds
     losses = []
-    # The exact weights stay in float32; a copy in the processor's fast format does the arithmetic.
-    fast = torch.bfloat16 if fast_precision(device.type)[0] == "bfloat16" else torch.float32
     worker = copy.deepcopy(model).to(fast).train()
     pairs = list(zip(model.parameters(), worker.parameters(), strict=True))
 
@@ -204,11 +220,17 @@ def run(
     return model
 
 
-def make_optimizers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices between layers, AdamW for embeddings, biases and norms.
+def attention() -> str:
+    """The fused kernel, except in bfloat16 on a CPU, where its backward pass takes most of a step."""
+    if torch.cuda.is_available() or fast_precision("cpu")[0] == "float32":
+        return "sdpa"
+    return "eager"
 
-    Muon (Jordan et al. 2024) turns each matrix's momentum into a nearly orthogonal one; scaled to AdamW's usual step,
-    both take the same learning rate (Liu et al. 2025, arXiv 2502.16982).
+
+def make_optimizers(
+    model: torch.nn.Module, recipe: Recipe, fast: torch.dtype = torch.float32
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices between layers, AdamW for embeddings, biases and norms; both take the same learning rate.
 
     T5 is scaled otherwise than the two others. Its token table starts 50 times larger, so it takes steps ten times
     larger, and so do its position biases, which must grow from near 0 to tell near from far. It does not divide
@@ -227,8 +249,8 @@ def make_optimizers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.
         else:
             rest.append(parameter)
     rate = recipe.learning_rate
-    groups = [{"params": hidden}, *({"params": [matrix], "lr": rate / 8} for matrix in queries)]
-    muon = torch.optim.Muon(groups, lr=rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw")
+    groups = [{"params": hidden}, *([{"params": queries, "lr": rate / 8}] if queries else [])]
+    muon = Muon(groups, lr=rate, weight_decay=recipe.weight_decay, dtype=fast)
     groups = [{"params": rest}, *({"params": [table], "lr": 10 * rate} for table in tables)]
     adamw = torch.optim.AdamW(groups, lr=rate, weight_decay=0.0, betas=(0.9, 0.98))
     for optimizer in (muon, adamw):
@@ -250,7 +272,7 @@ def blocks_at(tokens: np.ndarray, step: int, recipe: Recipe) -> torch.Tensor:
     """The token ids of a step: shape (rows, length), cut from one stream of tokens.
 
     In each epoch the stream is cut at another offset and its blocks come in another order; the sequences of a step are
-    whole blocks, halves or eighths, and eighths only in the first thousand steps.
+    whole blocks, halves or eighths, and eighths only in the first thousand steps from random weights.
     """
     per_epoch = steps_per_epoch(tokens, recipe)
     epoch, place = divmod(step, per_epoch)
@@ -259,7 +281,7 @@ def blocks_at(tokens: np.ndarray, step: int, recipe: Recipe) -> torch.Tensor:
     order = rng.permutation((len(tokens) - offset) // BLOCK)[place * recipe.blocks : (place + 1) * recipe.blocks]
     rows = tokens[offset + order[:, None] * BLOCK + np.arange(BLOCK)]
     parts = PARTS[-1]
-    if step >= SHORT_FIRST:
+    if step >= SHORT_FIRST or recipe.start:
         parts = np.random.default_rng((recipe.seed, step, 1)).choice(PARTS, p=PART_SHARES)
     return torch.from_numpy(rows.reshape(-1, BLOCK // parts).astype(np.int64))
 
@@ -289,7 +311,11 @@ def parse(description: str | None, add: Callable[[argparse.ArgumentParser], obje
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=float, default=Recipe.epochs, help="passes over the text (%(default)s)")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate, help="peak rate (%(default)s)")
+    parser.add_argument("--blocks", type=int, default=Recipe.blocks, help="of 240 tokens in a batch (%(default)s)")
     parser.add_argument("--seed", type=int, default=Recipe.seed, help="of weights, order and masks (%(default)s)")
+    parser.add_argument(
+        "--start", type=Path, help="folder with an earlier mini-bert, mini-gpt and mini-t5 to start from"
+    )
     parser.add_argument(
         "--folder", type=Path, default=cache_folder() / "pretraining", help="of checkpoints and logs (%(default)s)"
     )
@@ -297,15 +323,23 @@ def parse(description: str | None, add: Callable[[argparse.ArgumentParser], obje
     return parser.parse_args()
 
 
-def recipe_of(options: argparse.Namespace) -> Recipe:
-    """The recipe that a command line asks for."""
-    return Recipe(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed)
+def recipe_of(options: argparse.Namespace, name: str) -> Recipe:
+    """The recipe that a command line asks for, for the model `name`."""
+    return Recipe(
+        epochs=options.epochs,
+        blocks=options.blocks,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        start=growth.identity(options.start / name) if options.start else "",
+    )
 
 
 def main(objective: Objective, description: str | None) -> None:
     """The program of an objective that has one part."""
     options = parse(description)
-    pretrain(objective, recipe_of(options), options.folder / objective.name)
+    name = objective.name
+    start = options.start / name if options.start else None
+    pretrain(objective, recipe_of(options, name), options.folder / name, start)
 
 
 def _state(model, optimizers, step: int, steps: int, seconds: float) -> dict:

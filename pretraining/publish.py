@@ -1,29 +1,30 @@
 """Make `models/` from what was trained: weights in float16, tokenizer, measurements, model cards.
 
-Run after the three scripts: python -m pretraining.publish
+Run after the three scripts: python -m pretraining.publish --earlier FOLDER
+The folder holds the models that stood in `models/` before; they are measured the same way and stand in one table.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
-from pretraining import bert, cards, evaluate, gpt, t5, text
+from pretraining import bert, cards, evaluate, gpt, growth, t5, tasks, text
 from utils import translation
 from utils.assets import MODELS
 from utils.console import run_program
 from utils.files import cache_folder
-from utils.intervals import paired_difference
 
 OBJECTIVES = {module.OBJECTIVE.name: module.OBJECTIVE for module in (bert, gpt, t5)}
 FIXED_TEXTS = 8  # held-out reviews whose loss a test measures again
-HEADLINES = 200
+BLANKS = 1000  # words to be guessed
 MAX_LENGTH = 239  # tokens that each model has seen at once
 
 
@@ -32,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(OBJECTIVES)}; all by default")
     parser.add_argument("--folder", type=Path, default=cache_folder() / "pretraining", help="of the checkpoints")
+    parser.add_argument("--earlier", type=Path, help="folder of the models to compare with, each with its numbers.json")
     options = parser.parse_args()
     for name in options.names or OBJECTIVES:
         model, tokenizer = trained(name, options.folder / name)
@@ -45,11 +47,13 @@ def main() -> None:
             "sha256": sha256(MODELS / name / "model.safetensors"),
             "epochs": epochs(MODELS / name / "log.csv"),
         }
-        model, tokenizer = load(name)  # what is measured is what is published: rounded to float16
-        numbers |= {"fixed_texts_loss": fixed_texts_loss(name, model, tokenizer)} | MEASURES[name](model, tokenizer)
-        (MODELS / name / "numbers.json").write_text(
-            json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        earlier = options.earlier / name if options.earlier else None
+        model, tokenizer = load(MODELS / name)  # what is measured is what is published: rounded to float16
+        numbers |= {"fixed_texts_loss": fixed_texts_loss(name, model, tokenizer)}
+        numbers |= measure(name, MODELS / name, earlier) | extras(name, model, tokenizer)
+        write_json(MODELS / name / "numbers.json", numbers)
+        if earlier is not None:
+            write_json(MODELS / name / "earlier.json", measure(name, earlier, MODELS / name))
         cards.write(MODELS, name)
     cards.write_overview(MODELS)
 
@@ -79,16 +83,20 @@ def save(model, tokenizer, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def load(name: str):
+def load(folder: Path):
     """A published model in float32, ready to be measured, and its tokenizer."""
-    kind = type(OBJECTIVES[name].new_model(AutoTokenizer.from_pretrained(MODELS / name)))
-    model = kind.from_pretrained(MODELS / name, dtype=torch.float32).eval()
-    return model, AutoTokenizer.from_pretrained(MODELS / name)
+    model = growth.CLASSES[AutoConfig.from_pretrained(folder).model_type].from_pretrained(folder, dtype=torch.float32)
+    return model.eval(), AutoTokenizer.from_pretrained(folder)
+
+
+def write_json(path: Path, numbers: dict) -> None:
+    """Numbers that a person can read too."""
+    path.write_text(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def epochs(log: Path) -> float:
     """How often the training text was seen, from the last row of a log."""
-    return round(cards.read_log(log)[-1]["characters"] / sum(map(len, text.documents("train"))), 1)
+    return round(cards.read_log(log)[-1]["characters"] / sum(map(len, text.documents("train", text.READINGS))), 1)
 
 
 def sha256(path: Path) -> str:
@@ -106,59 +114,81 @@ def fixed_texts_loss(name: str, model, tokenizer) -> float:
     return round(OBJECTIVES[name].loss_of(model, batch).item(), 4)
 
 
-def measure_bert(model, tokenizer) -> dict:
-    """Guesses at masks beside counting, and grammatical minimal pairs."""
+def measure(name: str, folder: Path, other: Path | None = None) -> dict:
+    """What the table of `cards.write_overview` compares, of the model in a folder.
+
+    Args:
+        name: "mini-bert", "mini-gpt" or "mini-t5".
+        folder: of the model and its tokenizer.
+        other: of the model that it is compared with: words to be guessed are one token in both vocabularies.
+    """
+    model, tokenizer = load(folder)
+    others = [AutoTokenizer.from_pretrained(other)] if other else []
+    return MEASURES[name](model, tokenizer, others)
+
+
+def measure_bert(model, tokenizer, others: list) -> dict:
+    """Guesses at masks beside counting, words of both vocabularies, grammar, and facts."""
+    numbers: dict = {"masked tokens": {}, "lead over 5-grams": {}, "words": {}}
+    for kind, documents in TEXTS.items():
+        shares, lead = evaluate.guesses_at_masks(model, tokenizer, documents())
+        numbers["masked tokens"][kind], numbers["lead over 5-grams"][kind] = shares, lead
+        ranks = evaluate.words_filled(model, tokenizer, evaluate.blanks(documents(), [tokenizer, *others], BLANKS))
+        numbers["words"][kind] = {"top 1": int((ranks < 1).sum()), "top 5": int((ranks < 5).sum()), "words": len(ranks)}
+    score = functools.partial(evaluate.pseudo_log_likelihood, model, tokenizer)
+    return numbers | {"minimal pairs": evaluate.grammar(score), "facts": evaluate.facts_known(model, tokenizer)}
+
+
+def measure_gpt(model, tokenizer, others: list) -> dict:
+    """Perplexity per word beside counting, grammar, thirty samples as they came, and how it repeats itself."""
+    score = functools.partial(evaluate.log_likelihood, model, tokenizer)
+    samples = evaluate.samples(model, tokenizer, 30)
     return {
-        "masked tokens": evaluate.guesses_at_masks(model, tokenizer),
-        "minimal pairs": evaluate.grammar(lambda sentence: evaluate.pseudo_log_likelihood(model, tokenizer, sentence)),
-        "sentiment": evaluate.sentiment_with_a_head(MODELS / "mini-bert"),
-    }
-
-
-def measure_gpt(model, tokenizer) -> dict:
-    """Perplexity per word beside counting, minimal pairs, and thirty samples as they came."""
-    return {
-        "perplexity per word": evaluate.perplexity_per_word(model, tokenizer),
-        "minimal pairs": evaluate.grammar(lambda sentence: evaluate.log_likelihood(model, tokenizer, sentence)),
-        "samples": evaluate.samples(model, tokenizer, 30),
-    }
-
-
-def measure_t5(model, tokenizer) -> dict:
-    """Translations right to the letter, sentiment as a word, headlines beside lead sentences, filled spans."""
-    articles = text.articles("test")[:HEADLINES]
-    headlines = evaluate.write(model, tokenizer, [f"summarize: {article.body}" for article in articles])
-    wanted = [article.headline for article in articles]
-    scores = {
-        "mini-t5": evaluate.rouge(headlines, wanted),
-        "lead sentence": evaluate.rouge([article.body.split(". ")[0] for article in articles], wanted),
-    }
-    gaps = {kind: paired_difference(*(score[kind] for score in scores.values()), scale=1) for kind in scores["mini-t5"]}
-    return {
-        "translation": {
-            translation.LANGUAGES[language]: matches
-            for language, matches in evaluate.exact_matches(model, tokenizer).items()
+        "perplexity per word": {
+            kind: evaluate.perplexity_per_word(model, tokenizer, documents()) for kind, documents in TEXTS.items()
         },
+        "minimal pairs": evaluate.grammar(score),
+        "samples": samples,
+        "invented words": evaluate.words_invented(samples, evaluate.words_known()),
+        "greedy repetition": evaluate.greedy_repetition(model, tokenizer),
+    }
+
+
+def measure_t5(model, tokenizer, others: list) -> dict:
+    """Each task on held-out texts, and whether the prefix decides."""
+    matches = evaluate.exact_matches(model, tokenizer)
+    return {
+        "translation": {translation.LANGUAGES[language]: counts for language, counts in matches.items()},
         "sentiment": evaluate.sentiment_as_text(model, tokenizer),
-        "headlines": {
-            name: {kind: float(each.mean()) for kind, each in score.items()} for name, score in scores.items()
-        },
-        "headlines, mini-t5 minus lead sentence": {kind: [gap.value, gap.low, gap.high] for kind, gap in gaps.items()},
+        "titles": evaluate.titles(model, tokenizer),
+        "topics": evaluate.topics(model, tokenizer),
+        "kinds of answers": evaluate.kinds_of_answers(model, tokenizer),
+    }
+
+
+def extras(name: str, model, tokenizer) -> dict:
+    """What only the card of a new model shows."""
+    if name == "mini-bert":
+        return {"sentiment": evaluate.sentiment_with_a_head(MODELS / "mini-bert")}
+    if name == "mini-gpt":
+        return {}
+    return {
         "losses by task": {
             task: [_task_loss(model, t5.Tasks(split, tokenizer, 0), task) for split in ("train", "validation")]
-            for task in t5.MIXTURE
+            for task in tasks.MIXTURE
             if task != "corrupt"
         },
-        "headlines written": list(zip(headlines, wanted, strict=True))[:10],
+        "titles written": evaluate.titles_written(model, tokenizer),
         "spans filled": evaluate.filled_spans(model, tokenizer),
     }
 
 
 @torch.inference_mode()
-def _task_loss(model, tasks: t5.Tasks, task: str, batches: int = 3) -> float:
-    return sum(t5.loss_of(model, tasks.batch(task, number)).item() for number in range(batches)) / batches
+def _task_loss(model, batches: t5.Tasks, task: str, number: int = 3) -> float:
+    return sum(t5.loss_of(model, batches.batch(task, place)).item() for place in range(number)) / number
 
 
+TEXTS = {"reviews": evaluate.held_out_reviews, "introductions": evaluate.held_out_introductions}
 MEASURES = {"mini-bert": measure_bert, "mini-gpt": measure_gpt, "mini-t5": measure_t5}
 
 

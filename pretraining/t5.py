@@ -1,7 +1,7 @@
 """mini-t5: text to text (Raffel et al. 2019, arXiv 1910.10683).
 
-First span corruption: spans of the text are taken out and must be written (section 3.1.4; 15%, mean length 3). Then a
-mixture of tasks, each told by its prefix: translation, sentiment as a word, headlines, and span corruption still.
+First span corruption: spans of the text are taken out and must be written (section 3.1.4; 15%, mean length 3). Then the
+mixture of `pretraining.tasks`, each told by its prefix, and span corruption still.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ import torch
 import torch.nn.functional as F
 from transformers import T5Config, T5ForConditionalGeneration
 
-from pretraining import loop, text
+from pretraining import loop, tasks, text
 from pretraining.bert import IGNORED
 from pretraining.vocabulary import SENTINELS
-from utils import translation
 from utils.console import run_program
 
 CORRUPTED, MEAN_SPAN = 0.15, 3
-MIXTURE = {"translate": 0.5, "sentiment": 0.25, "summarize": 0.15, "corrupt": 0.1}  # shares of the steps
-LABELS = ("negative", "positive")
+ROWS = {"translate": 240, "sentiment": 40, "title": 40, "topic": 40}  # examples in a batch of a task
 LIMIT = 240  # tokens of an input
+LAYERS = 3  # of the encoder, and as many of the decoder
 
 
 def corrupt_spans(ids: list[int], sentinels: list[int], rng: np.random.Generator) -> tuple[list[int], list[int]]:
@@ -78,11 +77,11 @@ def loss_of(model: T5ForConditionalGeneration, batch: loop.Batch) -> torch.Tenso
 
 
 def new_model(tokenizer) -> T5ForConditionalGeneration:
-    """2 layers of encoder and 2 of decoder, width 256; with `d_ff` 768 they weigh what 4 layers of the others do."""
+    """3 layers of encoder and 3 of decoder, width 256; with `d_ff` 768 they weigh what 6 layers of the others do."""
     config = T5Config(
-        vocab_size=len(tokenizer), d_model=256, d_kv=64, d_ff=768, num_layers=2, num_decoder_layers=2, num_heads=4,
-        dropout_rate=0.0, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
-        decoder_start_token_id=tokenizer.pad_token_id, attn_implementation=loop.ATTENTION,
+        vocab_size=len(tokenizer), d_model=256, d_kv=64, d_ff=768, num_layers=LAYERS, num_decoder_layers=LAYERS,
+        num_heads=4, dropout_rate=0.0, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id, attn_implementation="eager",
     )  # fmt: skip
     return T5ForConditionalGeneration(config)
 
@@ -91,7 +90,7 @@ OBJECTIVE = loop.Objective("mini-t5", new_model, batch_of, loss_of, separator="<
 
 
 class Tasks:
-    """The supervised mixture: batches of one task each, as (input, target) texts with T5's kind of prefixes.
+    """The supervised mixture: batches of one task each.
 
     Args:
         split: "train" or "validation".
@@ -101,61 +100,31 @@ class Tasks:
     def __init__(self, split: str, tokenizer, seed: int) -> None:
         self.split, self.tokenizer, self.seed = split, tokenizer, seed
 
-    def examples(self, task: str, rng: random.Random, number: int) -> list[tuple[str, str]]:
-        """`number` (input, target) texts of a task."""
-        if task == "sentiment":
-            chosen = rng.choices(text.reviews(self.split), k=number)
-            return [(sentiment_input(review), LABELS[label]) for review, label in chosen]
-        if task == "summarize":
-            chosen = rng.choices(text.articles(self.split), k=number)
-            return [(f"summarize: {article.body}", article.headline) for article in chosen]
-        pairs = []
-        for language in translation.LANGUAGES:
-            stream = translation.pairs(self.split, language, seed=rng.randrange(2**31))
-            for _, (english, other) in zip(range(number // 3), stream, strict=False):
-                pairs.append((translation.prefix(language) + english, other))
-        return pairs
-
     def batch(self, task: str, number: int) -> loop.Batch:
         """A batch of one task; `number` decides its content. Padding has the label -100."""
         rng = random.Random(hash((self.seed, number)))
-        rows = {"translate": 240, "sentiment": 40, "summarize": 32}[task]
-        sources, targets = zip(*self.examples(task, rng, rows), strict=True)
+        sources, targets = zip(*tasks.examples(task, self.split, rng, ROWS[task]), strict=True)
         inputs = self.tokenizer(list(sources), truncation=True, max_length=LIMIT, padding=True, return_tensors="pt")
         labels = self.tokenizer(list(targets), padding=True, return_tensors="pt")
         labels = torch.where(labels["attention_mask"] == 1, labels["input_ids"], IGNORED)
         return {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"], "labels": labels}
 
 
-def sentiment_input(review: str) -> str:
-    """What mini-t5 reads to say whether a review is positive or negative."""
-    return f"sentiment: {head_and_tail(review)}"
-
-
-def head_and_tail(review: str, words: int = 100) -> str:
-    """The first quarter and the last three quarters of `words` words; a shorter review as it is."""
-    all_words = review.split()
-    if len(all_words) <= words:
-        return review
-    head = words // 4
-    return " ".join(all_words[:head] + all_words[len(all_words) - words + head :])
-
-
 def learn_tasks(model, tokenizer, recipe: loop.Recipe, folder: Path, steps: int) -> T5ForConditionalGeneration:
     """Train on the mixture, from the weights that span corruption gave, or go on with it."""
     training, unseen = (Tasks(split, tokenizer, recipe.seed) for split in ("train", "validation"))
-    documents = text.documents("train")
+    documents = text.documents("train", text.READINGS)
     tokens = loop.stream(tokenizer, documents, tokenizer.eos_token_id)
 
     def batch_at(step: int) -> loop.Batch:
         number = hash((recipe.seed, 1, step))
-        (task,) = random.Random(number).choices(list(MIXTURE), list(MIXTURE.values()))
+        (task,) = random.Random(number).choices(list(tasks.MIXTURE), list(tasks.MIXTURE.values()))
         if task == "corrupt":
             ids = loop.blocks_at(tokens, step, recipe)
             return batch_of(ids, tokenizer, torch.Generator().manual_seed(number))
         return training.batch(task, step)
 
-    held_out = [unseen.batch(task, number) for task in MIXTURE if task != "corrupt" for number in range(3)]
+    held_out = [unseen.batch(task, number) for task in tasks.MIXTURE if task != "corrupt" for number in range(3)]
     return loop.run(
         "mini-t5, tasks", model, loss_of, batch_at, held_out, steps, recipe, folder,
         characters_per_token=sum(map(len, documents)) / len(tokens),
@@ -170,11 +139,13 @@ def tasks_folder(folder: Path, epochs: float) -> Path:
 def main() -> None:
     """Both parts, or what is left of them."""
     options = loop.parse(__doc__, lambda parser: parser.add_argument(
-        "--task-steps", type=int, default=4000, help="steps on the mixture of tasks (%(default)s)"
+        "--task-steps", type=int, default=2400, help="steps on the mixture of tasks (%(default)s)"
     ))  # fmt: skip
-    folder = options.folder / OBJECTIVE.name
-    model, tokenizer = loop.pretrain(OBJECTIVE, loop.recipe_of(options), folder)
-    recipe = replace(loop.recipe_of(options), learning_rate=options.learning_rate / 2)
+    name = OBJECTIVE.name
+    folder, recipe = options.folder / name, loop.recipe_of(options, name)
+    start = options.start / name if options.start else None
+    model, tokenizer = loop.pretrain(OBJECTIVE, recipe, folder, start)
+    recipe = replace(recipe, learning_rate=recipe.learning_rate / 2)
     learn_tasks(model, tokenizer, recipe, tasks_folder(folder, options.epochs), options.task_steps)
 
 

@@ -1,4 +1,4 @@
-"""The three vocabularies, learned from the training text: WordPiece, byte-level BPE, Unigram, 4,096 entries each.
+"""The three vocabularies, learned from the training text: WordPiece, byte-level BPE, Unigram, 6,144 entries each.
 
 The entries are learned with the `tokenizers` library and handed to transformers' own tokenizer classes, so that
 `AutoTokenizer.from_pretrained` needs no code of ours.
@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from utils.assets import MODELS
 
-SIZE = 4096
+SIZE = 6144
 MAX_LENGTH = 256
 SENTINELS = 32
 BERT_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -81,20 +81,23 @@ def load_or_learn(name: str, folder: Path):
     """
     from transformers import AutoTokenizer
 
-    from pretraining import text
+    from pretraining import tasks, text
     from utils import translation
 
     for known in (folder, MODELS / name):
         if (known / "tokenizer_config.json").exists():
             tokenizer = AutoTokenizer.from_pretrained(known)
+            if len(tokenizer) != SIZE:
+                continue
             tokenizer.save_pretrained(folder)
             return tokenizer
-    texts = text.documents("train")
+    texts = text.documents("train", text.READINGS)
     if name == "mini-t5":  # its prefixes and the letters of three languages must be in the vocabulary too
         for language in translation.LANGUAGES:
             items = itertools.islice(translation.pairs("train", language, seed=0), 20_000)
             texts = texts + [f"{translation.prefix(language)}{english} {other}" for english, other in items]
-        texts = texts + ["sentiment: positive negative summarize: "] * 100
+        texts = texts + [f"sentiment: title: topic: {answer}" for answer in sorted(tasks.answers("topic"))] * 100
+        texts = texts + ["sentiment: positive negative neutral"] * 100
     tokenizer = {"mini-bert": wordpiece, "mini-gpt": byte_level_bpe, "mini-t5": unigram}[name](texts)
     tokenizer.save_pretrained(folder)
     return tokenizer

