@@ -11,6 +11,7 @@ from utils.console import run_program
 
 SELECTED, MASKED, RANDOM = 0.15, 0.8, 0.1
 SELECTED_EARLY = 0.3
+NOTE = "Until the last quarter of the run, 30% were selected."
 LAYERS = 6
 IGNORED = -100  # the label of a token that is not to be guessed
 

@@ -71,13 +71,14 @@ def write_overview(models: Path) -> None:
     ax.legend(fontsize=9)
     fig.suptitle("The same text, three objectives: their losses count different guesses")
     fig.savefig(models / "curves.png")
-    text = TEMPLATES.get_template("overview.md.jinja").render(models=published)
+    tables = {model["name"]: comparison(model) for model in published}
+    text = TEMPLATES.get_template("overview.md.jinja").render(models=published, tables=tables)
     (models / "README.md").write_text(text, encoding="utf-8")
 
 
 def read(folder: Path) -> dict:
-    """What the templates need of a published model; `tasks` is None where it learned none."""
-    tasks = folder / "tasks.csv"
+    """What the templates need of a published model; `tasks` and `earlier` are None where it has none."""
+    tasks, earlier = folder / "tasks.csv", folder / "earlier.json"
     return {
         "name": folder.name,
         "family": FAMILIES[folder.name],
@@ -85,6 +86,7 @@ def read(folder: Path) -> dict:
         "vocab_size": json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"],
         "log": read_log(folder / "log.csv"),
         "tasks": read_log(tasks) if tasks.exists() else None,
+        "earlier": json.loads(earlier.read_text(encoding="utf-8")) if earlier.exists() else None,
     }
 
 
@@ -97,7 +99,58 @@ def read_log(path: Path) -> list[dict[str, float]]:
 def share(right: int, total: int) -> str:
     """A share in per cent with its 95% interval (Wilson)."""
     interval = binomtest(right, total).proportion_ci(method="wilson")
-    return f"{right / total:.1%} (95% interval {interval.low:.1%} to {interval.high:.1%})"
+    return f"{right / total:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+
+
+def comparison(model: dict) -> list[tuple[str, ...]]:
+    """Rows of one measure each: its name, the earlier model's value if there is one, the model's."""
+    columns = [measures(numbers) for numbers in (model["earlier"], model["numbers"]) if numbers]
+    return [(name, *(column.get(name, "–") for column in columns)) for name in columns[-1]]
+
+
+def measures(numbers: dict) -> dict[str, str]:
+    """The measures of a model, by name, each with its 95% interval where it has one."""
+    rows = {}
+    for kind, scores in numbers.get("masked tokens", {}).items():
+        for name in ("mini-bert, one masked", "5-gram, both sides"):
+            top, total = scores[name]["top 1"], scores[name]["tokens"]
+            rows[f"{kind}, one token masked: {name.partition(',')[0]} right at once"] = share(round(top * total), total)
+        lead, low, high = numbers["lead over 5-grams"][kind]
+        rows[f"{kind}: ahead of the 5-grams from both sides"] = f"{lead:+.1f} points ({low:+.1f} to {high:+.1f})"
+        words = numbers["words"][kind]
+        rows[f"{kind}, one word masked that both vocabularies have: right at once"] = share(
+            words["top 1"], words["words"]
+        )
+        rows[f"{kind}, the same words: within five"] = share(words["top 5"], words["words"])
+    for kind, values in numbers.get("perplexity per word", {}).items():
+        for name in ("mini-gpt", "5-gram"):
+            value, low, high = values[name]
+            rows[f"{kind}, perplexity per word: {name}"] = f"{value:,.0f} ({low:,.0f} to {high:,.0f})"
+    if "minimal pairs" in numbers:
+        pairs = numbers["minimal pairs"]
+        rows["minimal pairs"] = share(*(sum(column) for column in zip(*pairs.values(), strict=True)))
+        rows["of these, agreement across another noun"] = share(*pairs["subject and verb, another noun between"])
+    if "facts" in numbers:
+        known = [right for _, _, right in numbers["facts"]]
+        rows["facts of its text, within five"] = f"{sum(known)} of {len(known)}"
+    if "invented words" in numbers:
+        invented = numbers["invented words"]
+        rows["samples without an invented word"] = f"{sum(not words for words in invented)} of {len(invented)}"
+        rows["greedy texts that repeat four words"] = "{} of {}".format(*numbers["greedy repetition"])
+    for language, counts in numbers.get("translation", {}).items():
+        rows[f"English to {language}, right to the letter"] = share(*counts)
+    for writer, counts in numbers.get("titles", {}).items():
+        rows[f"titles of introductions: {writer}"] = share(*counts)
+    for kind, counts in numbers.get("topics", {}).items():
+        rows[f"topic of an {kind}"] = share(*counts)
+    if "sentiment" in numbers:
+        rows["sentiment of reviews"] = share(*numbers["sentiment"])
+    if "kinds of answers" in numbers:
+        counts = numbers["kinds of answers"].values()
+        rows["answers of the prefix's kind"] = share(*(sum(column) for column in zip(*counts, strict=True)))
+    if "cost of a wrong input" in numbers:
+        rows["spans: what another row's input costs (nats)"] = f"{numbers['cost of a wrong input']:.2f}"
+    return rows
 
 
 TEMPLATES.filters["as"] = format  # {{ 0.25|as(".1%") }}

@@ -362,6 +362,19 @@ def topics(model, tokenizer) -> dict[str, tuple[int, int]]:
     }
 
 
+@torch.inference_mode()
+def cost_of_a_wrong_input(model, tokenizer) -> float:
+    """By how much the loss on taken-out spans grows (nats) when each row is given another row's input.
+
+    Near 0, the decoder ignores its encoder and is a language model of its targets.
+    """
+    tokens = loop.stream(tokenizer, held_out_reviews(), tokenizer.eos_token_id).astype(np.int64)
+    rows = torch.from_numpy(tokens[: 64 * 120].reshape(64, 120))
+    batch = t5.batch_of(rows, tokenizer, torch.Generator().manual_seed(0))
+    wrong = batch | {"input_ids": batch["input_ids"].roll(1, dims=0)}
+    return (t5.loss_of(model, wrong) - t5.loss_of(model, batch)).item()
+
+
 def kinds_of_answers(model, tokenizer, number: int = 40) -> dict[str, tuple[int, int]]:
     """Does the prefix decide? Answers of the kind that the prefix asks for: "prefix, kind of text" -> (right, texts).
 

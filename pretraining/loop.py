@@ -30,7 +30,7 @@ from pretraining import growth, text, vocabulary
 from pretraining.muon import Muon
 from utils.errors import CourseError
 from utils.files import cache_folder, claim, write_atomically
-from utils.machine import fast_precision
+from utils.machine import fast_precision, processor
 from utils.memory import keep_freed_memory
 
 BLOCK = 240  # tokens; one block, two halves or eight eighths make the sequences of a batch
@@ -168,7 +168,9 @@ def run(
     fast = torch.bfloat16 if fast_precision(device.type)[0] == "bfloat16" else torch.float32
     optimizers = make_optimizers(model, recipe, fast)
     folder.mkdir(parents=True, exist_ok=True)
-    step, seconds = _restore(folder, model, optimizers, steps, recipe, device)
+    step, seconds, machines = _restore(folder, model, optimizers, steps, recipe, device)
+    if machine(device) not in machines:
+        machines.append(machine(device))
     started = time.monotonic() - seconds
     losses = []
     worker = copy.deepcopy(model).to(fast).train()
@@ -213,6 +215,7 @@ def run(
                 state = _state(model, optimizers, step, steps, seconds) | {
                     "recipe": _same(recipe),
                     "epochs": recipe.epochs,
+                    "machines": machines,
                 }
                 _save(state, folder / "checkpoint.pt")
                 if step <= steps * (1 - FALL):
@@ -225,6 +228,15 @@ def attention() -> str:
     if torch.cuda.is_available() or fast_precision("cpu")[0] == "float32":
         return "sdpa"
     return "eager"
+
+
+def machine(device: torch.device) -> str:
+    """What a run's arithmetic is done on, in words, for the model's card."""
+    precision, _ = fast_precision(device.type)
+    if device.type == "cuda":
+        return f"one {torch.cuda.get_device_name()} ({precision})"
+    cores = {1: "one core"}.get(torch.get_num_threads(), f"{torch.get_num_threads()} cores")
+    return f"{cores} of {processor()} ({precision})"
 
 
 def make_optimizers(
@@ -352,7 +364,7 @@ def _same(recipe: Recipe) -> dict:
     return {name: value for name, value in asdict(recipe).items() if name != "epochs"}
 
 
-def _restore(folder: Path, model, optimizers, steps: int, recipe: Recipe, device) -> tuple[int, float]:
+def _restore(folder: Path, model, optimizers, steps: int, recipe: Recipe, device) -> tuple[int, float, list[str]]:
     checkpoints = [folder / file for file in CHECKPOINTS if (folder / file).exists()]
     for path in checkpoints:
         state = torch.load(path, map_location=device, weights_only=True)
@@ -367,13 +379,13 @@ def _restore(folder: Path, model, optimizers, steps: int, recipe: Recipe, device
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         _forget_after(folder / "log.csv", state["step"])
-        return state["step"], state["seconds"]
+        return state["step"], state["seconds"], state["machines"]
     if checkpoints:
         raise CourseError(
             f"{folder} holds a longer run than {steps} steps. Ask for more --epochs or name another --folder."
         )
     (folder / "log.csv").unlink(missing_ok=True)
-    return 0, 0.0
+    return 0, 0.0, []
 
 
 def _save(state: dict, path: Path) -> None:

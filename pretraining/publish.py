@@ -46,6 +46,7 @@ def main() -> None:
             "parameters": model.num_parameters(),
             "sha256": sha256(MODELS / name / "model.safetensors"),
             "epochs": epochs(MODELS / name / "log.csv"),
+            "run": run(name, options.folder / name),
         }
         earlier = options.earlier / name if options.earlier else None
         model, tokenizer = load(MODELS / name)  # what is measured is what is published: rounded to float16
@@ -67,6 +68,25 @@ def trained(name: str, folder: Path):
         state = _finished(t5.tasks_folder(folder, state["epochs"]) / "checkpoint.pt")
     model.load_state_dict(state["model"])
     return model, tokenizer
+
+
+def run(name: str, folder: Path) -> dict:
+    """What a card says of a run: its text, its start, its machines."""
+    state = _finished(folder / "checkpoint.pt")
+    machines = state["machines"]
+    if name == "mini-t5":
+        machines += _finished(t5.tasks_folder(folder, state["epochs"]) / "checkpoint.pt")["machines"]
+    return {
+        "text": text.DESCRIPTION,
+        "characters": sum(map(len, text.documents("train", text.READINGS))),
+        "start": state["recipe"]["start"],
+        "machines": list(dict.fromkeys(machines)),
+        "note": bert.NOTE if name == "mini-bert" else "",
+        "mixture": tasks.MIXTURE if name == "mini-t5" else {},
+        "tasks": tasks.DESCRIPTION if name == "mini-t5" else "",
+        "knows": text.KNOWS,
+        "rights": text.RIGHTS,
+    }
 
 
 def _finished(path: Path) -> dict:
@@ -162,6 +182,7 @@ def measure_t5(model, tokenizer, others: list) -> dict:
         "sentiment": evaluate.sentiment_as_text(model, tokenizer),
         "titles": evaluate.titles(model, tokenizer),
         "topics": evaluate.topics(model, tokenizer),
+        "cost of a wrong input": evaluate.cost_of_a_wrong_input(model, tokenizer),
         "kinds of answers": evaluate.kinds_of_answers(model, tokenizer),
     }
 

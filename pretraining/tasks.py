@@ -20,6 +20,12 @@ from utils import translation
 from utils.articles import Article
 
 Pair = tuple[str, str]
+# For mini-t5's card.
+DESCRIPTION = (
+    "Sentiment is `positive` or `negative` for reviews and sentences about films, `neutral` for other texts. A title "
+    "is that of a Wikipedia introduction, where it stands in its words; reviews have `film review` there, articles "
+    "`news report`. A topic is the subject group of an introduction, the topic of an article, `film` for a review."
+)
 MIXTURE = {"translate": 0.3, "sentiment": 0.25, "title": 0.25, "topic": 0.1, "corrupt": 0.1}  # shares of the steps
 LABELS = ("negative", "positive")
 NEUTRAL = "neutral"

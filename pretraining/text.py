@@ -23,6 +23,22 @@ HELD_OUT = 200  # introductions
 READINGS = 3
 RUN = 8  # words in a row; an introduction that shares one with a held-out introduction is not trained on
 
+# For the models' cards.
+DESCRIPTION = (
+    "the IMDB reviews of lesson 02's training films, four fifths of 2,089 BBC articles, the Rotten Tomatoes sentences "
+    f"of training films, and 9,776 introductions of English Wikipedia articles, these {READINGS} times over"
+)
+KNOWS = (
+    "It knows films, as the reviewers of IMDB and Rotten Tomatoes wrote about them until 2011, a little news of 2004 "
+    "and 2005, and the first sentences of an encyclopedia, with the opinions, prejudices and errors of them all. It "
+    "states things that are not so."
+)
+RIGHTS = (
+    "The introductions are by the authors of the English Wikipedia, under CC BY-SA 4.0. The reviews, sentences and "
+    "articles belong to their authors; they are used for research and teaching. No text is stored here but the lines "
+    "quoted above."
+)
+
 
 @dataclass(frozen=True)
 class Introduction:
