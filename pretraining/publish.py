@@ -86,6 +86,7 @@ def run(name: str, folder: Path) -> dict:
         "tasks": tasks.DESCRIPTION if name == "mini-t5" else "",
         "knows": text.KNOWS,
         "rights": text.RIGHTS,
+        "code": "",  # today's
     }
 
 
