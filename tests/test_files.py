@@ -284,7 +284,9 @@ ALLOWED = {
         "_restore unlink": "log.csv of a run without a checkpoint, in a claimed folder", "_log open": "appends",
         "_save save": CLAIMED, "_save replace": CLAIMED,
     },
-    "pretraining/publish.py": dict.fromkeys(("main copyfile", "main write_text", "save save_pretrained"), PUBLISHED),
+    "pretraining/publish.py": dict.fromkeys(
+        ("main copyfile", "write_json write_text", "save save_pretrained"), PUBLISHED
+    ),
     "pretraining/vocabulary.py": {"load_or_learn save_pretrained": CLAIMED},
     "notebooks/source/lesson_02/lesson.py": dict.fromkeys(
         (" save_model", " to_csv"), "a folder of `run_folder` in the cache"
