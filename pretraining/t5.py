@@ -21,7 +21,7 @@ from pretraining.vocabulary import SENTINELS
 from utils.console import run_program
 
 CORRUPTED, MEAN_SPAN = 0.15, 3
-ROWS = {"translate": 240, "sentiment": 40, "title": 40, "topic": 40}  # examples in a batch of a task
+ROWS = {"translate": 120, "sentiment": 40, "title": 40, "topic": 40}  # examples in a batch of a task
 LIMIT = 240  # tokens of an input
 LAYERS = 3  # of the encoder, and as many of the decoder
 

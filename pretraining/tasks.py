@@ -26,7 +26,7 @@ DESCRIPTION = (
     "is that of a Wikipedia introduction, where it stands in its words; reviews have `film review` there, articles "
     "`news report`. A topic is the subject group of an introduction, the topic of an article, `film` for a review."
 )
-MIXTURE = {"translate": 0.3, "sentiment": 0.25, "title": 0.25, "topic": 0.1, "corrupt": 0.1}  # shares of the steps
+MIXTURE = {"translate": 0.25, "sentiment": 0.25, "title": 0.3, "topic": 0.1, "corrupt": 0.1}  # shares of the steps
 LABELS = ("negative", "positive")
 NEUTRAL = "neutral"
 REVIEW, REPORT = "film review", "news report"  # under title:, for texts that have no title in them
