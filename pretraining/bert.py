@@ -50,9 +50,9 @@ def batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.B
 def early_batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.Batch:
     """The same with 40% selected: more guesses for hardly more arithmetic (Wettig et al. 2022, arXiv 2202.08005).
 
-    The last quarter of a run has 15% again (Ankner et al. 2023, arXiv 2305.15096). After 390 s of one core from the same
-    start, the held-out loss at 15% was 3.65 on reviews and 4.46 on introductions when all steps had 15%, 3.56 and 4.32
-    when the first three quarters had 30% (125 steps both), 3.54 and 4.21 when they had 50% (149 steps).
+    The last quarter of a run has 15% again (Ankner et al. 2023, arXiv 2305.15096). After 390 s of one core from the
+    same start, the held-out loss at 15% was 3.65 on reviews and 4.46 on introductions when all steps had 15%, 3.56 and
+    4.32 when the first three quarters had 30% (125 steps both), 3.54 and 4.21 when they had 50% (149 steps).
     """
     seen, labels = mask_tokens(between_ends(ids, tokenizer), tokenizer, generator, SELECTED_EARLY)
     return {"input_ids": seen, "labels": labels}
