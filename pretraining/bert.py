@@ -12,7 +12,7 @@ from utils.console import run_program
 SELECTED, MASKED, RANDOM = 0.15, 0.8, 0.1
 SELECTED_EARLY = 0.4
 NOTE = "Until the last quarter of the run, 40% were selected."
-LAYERS = 6
+LAYERS = 4
 IGNORED = -100  # the label of a token that is not to be guessed
 
 
@@ -72,7 +72,7 @@ def loss_of(model: BertForMaskedLM, batch: loop.Batch) -> torch.Tensor:
 
 
 def new_model(tokenizer) -> BertForMaskedLM:
-    """6 layers of width 256, positions that start as sines. No dropout: the masks are new in each epoch."""
+    """4 layers of width 256, positions that start as sines. No dropout: the masks are new in each epoch."""
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=256, num_hidden_layers=LAYERS, num_attention_heads=4,
         intermediate_size=1024, max_position_embeddings=256, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,

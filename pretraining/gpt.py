@@ -9,7 +9,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from pretraining import loop
 from utils.console import run_program
 
-LAYERS = 6
+LAYERS = 4
 
 
 def batch_of(ids: torch.Tensor, tokenizer, generator: torch.Generator) -> loop.Batch:
@@ -25,7 +25,7 @@ def loss_of(model: GPT2LMHeadModel, batch: loop.Batch) -> torch.Tensor:
 
 
 def new_model(tokenizer) -> GPT2LMHeadModel:
-    """6 layers of width 256."""
+    """4 layers of width 256."""
     config = GPT2Config(
         vocab_size=len(tokenizer), n_positions=256, n_embd=256, n_layer=LAYERS, n_head=4,
         activation_function="gelu_pytorch_tanh",  # GPT-2's own formula, computed in one piece
