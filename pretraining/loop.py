@@ -6,7 +6,7 @@ on from its last checkpoint with the losses it would have had.
 The learning rate warms up, stays, and falls to 0 over the last quarter (Hägele et al. 2024, arXiv 2405.18392). The
 state before the fall is kept, so a longer run of the same recipe goes on from there instead of starting again.
 
-A run starts from random weights, or from those of an earlier, smaller model of the family: see `pretraining.growth`.
+A run starts from random weights, or from those of an earlier model of the family: see `pretraining.start`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from pretraining import growth, text, vocabulary
+from pretraining import start, text, vocabulary
 from pretraining.muon import Muon
 from utils.errors import CourseError
 from utils.files import cache_folder, claim, write_atomically
@@ -87,7 +87,7 @@ class Objective:
 
 
 def pretrain(
-    objective: Objective, recipe: Recipe, folder: Path, start: Path | None = None
+    objective: Objective, recipe: Recipe, folder: Path, earlier: Path | None = None
 ) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
     """Train a family's model on the course's text, or go on with it; returns the model and its tokenizer.
 
@@ -95,7 +95,7 @@ def pretrain(
         objective: what to learn.
         recipe: how long and how fast.
         folder: of the tokenizer, the checkpoints and the log.
-        start: folder of an earlier model of the family, whose weights `recipe.start` names; None for random weights.
+        earlier: folder of an earlier model of the family, whose weights `recipe.start` names; None for random weights.
 
     Raises:
         CourseError: the folder holds other files.
@@ -119,8 +119,8 @@ def pretrain(
     blocks = torch.from_numpy(rows.astype(np.int64)).split(recipe.blocks)
     torch.manual_seed(recipe.seed)
     model = objective.new_model(tokenizer)
-    if start is not None:
-        growth.take_over(model, tokenizer, start)
+    if earlier is not None:
+        start.take_over(model, tokenizer, earlier)
     model = run(
         objective.name,
         model,
@@ -342,7 +342,7 @@ def recipe_of(options: argparse.Namespace, name: str) -> Recipe:
         blocks=options.blocks,
         learning_rate=options.learning_rate,
         seed=options.seed,
-        start=growth.identity(options.start / name) if options.start else "",
+        start=start.identity(options.start / name) if options.start else "",
     )
 
 
@@ -350,8 +350,8 @@ def main(objective: Objective, description: str | None) -> None:
     """The program of an objective that has one part."""
     options = parse(description)
     name = objective.name
-    start = options.start / name if options.start else None
-    pretrain(objective, recipe_of(options, name), options.folder / name, start)
+    earlier = options.start / name if options.start else None
+    pretrain(objective, recipe_of(options, name), options.folder / name, earlier)
 
 
 def _state(model, optimizers, step: int, steps: int, seconds: float) -> dict:

@@ -14,9 +14,9 @@ import shutil
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoTokenizer
 
-from pretraining import bert, cards, evaluate, gpt, growth, t5, tasks, text
+from pretraining import bert, cards, evaluate, gpt, start, t5, tasks, text
 from utils import translation
 from utils.assets import MODELS
 from utils.console import run_program
@@ -49,7 +49,7 @@ def main() -> None:
             "run": run(name, options.folder / name),
         }
         earlier = options.earlier / name if options.earlier else None
-        model, tokenizer = load(MODELS / name)  # what is measured is what is published: rounded to float16
+        model, tokenizer = start.load(MODELS / name)  # what is measured is what is published: rounded to float16
         numbers |= {"fixed_texts_loss": fixed_texts_loss(name, model, tokenizer)}
         numbers |= measure(name, MODELS / name, earlier) | extras(name, model, tokenizer)
         write_json(MODELS / name / "numbers.json", numbers)
@@ -104,12 +104,6 @@ def save(model, tokenizer, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def load(folder: Path):
-    """A published model in float32, ready to be measured, and its tokenizer."""
-    model = growth.CLASSES[AutoConfig.from_pretrained(folder).model_type].from_pretrained(folder, dtype=torch.float32)
-    return model.eval(), AutoTokenizer.from_pretrained(folder)
-
-
 def write_json(path: Path, numbers: dict) -> None:
     """Numbers that a person can read too."""
     path.write_text(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -143,7 +137,7 @@ def measure(name: str, folder: Path, other: Path | None = None) -> dict:
         folder: of the model and its tokenizer.
         other: of the model that it is compared with: words to be guessed are one token in both vocabularies.
     """
-    model, tokenizer = load(folder)
+    model, tokenizer = start.load(folder)
     others = [AutoTokenizer.from_pretrained(other)] if other else []
     return MEASURES[name](model, tokenizer, others)
 

@@ -143,8 +143,8 @@ def main() -> None:
     ))  # fmt: skip
     name = OBJECTIVE.name
     folder, recipe = options.folder / name, loop.recipe_of(options, name)
-    start = options.start / name if options.start else None
-    model, tokenizer = loop.pretrain(OBJECTIVE, recipe, folder, start)
+    earlier = options.start / name if options.start else None
+    model, tokenizer = loop.pretrain(OBJECTIVE, recipe, folder, earlier)
     recipe = replace(recipe, learning_rate=recipe.learning_rate / 2)
     learn_tasks(model, tokenizer, recipe, tasks_folder(folder, options.epochs), options.task_steps)
 

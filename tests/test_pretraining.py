@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pretraining import bert, evaluate, gpt, growth, loop, publish, t5, tasks, text, vocabulary
+from pretraining import bert, evaluate, gpt, loop, publish, start, t5, tasks, text, vocabulary
 from pretraining.facts import FACTS
 from pretraining.muon import Muon, orthogonal
 from pretraining.ngrams import KneserNey
@@ -194,26 +194,20 @@ def test_muon_is_torch_s_but_for_its_rounding():
         Muon([torch.nn.Parameter(torch.ones(3))], lr=0.1, weight_decay=0.0)
 
 
-@pytest.mark.parametrize(("module", "tolerance"), [(gpt, 1e-4), (t5, 1e-4), (bert, 0.05)])
-def test_a_grown_model_answers_as_the_small_one(module, tolerance, tokenizer, tmp_path, monkeypatch):
-    """BERT's layers end in a norm, so that a repeated one is only nearly nothing."""
+@pytest.mark.parametrize("module", [bert, gpt, t5])
+def test_a_run_starts_where_the_earlier_model_was(module, tokenizer, tmp_path):
     torch.manual_seed(0)
-    layers = module.LAYERS
-    monkeypatch.setattr(module, "LAYERS", layers * 2 // 3)
-    small = module.new_model(tokenizer).eval()
-    small.save_pretrained(tmp_path)
+    earlier, model = module.new_model(tokenizer), module.new_model(tokenizer)
+    earlier.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    monkeypatch.setattr(module, "LAYERS", layers)
-    grown = module.new_model(tokenizer).eval()
-    assert grown.num_parameters() > small.num_parameters()
-    growth.take_over(grown, tokenizer, tmp_path)
-    ids = torch.randint(5, len(tokenizer), (4, 30), generator=torch.Generator().manual_seed(0))
-    batch = {"input_ids": ids, "labels": ids}
-    with torch.no_grad():
-        assert torch.allclose(module.loss_of(grown, batch), module.loss_of(small, batch), atol=tolerance)
-    assert growth.identity(tmp_path) == publish.sha256(tmp_path / "model.safetensors")
+    start.take_over(model, tokenizer, tmp_path)
+    for name, weight in earlier.state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name
+    assert start.identity(tmp_path) == publish.sha256(tmp_path / "model.safetensors")
     with pytest.raises(CourseError, match=r"no model\.safetensors"):
-        growth.identity(tmp_path / "elsewhere")
+        start.identity(tmp_path / "elsewhere")
+    with pytest.raises(CourseError, match="another family or size"):
+        start.take_over((gpt if module is bert else bert).new_model(tokenizer), tokenizer, tmp_path)
 
 
 def test_a_new_word_starts_as_the_mean_of_its_pieces(tokenizer, tmp_path):
@@ -224,7 +218,7 @@ def test_a_new_word_starts_as_the_mean_of_its_pieces(tokenizer, tmp_path):
     larger = vocabulary.wordpiece([*SCRAP, *["goodfilm and badactors"] * 40])
     (new, *_) = sorted(set(larger.get_vocab()) - set(tokenizer.get_vocab()), key=lambda word: (-len(word), word))
     model = bert.new_model(larger)
-    growth.take_over(model, larger, tmp_path)
+    start.take_over(model, larger, tmp_path)
     rows = small.get_input_embeddings().weight[tokenizer(new, add_special_tokens=False)["input_ids"]]
     row = model.get_input_embeddings().weight[larger.get_vocab()[new]]
     assert torch.allclose(row, rows.mean(dim=0), atol=1e-6)
@@ -368,7 +362,7 @@ def test_a_published_model_is_the_trained_one_rounded(name, tmp_path, tokenizer,
     model = publish.OBJECTIVES[name].new_model(tokenizer)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     publish.save(model, tokenizer, tmp_path / name)
-    again, _ = publish.load(tmp_path / name)
+    again, _ = start.load(tmp_path / name)
     for key, value in again.state_dict().items():
         assert value.dtype == torch.float32
         assert torch.equal(value, before[key].half().float())
