@@ -1,7 +1,8 @@
 """Twenty facts that stand in the Wikipedia introductions of the training text, as sentences with a blank.
 
-Written for this course before any model answered. The words are ours: the text says the same in others, for example
-"Paris is the capital and largest city of France". Each blank is a word that mini-bert's vocabulary has as one token.
+Written for this course before the models that learned from these introductions. The words are ours: the text says the
+same in others, for example "Paris is the capital and largest city of France". Each blank has an answer that is one
+token in mini-bert's vocabulary; one sentence that had none was exchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ FACTS = (
     Fact("Ludwig van Beethoven was a German [MASK].", ("composer", "pianist", "conductor"), "Ludwig van Beethoven"),
     Fact("William Shakespeare was an English [MASK].", ("playwright", "poet", "actor"), "William Shakespeare"),
     Fact("Pablo Picasso was a Spanish [MASK].", ("painter", "sculptor"), "Pablo Picasso"),
-    Fact("Charles Darwin was an English [MASK].", ("naturalist", "geologist", "biologist"), "Charles Darwin"),
+    Fact("Homer was an ancient Greek [MASK].", ("poet",), "Homer"),
     Fact("Abraham Lincoln was the 16th [MASK] of the United States.", ("president",), "Abraham Lincoln"),
     Fact("Mars is the fourth [MASK] from the Sun.", ("planet",), "Mars"),
     Fact("The Moon orbits around the [MASK].", ("earth",), "Moon"),
