@@ -224,7 +224,7 @@ def top_guesses(model, tokenizer, sentence: str, number: int = 5) -> list[str]:
 def grammar(score) -> dict[str, tuple[int, int]]:
     """Minimal pairs judged rightly: phenomenon -> (right, pairs); `score` gives a sentence's log-likelihood."""
     results = {}
-    for name, sentences in pairs().items():
+    for name, sentences in pairs(more=True).items():
         right = sum(score(good) > score(bad) for good, bad in sentences)
         results[name] = (right, len(sentences))
     return results

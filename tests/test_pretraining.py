@@ -17,7 +17,7 @@ from pretraining.ngrams import KneserNey
 from utils import translation
 from utils.articles import SHARES
 from utils.errors import CourseError
-from utils.minimal_pairs import pairs
+from utils.minimal_pairs import ACROSS, pairs
 
 SCRAP = ["The film is good and the actors are good.", "The film is bad, and I was bored by the end of it."] * 40
 
@@ -405,7 +405,9 @@ def test_translations_are_cldrs_and_split_by_their_english():
 
 
 def test_minimal_pairs_differ_in_one_place():
-    phenomena = pairs()
+    phenomena = pairs(more=True)
+    assert all(phenomena[name][: len(found)] == found for name, found in pairs().items())
+    assert len(phenomena[ACROSS]) == 60
     everything = [pair for found in phenomena.values() for pair in found]
     assert len(phenomena) >= 6
     assert len(everything) == len(set(everything)) >= 120

@@ -11,8 +11,6 @@ import torch
 
 from utils.minimal_pairs import pairs
 
-PAIRS = 22  # at most of each kind, so that no kind outweighs the others
-
 
 class Forgetting:
     """Measures an encoder under the masked-language head of the model that it came from.
@@ -28,8 +26,7 @@ class Forgetting:
         rows = tokenizer(texts, truncation=True, max_length=64)["input_ids"]
         hidden = [(row, range(1 + len(row) % 7, len(row) - 1, 7)) for row in rows]
         self.hidden = [(row, places) for row, places in hidden if places]
-        chosen = [pair for kind in pairs().values() for pair in kind[:PAIRS]]
-        self.pairs = [tokenizer(text)["input_ids"] for pair in chosen for text in pair]
+        self.pairs = [tokenizer(text)["input_ids"] for kind in pairs().values() for pair in kind for text in pair]
 
     @torch.inference_mode()
     def measure(self, body, grammar: bool = True) -> dict[str, list]:

@@ -7,9 +7,15 @@ use. A language model that knows the rule gives the first sentence the higher pr
 from __future__ import annotations
 
 
-def pairs() -> dict[str, list[tuple[str, str]]]:
-    """Phenomenon -> pairs of (right, wrong) sentences, in a fixed order."""
-    return {name: [split(sentence) for sentence in sentences] for name, sentences in PHENOMENA.items()}
+def pairs(more: bool = False) -> dict[str, list[tuple[str, str]]]:
+    """Phenomenon -> pairs of (right, wrong) sentences, in a fixed order.
+
+    Args:
+        more: with forty more of agreement across another noun: twenty cannot tell a model that guesses from one that
+            follows the nearest noun.
+    """
+    added = {ACROSS: MORE_ACROSS} if more else {}
+    return {name: [split(each) for each in [*sentences, *added.get(name, ())]] for name, sentences in PHENOMENA.items()}
 
 
 def split(sentence: str) -> tuple[str, str]:
@@ -20,6 +26,7 @@ def split(sentence: str) -> tuple[str, str]:
     return before + right + after, before + wrong + after
 
 
+ACROSS = "subject and verb, another noun between"
 # {right|wrong} is the place where the two sentences differ.
 PHENOMENA: dict[str, list[str]] = {
     "subject and verb, side by side": [
@@ -46,7 +53,7 @@ PHENOMENA: dict[str, list[str]] = {
         "The critics {love|loves} it.",
         "The director {knows|know} what he wants.",
     ],
-    "subject and verb, another noun between": [
+    ACROSS: [
         "The actors in this movie {are|is} great.",
         "The actor in these movies {is|are} great.",
         "The scenes with the dog {were|was} funny.",
@@ -67,46 +74,6 @@ PHENOMENA: dict[str, list[str]] = {
         "The quality of the pictures {is|are} poor.",
         "The movies that he made {were|was} bad.",
         "The movie that they made {was|were} bad.",
-        "The jokes in the second half {are|is} better.",
-        "The joke about the two priests {is|are} better.",
-        "The killers in this story {have|has} no faces.",
-        "The killer in these stories {has|have} no face.",
-        "The children of the teacher {were|was} happy.",
-        "The child of the teachers {was|were} happy.",
-        "The friends of the girl {know|knows} the truth.",
-        "The friend of the girls {knows|know} the truth.",
-        "The fights at the end {are|is} too long.",
-        "The fight between the brothers {is|are} too long.",
-        "The costumes of the queen {look|looks} real.",
-        "The costume of the dancers {looks|look} real.",
-        "The people in the house {were|was} afraid.",
-        "The woman behind the doors {was|were} afraid.",
-        "The books by this writer {are|is} wonderful.",
-        "The book by these writers {is|are} wonderful.",
-        "The songs that she sings {are|is} beautiful.",
-        "The song that they sing {is|are} beautiful.",
-        "The men who killed his wife {live|lives} next door.",
-        "The man who killed his parents {lives|live} next door.",
-        "The problems with the script {are|is} easy to see.",
-        "The problem with the scripts {is|are} easy to see.",
-        "The secrets of the family {have|has} come out.",
-        "The secret of the sisters {has|have} come out.",
-        "The guns on the table {were|was} not real.",
-        "The gun under the papers {was|were} not real.",
-        "The parts about the war {do|does} not work.",
-        "The part about the dreams {does|do} not work.",
-        "The dogs of the old man {like|likes} her.",
-        "The dog of the neighbors {likes|like} her.",
-        "The soldiers in the village {need|needs} help.",
-        "The soldier between the trees {needs|need} help.",
-        "The shots of the sky {are|is} too dark.",
-        "The shot of the streets {is|are} too dark.",
-        "The letters from his mother {were|was} lost.",
-        "The letter from his parents {was|were} lost.",
-        "The episodes that I saw last night {were|was} great.",
-        "The episode that my friends saw {was|were} great.",
-        "The words on the wall {make|makes} no sense.",
-        "The title of these books {makes|make} no sense.",
     ],
     "determiner and noun": [
         "I have seen {these|this} films.",
@@ -216,3 +183,46 @@ PHENOMENA: dict[str, list[str]] = {
         "Both the story {and|or} the acting are good.",
     ],
 }
+
+MORE_ACROSS = [
+    "The jokes in the second half {are|is} better.",
+    "The joke about the two priests {is|are} better.",
+    "The killers in this story {have|has} no faces.",
+    "The killer in these stories {has|have} no face.",
+    "The children of the teacher {were|was} happy.",
+    "The child of the teachers {was|were} happy.",
+    "The friends of the girl {know|knows} the truth.",
+    "The friend of the girls {knows|know} the truth.",
+    "The fights at the end {are|is} too long.",
+    "The fight between the brothers {is|are} too long.",
+    "The costumes of the queen {look|looks} real.",
+    "The costume of the dancers {looks|look} real.",
+    "The people in the house {were|was} afraid.",
+    "The woman behind the doors {was|were} afraid.",
+    "The books by this writer {are|is} wonderful.",
+    "The book by these writers {is|are} wonderful.",
+    "The songs that she sings {are|is} beautiful.",
+    "The song that they sing {is|are} beautiful.",
+    "The men who killed his wife {live|lives} next door.",
+    "The man who killed his parents {lives|live} next door.",
+    "The problems with the script {are|is} easy to see.",
+    "The problem with the scripts {is|are} easy to see.",
+    "The secrets of the family {have|has} come out.",
+    "The secret of the sisters {has|have} come out.",
+    "The guns on the table {were|was} not real.",
+    "The gun under the papers {was|were} not real.",
+    "The parts about the war {do|does} not work.",
+    "The part about the dreams {does|do} not work.",
+    "The dogs of the old man {like|likes} her.",
+    "The dog of the neighbors {likes|like} her.",
+    "The soldiers in the village {need|needs} help.",
+    "The soldier between the trees {needs|need} help.",
+    "The shots of the sky {are|is} too dark.",
+    "The shot of the streets {is|are} too dark.",
+    "The letters from his mother {were|was} lost.",
+    "The letter from his parents {was|were} lost.",
+    "The episodes that I saw last night {were|was} great.",
+    "The episode that my friends saw {was|were} great.",
+    "The words on the wall {make|makes} no sense.",
+    "The title of these books {makes|make} no sense.",
+]
