@@ -40,8 +40,7 @@ def main() -> None:
         save(model, tokenizer, MODELS / name)
         shutil.copyfile(options.folder / name / "log.csv", MODELS / name / "log.csv")
         if name == "mini-t5":
-            tasks = t5.tasks_folder(options.folder / name, epochs(MODELS / name / "log.csv"))
-            shutil.copyfile(tasks / "log.csv", MODELS / name / "tasks.csv")
+            shutil.copyfile(tasks_folder(options.folder / name) / "log.csv", MODELS / name / "tasks.csv")
         numbers = {
             "parameters": model.num_parameters(),
             "sha256": sha256(MODELS / name / "model.safetensors"),
@@ -54,7 +53,9 @@ def main() -> None:
         numbers |= measure(name, MODELS / name, earlier) | extras(name, model, tokenizer)
         write_json(MODELS / name / "numbers.json", numbers)
         if earlier is not None:
-            write_json(MODELS / name / "earlier.json", measure(name, earlier, MODELS / name))
+            known = json.loads((earlier / "numbers.json").read_text(encoding="utf-8"))
+            known = {"sentiment": known["sentiment"]} if "sentiment" in known else {}  # a head is trained for it
+            write_json(MODELS / name / "earlier.json", known | measure(name, earlier, MODELS / name))
         cards.write(MODELS, name)
     cards.write_overview(MODELS)
 
@@ -65,7 +66,7 @@ def trained(name: str, folder: Path):
     model = OBJECTIVES[name].new_model(tokenizer)
     state = _finished(folder / "checkpoint.pt")
     if name == "mini-t5":
-        state = _finished(t5.tasks_folder(folder, state["epochs"]) / "checkpoint.pt")
+        state = _finished(tasks_folder(folder) / "checkpoint.pt")
     model.load_state_dict(state["model"])
     return model, tokenizer
 
@@ -75,7 +76,7 @@ def run(name: str, folder: Path) -> dict:
     state = _finished(folder / "checkpoint.pt")
     machines = state["machines"]
     if name == "mini-t5":
-        machines += _finished(t5.tasks_folder(folder, state["epochs"]) / "checkpoint.pt")["machines"]
+        machines = machines + _finished(tasks_folder(folder) / "checkpoint.pt")["machines"]
     return {
         "text": text.DESCRIPTION,
         "characters": sum(map(len, text.documents("train", text.READINGS))),
@@ -88,6 +89,11 @@ def run(name: str, folder: Path) -> dict:
         "rights": text.RIGHTS,
         "code": "",  # today's
     }
+
+
+def tasks_folder(folder: Path) -> Path:
+    """Where mini-t5 learned its tasks after the finished first part in `folder`."""
+    return t5.tasks_folder(folder, _finished(folder / "checkpoint.pt")["epochs"])
 
 
 def _finished(path: Path) -> dict:
