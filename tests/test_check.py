@@ -7,7 +7,16 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 import tools.notebooks.build as build_module
-from tools.notebooks.check import BLANK_CHECKS, BUDGETS, CHECKS, MARKER, SOLUTION_CHECKS, check, check_all
+from tools.notebooks.check import (
+    BLANK_CHECKS,
+    BUDGETS,
+    CHECKS,
+    DEEPER_CHECKS,
+    MARKER,
+    SOLUTION_CHECKS,
+    check,
+    check_all,
+)
 from tools.notebooks.files import NOTEBOOKS
 from tools.notebooks.source import FIELDS, load_checks, read_exercises, read_source
 
@@ -188,6 +197,19 @@ def test_a_lesson_beyond_its_budget_is_a_fault(monkeypatch, sound, source, budge
     assert said in fault[1]
     monkeypatch.setitem(BUDGETS, "07", (99, 9, 9))
     assert check(sound, source) == []
+
+
+def test_a_deeper_notebook_compares_a_cell_and_keeps_the_other_rules(sound, source, monkeypatch):
+    monkeypatch.setitem(BUDGETS, "07", (1, 1, 1))
+    unmarked(sound)
+    source.cells[-2].source = "3 + 3"
+    assert [fault for _, fault in check(sound, source, DEEPER_CHECKS) if "cells with" in fault] == []
+    assert not any("budget" in fault for _, fault in check(sound, source, DEEPER_CHECKS))
+    for cell in sound.cells:
+        cell.source = cell.source.replace(f"{MARKER}\n", "")
+    assert any("0 cells with" in fault for _, fault in check(sound, source, DEEPER_CHECKS))
+    long_cell(sound)
+    assert any("21 lines; at most 20" in fault for _, fault in check(sound, source, DEEPER_CHECKS))
 
 
 def test_every_check_is_tried_by_some_fault(sound, source, monkeypatch):

@@ -131,7 +131,7 @@ def gap(low, high):
 
 def starts(*rates):
     rows = [np.arange(1000) < 10 * rate for rate in rates]
-    return {"starts": np.array(rows), "share": share, "over_seeds": over_seeds}
+    return {"starts": np.array(rows), "tuned": np.ones((2, 1000)), "share": share, "over_seeds": over_seeds}
 
 
 def draws(*means):

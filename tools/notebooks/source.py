@@ -77,8 +77,7 @@ def exercises(folder: Path = NOTEBOOKS) -> list[str]:
 
 def deeper(folder: Path = NOTEBOOKS) -> dict[str, Path]:
     """Name of each deeper notebook, such as `deeper/02_an_honest_split` -> its source in the lesson's room."""
-    sources = sorted((folder / "source").glob("lesson_*/deeper_*.py"))
-    return {f"deeper/{path.parent.name[-2:]}_{path.stem.removeprefix('deeper_')}": path for path in sources}
+    return {f"deeper/{name_of(path)}": path for path in sorted((folder / "source").glob("lesson_*/deeper_*.py"))}
 
 
 def name_of(path: Path) -> str:
@@ -273,7 +272,7 @@ def _header(course: dict, folder: str) -> nbformat.NotebookNode:
     address = repository()
     colab = f" · [Open in Colab]({colab_address(folder + course['name'], address)})" if address else ""
     goals = "\n".join(f"- {goal}" for goal in course["goals"])
-    yours = f"yours: {duration(course['minutes_yours'])}; of that " if "minutes_yours" in course else ""
+    yours = f"yours {duration(course['minutes_yours'])}; the machine's on " if "minutes_yours" in course else ""
     return new_markdown_cell(textwrap.dedent("""\
         # {title}
 

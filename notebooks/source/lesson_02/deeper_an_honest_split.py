@@ -28,6 +28,7 @@
 # much?
 
 # %%
+# NBVAL_CHECK_OUTPUT
 import numpy as np
 from datasets import load_dataset
 
@@ -46,6 +47,7 @@ print([len(half) for half in halves], "reviews in the two halves of the archive,
 # another half is left out there.
 
 # %%
+# NBVAL_CHECK_OUTPUT
 names = rare_names(list(texts))
 clean = [half[~shares_names(names, half, halves[1 - side])] for side, half in enumerate(halves)]
 for side, half in enumerate(halves):
