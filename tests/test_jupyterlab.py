@@ -216,15 +216,15 @@ def test_all_cells_run_by_the_menu(page):
     assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
 
 
-@by_both(("wiring", "end"), ("GPT", "max"), ("T5 encoder", "min"))
-def test_the_attention_explorer(page, hand, wiring, end):
-    widget = hand(page, "01_attention_explorer", "wiring")
-    widget.choose(widget["wiring"], wiring)
-    widget.says(wiring)
+@by_both(("network", "end"), ("GPT", "max"), ("BERT", "min"))
+def test_the_attention_explorer(page, hand, network, end):
+    widget = hand(page, "01_attention_explorer", "network")
+    widget.choose(widget["network"], network)
+    widget.says(network)
     at = {name: int(float(widget[name].get_attribute(f"aria-value{end}"))) for name in ("layer", "head")}
     for name in at:
         widget.slide(widget[name], end)
-    widget.says(f"{wiring}, layer {at['layer']}, head {at['head']}: ")
+    widget.says(f"{network}, layer {at['layer']}, head {at['head']}: ")
     widget.done()
 
 

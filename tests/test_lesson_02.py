@@ -124,6 +124,7 @@ def gap(low, high):
         "right": {"counting words": np.ones(9, bool)},
         "share": share,
         "lengths": range(500),
+        "model": torch.nn.Linear(9, 9),
         "profile": SimpleNamespace(name="test", encoder="encoder", max_length=192),
         "Path": Path,
     }

@@ -52,7 +52,7 @@ def test_a_lesson_can_be_downloaded_as_a_notebook(site):
 
 def test_widgets_are_replaced_by_their_text(site):
     page = (site / "notebooks" / "01_bert_gpt_t5.html").read_text(encoding="utf-8")
-    assert "[An attention explorer; section 2 shows the mean over its heads. Run the notebook to use it.]" in page
+    assert "[An attention explorer; the figure above shows its mean. Run the notebook to use it.]" in page
     assert "widget-view" not in page
 
 

@@ -122,6 +122,26 @@ def number_bars(ax, numbers: dict, colors=None, text: str = "{:.1f}") -> None:
     bars(ax, list(numbers), [number.value for number in numbers.values()], _arms(numbers.values()), colors, text)
 
 
+def number_figure(numbers: dict, title: str, xlabel: str, colors=None, text: str = "{:.1f}", baseline=None) -> None:
+    """Show measured numbers as bars with their 95% intervals; the alt text lists them.
+
+    Args:
+        numbers: label -> `utils.intervals.Number`.
+        title: the finding.
+        xlabel: what is measured, with its unit.
+        colors, text: as in `bars`.
+        baseline: where a dotted line stands; the axis then goes from 0 to 100.
+    """
+    fig, ax = figure(0.8 + 0.3 * len(numbers))
+    number_bars(ax, numbers, colors, text)
+    ax.set_xlabel(xlabel)
+    if baseline is not None:
+        ax.axvline(baseline, color=BLACK, linestyle=":")
+        ax.set_xlim(0, 100)
+    fig.suptitle(title)
+    show(fig, f"{title}. {xlabel}: " + "; ".join(f"{name} {number}" for name, number in numbers.items()))
+
+
 def grouped_bars(ax, groups: list[str], series: dict[str, list], hatch_label: str) -> None:
     """Upright bars of measured numbers, side by side in each group; a hatched one is to be read with care.
 
@@ -170,6 +190,41 @@ def _arms(numbers) -> list[list[float]]:
         below.append(number.value - low)
         above.append(high - number.value)
     return [below, above]
+
+
+def with_palette(picture: np.ndarray, colors: int = 16, width: int = 240) -> tuple[np.ndarray, np.ndarray]:
+    """A picture as numbers of colours, and its palette.
+
+    Args:
+        picture: shape (height, width, 3), uint8.
+        colors: in the palette.
+        width: of the result, in pixels.
+
+    Returns:
+        Numbers of shape (height, width) and the palette of shape (colors, 3), uint8.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    image = image.resize((width, width * image.height // image.width)).quantize(colors)
+    return np.array(image), np.array(image.getpalette()[: 3 * colors], dtype=np.uint8).reshape(-1, 3)
+
+
+def groups_of_vectors(ax, vectors, groups: dict[str, range]) -> None:
+    """Vectors as points, in the two directions in which they differ most; a mark and a colour for each group.
+
+    Args:
+        ax: the axes.
+        vectors: shape (n, width).
+        groups: name -> rows; at most three.
+    """
+    centred = np.asarray(vectors) - np.mean(vectors, axis=0)
+    directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    places = centred @ directions.T
+    for (name, rows), mark, color in zip(groups.items(), "o^s", (BLUE, ORANGE, GREEN), strict=False):
+        ax.plot(*places[list(rows)].T, mark, color=color, markersize=9, label=name)
+    ax.set(xticks=[], yticks=[])
+    ax.margins(0.15)
 
 
 def training(trainer, baseline: float) -> None:

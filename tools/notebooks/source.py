@@ -26,7 +26,8 @@ QUIZ, GLOSSARY = "quiz.yaml", "glossary.md"
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "nbconvert_exporter": "python",
             "pygments_lexer": "ipython3", "codemirror_mode": {"name": "ipython", "version": 3}}  # fmt: skip
 EMPHASIS = re.compile(r"(?<![*\w])\*([^*\n]+(?:\n[^*\n]+)?)\*(?![*\w])")
-COMPARED = "nbval-check-output"  # nbval's tag for what `# NBVAL_CHECK_OUTPUT` says in a cell
+MARKER = "# NBVAL_CHECK_OUTPUT"  # the first line of a source's cell; students get the tag instead
+COMPARED = "nbval-check-output"  # nbval's tag for it
 
 FIRST_CELL = """\
 # Every lesson opens with this cell: it finds the course, checks this kernel and chooses a profile.
@@ -111,8 +112,10 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     notebook.cells = [_header(course, "deeper/" * deep), _first_cell(uses(path.read_text(encoding="utf-8")))]
     for cell in script.cells:
         new = new_code_cell if cell.cell_type == "code" else new_markdown_cell
-        metadata = {"tags": list(cell.metadata.tags)} if cell.metadata.get("tags") else {}
-        notebook.cells.append(new(cell.source, metadata=metadata))
+        tags, text = list(cell.metadata.get("tags", [])), cell.source
+        if text.startswith(f"{MARKER}\n"):
+            tags, text = [*tags, COMPARED], text.removeprefix(f"{MARKER}\n")
+        notebook.cells.append(new(text, metadata={"tags": tags} if tags else {}))
     if not deep:
         _add_quiz(notebook, path)
     _link_terms(notebook, path.parents[2] / GLOSSARY, "../" * deep)

@@ -40,8 +40,6 @@
 # - You can stop a training at any time with the square button; run again from the cell that makes its model.
 # - Sentences that people repeat about these models are put to the test. The result is a card with the measured numbers
 #   and a verdict, which is computed from them.
-# - `# NBVAL_CHECK_OUTPUT` at the top of a cell is for the course's own tests: under `embedded`, its output is the same
-#   on every machine.
 #
 # ## 3. The day
 #
@@ -129,7 +127,7 @@ plots.show(fig, alt)
 # to 16). What a network expects is what it was trained on. No error says so; the answers are only worse.
 
 # %%
-from utils.intervals import paired_difference
+from utils.intervals import paired_difference, smallest
 
 gains = {
     "trained on normalised": paired_difference(right["normalised", "normalised"], right["normalised", "stored"]),
@@ -140,15 +138,22 @@ gains = {
 from utils import claims
 
 claims.record(
-    "00.1", "Preprocessing must match training.",
-    numbers={f"{name}: gained by matching": gain for name, gain in gains.items()},
+    "00.1",
+    "Preprocessing must match training.",
     tests={f"{name}: matching pixels are recognised better": gain.above(0) for name, gain in gains.items()},
-    source="Some networks normalise inside; the description of each says what it expects", profile=profile.name,
-)  # fmt: skip
+    on="the pixels that were trained on",
+    number={"gained by matching, the smaller of two gains": smallest(gains)},
+    context={f"{name}: gained by matching": gain for name, gain in gains.items()},
+    model="two networks with a hidden layer of 32",
+    origin=claims.MEASURED_HERE,
+    source="Some networks normalise inside; the description of each says what it expects",
+    profile=profile.name,
+)
 
 # %% [markdown]
-# This is a *card*. The verdict is computed: it holds if all tests below it are met, in part if some are, does not hold
-# if none is, and where an interval is too wide to tell, the card says so.
+# This is a *card*: a sentence, the verdict that follows from the measured numbers, and the number that decides. The
+# rest is folded. A sentence holds or does not hold; where it has parts that differ, the verdict *depends*, and says on
+# what; where an interval is too wide to tell, it is *not settled here*.
 
 # %% [markdown]
 # **And text?** It is stored as numbers too, as bytes from 0 to 255. But a byte says nothing about a word, so most

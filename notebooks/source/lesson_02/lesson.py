@@ -339,9 +339,12 @@ from utils import claims
 claims.record(
     "02.2",
     "A fine-tuned encoder beats counting words.",
-    numbers={"points more than counting words": gains["counting words"], "fine-tuning": share(ours)},
     tests={"right more often on the same reviews": gains["counting words"].above(0)},
-    source=f"{Path(profile.encoder).name}, {len(lengths)} labels, {profile.max_length} tokens",
+    number={"points more than counting words": gains["counting words"]},
+    context={"fine-tuning": share(ours), "counting words": share(right["counting words"])},
+    model=claims.with_size(profile.encoder, model),
+    origin=claims.MEASURED_HERE,
+    source=f"{len(lengths)} labels, {profile.max_length} tokens of each review",
     profile=profile.name,
 )
 
@@ -350,9 +353,12 @@ at_random = over_seeds(100 * starts, "%") if len(starts) > 1 else share(starts[0
 claims.record(
     "02.3",
     "It is the pretraining: from random weights, the same training teaches the same network next to nothing.",
-    numbers={"random start": at_random, "pretrained": 100 * tuned.mean()},
     tests={"less than 5 points above guessing": at_random.below(55)},
-    source=f"beforehand: all-mpnet-base-v2, 500 labels; seeds: {len(starts)} at random, {len(tuned)} pretrained",
+    number={"right, from random weights": at_random},
+    context={"right, pretrained": 100 * tuned.mean()},
+    model="all-mpnet-base-v2, 109 million weights",
+    origin=claims.Origin(beforehand=len(starts) + len(tuned), seeds=len(starts)),
+    source="500 labels, 192 tokens, 1,000 test reviews",
     profile=profile.name,
 )
 

@@ -15,9 +15,9 @@
 # %% [markdown]
 # ## 1. The ledger
 #
-# Every card that a lesson showed is kept on your machine. Here they all are, by lesson: the sentence, the numbers that
-# were measured for it, the verdict that follows from them. A lesson that has not been run under your profile has no
-# numbers of yours yet, and says so.
+# Every card that a lesson showed is kept on your machine. Here they all are, by lesson: the sentence, the verdict, the
+# number that decides; the rest is folded, and says which numbers are your machine's and which came with the course. A
+# lesson that has not been run under your profile says so.
 
 # %%
 from IPython.display import Markdown, display
@@ -30,7 +30,8 @@ recorded = claims.ledger(ran)
 
 # %%
 for path, lesson in of_course(course / "notebooks").items():
-    if not any(line.startswith("claims.record(") for cell in lesson["cells"] for line in cell["source"]):
+    lines = [line for cell in lesson["cells"] for line in cell["source"]]
+    if not any(line.startswith(("claims.record(", "cards.")) for line in lines):
         continue  # a lesson without a card
     display(Markdown(f"**[{lesson['metadata']['course']['title']}]({path.name})**"))
     own = [claim for claim in recorded if claim.id[:2] == path.name[:2]]
@@ -57,8 +58,8 @@ fig.suptitle(title)
 plots.show(fig, f"{title}; " + ", ".join(f"{kind}: {verdicts[kind]}" for kind in kinds) + ".")
 
 # %% [markdown]
-# *Holds in part* is the most instructive verdict: the sentence is true of something, and says too much. Open the
-# numbers of one, and say it in a way that would hold.
+# *Depends* is the most instructive verdict: the sentence is true of something, and says too much. Say one of them in a
+# way that would hold.
 
 # %% [markdown]
 # ## 2. Which one for which job?
