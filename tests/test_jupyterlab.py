@@ -43,14 +43,13 @@ NONE_WAITS = """() => document.querySelector(".jp-Notebook-ExecutionIndicator[da
 
 def write_course(folder):
     """What a notebook needs, and one notebook: the cells with widgets of both lessons, and those that these need."""
-    for part in ("utils", "models"):
+    for part in ("utils", "models", "notebooks/source"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "requirements.txt", folder)
     cells = [cell for lesson in ("01", "03") for cell in needed_cells(cells_of(lesson), "widgets.display(")]
     widgets = nbformat.v4.new_notebook(
         cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python"}}
     )
-    (folder / "notebooks").mkdir()
     nbformat.write(widgets, folder / "notebooks" / "widgets.ipynb")
 
 

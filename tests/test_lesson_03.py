@@ -177,9 +177,9 @@ def junk(wrong, right=720):
     return {"GPT-2's ids": share(hits(wrong))}, hits(right), hits(wrong)
 
 
-def collapse(read, cosine=0.8):
-    told = {name: (cosine, hits(number, 400)) for name, number in (("right", 370), ("wrong", read))}
-    return "a model", told, hits(90, 400), True
+def collapse(cosine, finite=True):
+    told = {"right": (0.1, hits(370, 400)), "wrong": (cosine, hits(190, 400))}
+    return "a model", told, hits(90, 400), finite
 
 
 def won(missing, half=3.0):
@@ -202,10 +202,9 @@ CASES = [
     ("03.3", cards.is_junk, junk(500), HOLDS),
     ("03.3", cards.is_junk, junk(650), FAILS),
     ("03.3", cards.is_junk, junk(545), OPEN),
-    ("03.4", cards.collapses, collapse(180), FAILS),
-    ("03.4", cards.collapses, collapse(90), HOLDS),
-    ("03.4", cards.collapses, collapse(0, np.nan), HOLDS),
-    ("03.4", cards.collapses, collapse(103), OPEN),
+    ("03.4", cards.collapses, collapse(0.83), FAILS),
+    ("03.4", cards.collapses, collapse(0.999), HOLDS),
+    ("03.4", cards.collapses, collapse(np.nan, finite=False), HOLDS),
     ("03.5", cards.wins_back, won(9), FAILS),
     ("03.5", cards.wins_back, won(-1), HOLDS),
     ("03.5", cards.wins_back, won(3), OPEN),

@@ -245,6 +245,28 @@ def table(claims: list[Claim]) -> dict[str, str]:
     return {"text/html": page, "text/plain": "\n".join(lines)}
 
 
+def show_ledger(recorded: list[Claim], folder: Path, profile: str) -> None:
+    """Display the claims as a table for each lesson of a folder that has cards, and say which lesson has not been run.
+
+    Args:
+        recorded: what `ledger` gave.
+        folder: of the lessons.
+        profile: under which they are looked for.
+    """
+    from IPython.display import Markdown, display
+
+    for path, notebook in of_course(folder).items():
+        lines = [line for cell in notebook["cells"] for line in "".join(cell["source"]).splitlines()]
+        if not any(line.startswith(("claims.record(", "cards.")) for line in lines):
+            continue  # a lesson without a card
+        display(Markdown(f"**[{notebook['metadata']['course']['title']}]({path.name})**"))
+        own = [claim for claim in recorded if claim.id[:2] == path.name[:2]]
+        if own:
+            display(table(own), raw=True)
+        else:
+            print(f"Not run on this machine under `{profile}` yet: open the lesson and run all its cells.")
+
+
 def _folded(claim: Claim) -> str:
     tests = "".join(f"<li>{_SAID[met]}: {html.escape(test)}</li>" for test, met in claim.tests.items())
     numbers = "".join(f"<li>{html.escape(f'{name}: {number}')}</li>" for name, number in claim.context.items())

@@ -54,8 +54,8 @@ def reads_at_once(profile, sizes: dict[str, str], apart: float) -> None:
     """01.2. `apart`: the largest difference of a logit, in % of the largest logit."""
     claims.record(
         "01.2",
-        "GPT, too, reads all words of a text at once.",
-        tests={"one run gives the logits of reading word by word, to a thousandth": apart < 0.1},
+        "One run over a text gives GPT what reading it word by word gives.",
+        tests={"the same logits, to a thousandth": apart < 0.1},
         number={"largest difference between one run and word by word": Number(apart, unit="%")},
         model=sizes[profile.gpt],
         origin=claims.MEASURED_HERE,
@@ -70,7 +70,7 @@ def guesses_words(profile, tokens: list[bool], words: list[bool]) -> None:
     from_15 = Number(touched.value - 15, touched.low - 15, touched.high - 15)
     claims.record(
         "01.3",
-        "BERT hides 15% of the words and guesses them.",
+        "BERT must guess 15% of the words.",
         tests={"it must guess something of 15% of the words, give or take a point": from_15.within(1)},
         number={"words of which it must guess something": touched},
         context={"tokens selected": share(tokens)},
@@ -141,7 +141,11 @@ def does_several_tasks(profile, sizes: dict[str, str], translations, copies, sen
             "a review under another prefix": share(strays).below(50),
         },
         on="the task",
-        number={"reviews that it judges though asked to translate": share(strays)},
+        number={
+            f"reviews judged though it was to translate (translations right: {share(translations).value:.0f}%)": share(
+                strays
+            )
+        },
         context={
             "translations right to the letter": share(translations),
             "right by copying": share(copies),
@@ -215,7 +219,7 @@ def understands_context(profile, encoder, same_sense: dict) -> None:
         },
         model=claims.with_size(profile.encoder, encoder),
         origin=claims.MEASURED_HERE,
-        source=f"{len(word)} words, 8 sentences each, of this course; intervals over words. Peters et al. 2018",
+        source=f"{len(word)} words, 8 sentences each, of this course; intervals over words. Wiedemann et al. 2019",
         profile=profile.name,
     )
 
@@ -223,12 +227,13 @@ def understands_context(profile, encoder, same_sense: dict) -> None:
 def knows_the_subject(profile, sizes: dict[str, str], right_is_likelier: dict[str, list[bool]]) -> None:
     """01.11. What stands between subject and verb -> for each pair of sentences, is the right one the likelier?"""
     agreement = {kind: share(found) for kind, found in right_is_likelier.items()}
+    near, far = agreement["side by side"], agreement["another noun between"]
     claims.record(
         "01.11",
         "BERT knows which noun a verb belongs to.",
         tests={kind: found.above(50) for kind, found in agreement.items()},
         on="what stands between",
-        number={"the right form is likelier, another noun between": agreement["another noun between"]},
+        number={f"right form likelier, another noun between (side by side {near.value:.0f}%)": far},
         context={f"the right form is likelier, {kind}": found for kind, found in agreement.items()},
         model=sizes[profile.bert],
         origin=claims.MEASURED_HERE,

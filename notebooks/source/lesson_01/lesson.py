@@ -38,8 +38,8 @@ for guess in fill("I [MASK] my time on this movie."):
     print(f"{guess['score']:4.0%}  {guess['sequence']}")
 
 # %% [markdown]
-# **GPT writes on.** It draws each next token by its probability, a little sharpened. **Predict** how this goes on: will
-# it make sense?
+# **GPT writes on.** It draws each next token from the likelier ones, by their probability. **Predict** how this goes
+# on: will it make sense?
 
 # %%
 from transformers import set_seed
@@ -82,7 +82,7 @@ from utils import drawings
 drawings.families()
 
 # %% [markdown]
-# From the bottom up. A *token* is a word or a piece of one (lesson 03). Its **embedding** is a vector from a table;
+# From the bottom up. A *token* is a word or a piece of one. Its **embedding** is a vector from a table;
 # another vector, for its *position* in the text, is added. (T5 adds none: it adds a learned number for each distance to
 # the attention scores.) In **attention**, each position makes a *query*, a *key* and a *value*; its query is compared
 # with all keys, and it takes the mean of the values, weighted by how well they match. Nothing else connects positions.
@@ -92,10 +92,10 @@ drawings.families()
 # - **masked attention** in the decoder looks at the position itself and those on its left;
 # - **cross-attention** looks from the decoder, which asks with its queries, at what the encoder has read.
 #
-# The **feed-forward** part works on each position alone. *Add & norm* adds what went in, as in a ResNet, and rescales.
-# (GPT-2 and T5 rescale before each part.) N such layers stand on top of each other. Above the last, a **head** makes a
-# number for each token of the vocabulary, the *logits*, which softmax turns into probabilities. (A vision transformer
-# is such an encoder; its tokens are patches of a picture.)
+# The **feed-forward** part, two linear layers with a nonlinearity between, works on each position alone. *Add & norm*
+# adds what went in, as in a ResNet, and rescales. (GPT-2 and T5 rescale before each part.) N such layers stand on top
+# of each other. Above the last, a **head** makes a number for each token of the vocabulary, the *logits*, which softmax
+# turns into probabilities. (A vision transformer is such an encoder; its tokens are patches of a picture.)
 
 # %% [markdown]
 # | | BERT | GPT | T5 |
@@ -105,7 +105,7 @@ drawings.families()
 # | learned from | Wikipedia, BooksCorpus | BooksCorpus; GPT-2: 40 GB of web pages | C4, 750 GB of web pages |
 # | learned to | guess hidden tokens, and whether sentences belong together | guess the next token | fill gaps; tasks |
 # | at home in | vectors: classify, mark | text that goes on | one text into another |
-# | today | RoBERTa, ModernBERT | Llama, Qwen, nearly all chats | FLAN-T5, BART, NLLB |
+# | relatives | RoBERTa, ModernBERT | Llama, Qwen, nearly all chats | FLAN-T5, BART, NLLB |
 #
 # So Wikipedia is right for BERT, which had books as well, and internet articles for GPT-2; the first GPT had books
 # only.
@@ -150,7 +150,7 @@ for name, vectors in before.items():
     changes[name] = (100 * apart / vectors[:both].norm(dim=-1)).cpu().numpy()
 
 # %% [markdown]
-# Now draw it. (`[CLS]` and `[SEP]` mark beginning and end for a BERT, `</s>` the end for T5, `<pad>` the start of what
+# (`[CLS]` and `[SEP]` mark beginning and end for a BERT, `</s>` the end for T5, `<pad>` the start of what
 # its decoder writes. `Ġ` and `▁` stand for the space before a word.)
 
 # %%
@@ -197,8 +197,8 @@ sizes = cards.sizes(profile, bert, gpt, t5)
 cards.looks_both_ways(profile, sizes, left, right)
 
 # %% [markdown]
-# Much attention rests on the first token: a place for those that look for nothing. Choose a layer and one
-# of its *attention heads* (several attentions side by side). Does any look mostly at the token before it?
+# Much attention rests on the first token, perhaps for want of anything to look for (Clark et al., 2019). Choose a layer
+# and one of its *attention heads* (several attentions side by side). Does any look mostly at the token before it?
 
 # %%
 from utils import widgets
@@ -214,13 +214,13 @@ with torch.inference_mode():
     written = t5.generate(**read, max_new_tokens=32, do_sample=False)
     across = t5(**read, decoder_input_ids=written[:, :-1], output_attentions=True).cross_attentions[-1][0].mean(dim=0)
 fig, ax = plots.figure(3.6)
-rows, columns = (t5_tokenizer.convert_ids_to_tokens(ids.tolist()) for ids in (written[0, 1:], read["input_ids"][0]))
-plots.attention(ax, across.float().cpu().numpy(), rows, columns)
+tokens, source = (t5_tokenizer.convert_ids_to_tokens(ids.tolist()) for ids in (written[0, 1:], read["input_ids"][0]))
+plots.attention(ax, across.float().cpu().numpy(), tokens, source)
 ax.set(ylabel="being written", xlabel="read", title="Cross-attention of the last layer, mean of its heads")
 plots.show(fig, "Cross-attention: each token that is written, and where in the English date the decoder looks for it.")
 
 # %% [markdown]
-# Mostly at the word that it translates; and at *German* while it writes the dot that German dates have. But attention
+# Mostly at what it translates; and at *German* while it writes the dot that German dates have. But attention
 # shows where a network looks, not why.
 #
 # > “… at the exact same millisecond.”
@@ -267,7 +267,7 @@ print("T5    ", gaps, "\n      ", written.partition("<extra_id_2>")[0].removepre
 
 # %% [markdown]
 # GPT's line has each token and its guess for the next. It is wrong most of the time, and so are you: what comes next is
-# rarely certain. (mini-t5's *actors because the actors* is wrong, too.)
+# rarely certain.
 #
 # > “BERT hides 15% of the words and guesses them.”
 #
@@ -351,13 +351,13 @@ plots.show(
 cards.understands_context(profile, encoder, same_sense)
 
 # %% [markdown]
-# The senses separate within a few layers. In the last ones even the full stop tells the topic of its sentence: in this
-# encoder, context goes everywhere.
+# The senses separate within a few layers. Even the full stop tells the topic of its sentence, most of all at the top:
+# in this encoder, context goes everywhere.
 #
 # Is that “robust understanding”? Ask the BERT of section 1 for grammar: is *The actors are very good* likelier than
 # *The actors is very good*? And *The actors in this movie are great* than *… is great*, where a noun of the other
-# number stands between? A sentence's probability is that of its tokens, each hidden in turn. **Predict** both shares of
-# pairs; a coin has 50%.
+# number stands between? A sentence's score is the sum of its tokens' log-probabilities, each hidden in turn (Salazar et
+# al., 2020). **Predict** both shares of pairs; a coin has 50%.
 
 # %%
 from utils.minimal_pairs import pairs, right_is_likelier
@@ -464,8 +464,7 @@ for question, written in zip(prompts, answer(prompts), strict=True):
     print(f"{question}\n   → {written}")
 
 # %% [markdown]
-# The last one was asked to translate. mini-t5 saw film reviews under one prefix only, so the text itself told it the
-# task; the large T5 learned many.
+# The last one was asked to translate.
 #
 # How well, on what it has not been trained on? A translation counts if it is right to the letter; the baseline copies
 # the English, which is right for some numbers. A review is judged by its first 25 and last 75 words, as in training.
@@ -491,6 +490,8 @@ strays = np.isin(answer([prefix("de") + text for text in short[:40]]), ["negativ
 cards.does_several_tasks(profile, sizes, translated, copied, judged, truth == "positive", strays)
 
 # %% [markdown]
+# mini-t5 saw film reviews under one prefix only, so the text itself told it the task.
+#
 # > “The absolute industry standard for translation and summarization.”
 #
 # What T5's authors published for their largest model, beside the best before it (BLEU and ROUGE count what a text

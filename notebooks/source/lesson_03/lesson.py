@@ -33,7 +33,7 @@
 # A classifier of film opinions, made as in lesson 02: a frozen encoder turns each text into a vector, and logistic
 # regression learns from 1,000 labelled sentences which vectors are positive. (Under `embedded` the encoder is
 # all-MiniLM-L6-v2, a small BERT trained for sentences, with BERT's vocabulary. The tokenizer that `mean_vectors` gets
-# only fills up batches.)
+# only makes the texts of a batch equally long.)
 
 # %%
 from datasets import load_dataset
@@ -88,7 +88,7 @@ pieces.show({"GPT-2 says": pieces.heard(ids, gpt2), "BERT hears": pieces.heard(i
 #
 # ## 2. From pixels to tokens
 #
-# You know this from pictures with a *palette*: the pixel says 7, and the palette says which colour the seventh is.
+# You know this from pictures with a *palette*: the pixel says 7, and the palette says which colour has the number 7.
 # **Predict:** what does a picture look like with the palette of another?
 
 # %%
@@ -199,14 +199,14 @@ for word in ("the", "thing", "unthinkable"):
     print(f"{word:<12} {' · '.join(parts)}")
 
 # %% [markdown]
-# Frequent words become one piece early, rare ones stay in parts. (WordPiece learns by merges too; Unigram starts from
-# far too many pieces and drops those that help least.) A letter that was never seen would be *unknown*. GPT-2 avoids
-# that: it starts from the 256 *bytes* of which computers make all text. 256 bytes, 50,000 merges and one special token
-# make its 50,257.
+# Frequent words become one piece early, rare ones stay in parts. (WordPiece learns by merges too, chosen by a score
+# instead of the count; Unigram starts from far too many pieces and drops those without which the text stays nearly as
+# likely.) A letter that was never seen would be *unknown*. GPT-2 avoids that: it starts from the 256 *bytes* of which
+# computers make all text. 256 bytes, 50,000 merges and one special token make its 50,257.
 #
 # ### Three ways to cut
 #
-# **Predict:** the emoji was in no vocabulary's training, or hardly. Who can write it?
+# **Predict:** the emoji is one piece in none of the three. Who can write it?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -214,13 +214,14 @@ sample = "The café's soundtrack is unforgettably naïve, a 9/10 😀"
 pieces.show({name: pieces.cut(tokenizer, sample) for name, tokenizer in tokenizers.items()})
 
 # %% [markdown]
-# - **WordPiece** takes the longest piece that fits, from the left. `##` marks a piece that continues a word; a word
-#   with no fitting pieces becomes `[UNK]`, unknown. This *uncased* one first makes capitals small and drops accents.
+# - **WordPiece** takes the longest piece that fits, from the left. `##` marks a piece that continues a word. If at some
+#   point nothing fits, the whole word becomes `[UNK]`, unknown. This *uncased* one first makes capitals small and drops
+#   accents.
 # - **Byte-level BPE** can write everything: é is two bytes, shown as `Ã©`; of the emoji's four bytes, merges joined
 #   three with the space before it.
 # - **Unigram** gives each piece a probability and takes the likeliest cut. `▁` stands for a space.
 #
-# Decode the ids again. **Predict** what is missing, for each.
+# Decode the ids again. **Predict** what is missing or added, for each.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -267,12 +268,12 @@ except IndexError as error:
 # %% [markdown]
 # That is the lucky case. (On an NVIDIA GPU the message is `CUDA error: device-side assert triggered`. It may come from
 # a later, innocent line, and every further CUDA call fails until you restart the kernel: run the batch on the CPU to
-# see the cause. On Apple's GPUs releases of PyTorch gave zeros in silence. The message also comes from texts of more
-# than 512 tokens: the table of positions has an end, too.)
+# see the cause. On Apple's GPUs some releases of PyTorch gave zeros in silence. A text longer than the table of
+# positions is another cause: a GPT-2 gives the same message, a BERT says that two sizes do not match.)
 #
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
-# **Predict:** how many of 1,706 single sentences have an id beyond the table? And of batches of 16?
+# **Predict:** how many of the 1,706 test sentences have an id beyond the table? And of batches of 16?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -290,7 +291,7 @@ print(f"{share(beyond)} of the sentences have one, {share(beyond[:whole].reshape
 # ### Loud or silent?
 #
 # Six tokenizers that somebody might pass to this encoder. (The last is made by its class alone, without files: it knows
-# the special tokens and nothing else.)
+# the special tokens, and every word is `[UNK]`.)
 
 # %%
 from notebooks.source.lesson_03 import cards
@@ -337,16 +338,16 @@ cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 #
 # > “The output is junk.”
 #
-# Take sentences whose GPT-2 ids all lie in the table, 500 of each label, which section 1's classifier has not seen, and
-# give it:
+# Take sentences whose GPT-2 ids all lie in the table (about a third, the plainer ones), 500 of each label, which
+# section 1's classifier has not seen, and give it:
 #
 # - **right ids**: BERT's tokenizer;
 # - **GPT-2's ids**: another cut, other numbers;
 # - **right cut, other numbers**: BERT's pieces, but their ids exchanged at random;
 # - **other cut, right numbers**: GPT-2's pieces, each looked up in BERT's vocabulary by its spelling.
 #
-# And two more: **learned from GPT-2's ids**, a classifier that met such ids in training, too; and **counting words**.
-# **Predict** which of them work. Is it the cut or the numbers?
+# And two more: **learned from GPT-2's ids**, a classifier that met only such ids, of 1,000 other sentences; and
+# **counting words**. **Predict** which of them work. Is it the cut or the numbers?
 
 # %%
 from datasets import concatenate_datasets
@@ -372,7 +373,7 @@ def by_spelling(piece):
     if piece.startswith("Ġ"):
         piece = piece[1:]
     elif piece.isalpha():
-        piece = f"##{piece}"  # goes on with a word
+        piece = f"##{piece}"  # goes on with a word, mostly
     return in_bert.get(piece.lower(), bert.unk_token_id)
 
 
@@ -409,9 +410,9 @@ cards.is_junk(profile, shares, hits["right ids"], hits["GPT-2's ids"])
 
 # %% [markdown]
 # It is the numbers. With the right cut and other numbers, this classifier has nothing to go by; with another cut and
-# the right numbers, it hardly suffers. Not everything was lost: a classifier that learned from the wrong ids finds
-# something in them, as you still see a flower, since equal numbers stay equal. What is out of reach is what pretraining
-# knew about the words.
+# the right numbers, it hardly suffers on these sentences. Not everything was lost: a classifier that learned from the
+# wrong ids finds something in them, as you still see a flower, since equal numbers stay equal. But it finds less than
+# counting words does: what pretraining knew about the words is out of reach.
 #
 # [Deeper: the damage](deeper/03_the_damage.ipynb) asks BERT's own task, whether “the matrix collapses”, and whether
 # fine-tuning on the wrong ids wins back what they cost.
@@ -473,16 +474,16 @@ cards.finds_most_mistakes(profile, compared, guarded, alarms, len(right))
 
 # %% [markdown]
 # Comparing also speaks up where you changed the tokenizer on purpose: a piece added, the table enlarged. What the guard
-# misses leaves sizes and classes in order: numbers were exchanged, or a setting is another, and that can only be seen
-# beside the original. So the safest rule is older than any check: **load model and tokenizer from the same place, and
-# save them to the same place.**
+# misses leaves sizes and classes in order: numbers were exchanged, or a setting is another, and this encoder guesses no
+# tokens that could tell. So the safest rule is older than any check: **load model and tokenizer from the same place,
+# and save them to the same place.**
 
 # %% [markdown]
 # ## To remember
 #
-# - An id is the number of a row. Two vocabularies that were learned apart share many words, and hardly any has one id.
+# - An id is the number of a row. Vocabularies learned apart share many words, and hardly any with the same id in both.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
-# - Ids beyond the table raise an error; ids within it pass in silence, and the output looks like any other.
+# - Ids beyond the table raise an error on a CPU or an NVIDIA GPU; ids within it pass in silence.
 # - It is the numbers more than the cut: with other numbers, what pretraining knew about the words is out of reach.
 # - Load and save model and tokenizer together, and compare them once with the original.
 #
@@ -491,7 +492,8 @@ cards.finds_most_mistakes(profile, compared, guarded, alarms, len(right))
 # [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right. Three more: predict, then
 # try.
 #
-# 1. Cut your own name with section 3's merges, then after twenty merges (`range(1, 21)`; run both cells again).
+# 1. Cut your own name, in small letters, with section 3's merges, then after twenty merges (`range(1, 21)`; run both
+#    cells again).
 # 2. Leave out the special tokens: `classifier.predict(vectors([ids[1:-1] for ids in right_ids]))`. Is it worse? Compare
 #    with `paired_difference` of `utils.intervals`.
 # 3. Break the check: find a wrong tokenizer that `belongs_to` passes. (Look at what it never compares.)
