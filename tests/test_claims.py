@@ -188,7 +188,8 @@ def test_lesson_06_says_which_lessons_were_not_run(monkeypatch, capsys, tmp_path
     monkeypatch.setenv("COURSE_CLAIMS", str(tmp_path))
     scope = {"course": ROOT, "profile": SimpleNamespace(name="embedded")}
     for cell in cells_of("06", "recorded"):
-        exec(cell.source, scope)
+        if "ledger(" in cell.source:
+            exec(cell.source, scope)
     lessons = {claim.id[:2] for claim in claims.in_notebooks(NOTEBOOKS)}
     assert len(lessons) == 6
     assert capsys.readouterr().out.count("Not run on this machine under `embedded` yet") == len(lessons)
