@@ -132,16 +132,10 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
     import numpy as np
     import torch
     from datasets import Dataset, load_dataset
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        Trainer,
-        TrainingArguments,
-        set_seed,
-    )
+    from transformers import AutoTokenizer, DataCollatorWithPadding
 
     from utils import assets
+    from utils.finetuning import answers, new_trainer
 
     fast, _ = machine.fast_precision("cpu")
     precision = fast if recipe.fast else "float32"
@@ -155,9 +149,6 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
         return Dataset.from_dict({"input_ids": ids, "label": list(rows["label"])})
 
     train, test = take("train", reviews, seed), take("test", test_reviews, 0)
-    set_seed(seed)
-    options = {} if recipe.dropout else {"attention_probs_dropout_prob": 0.0}
-    model = AutoModelForSequenceClassification.from_pretrained(assets.encoder(), num_labels=2, **options)
     padding = {} if recipe.to_longest else {"padding": "max_length", "max_length": recipe.max_length}
     collator, computed = DataCollatorWithPadding(tokenizer, **padding), []
 
@@ -167,39 +158,23 @@ def measure(recipe: Recipe, reviews: int, seed: int, test_reviews: int, out: str
         return batch
 
     with tempfile.TemporaryDirectory() as folder:
-        args = TrainingArguments(
-            output_dir=folder, learning_rate=RATE, num_train_epochs=1, seed=seed, bf16=precision == "bfloat16",
-            per_device_train_batch_size=recipe.batch, use_cpu=True, save_strategy="no", report_to="none",
+        trainer = new_trainer(
+            str(assets.encoder()), train, tokenizer, seed=seed, dropout=0.1 if recipe.dropout else 0.0,
+            collator=collate, output_dir=folder, learning_rate=RATE, num_train_epochs=1, use_cpu=True,
+            bf16=precision == "bfloat16", per_device_train_batch_size=recipe.batch, save_strategy="no",
             disable_tqdm=True,
         )  # fmt: skip
-        trainer = Trainer(model=model, args=args, train_dataset=train, data_collator=collate)
         seconds, peak, trained = timed(trainer.train, torch.device("cpu")), peak_mib(), sum(computed)
-        trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    trainer.data_collator = DataCollatorWithPadding(tokenizer)  # padding changes no answer: judge all recipes alike
+    right = (answers(trainer, list(test["input_ids"])) == np.array(test["label"])).astype(int)
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     lengths = np.array([len(ids) for ids in train["input_ids"]])
     result = {
         "seed": seed, "reviews": reviews, "precision": precision, "seconds": seconds, "tokens": int(lengths.sum()),
         "computed_tokens": trained, "peak_mib": peak, "matrix_rate": rates, "needed_flops": flops(model, lengths),
     }  # fmt: skip
-    # All are judged in the fast format, so that only the training differs.
-    with torch.autocast("cpu", torch.bfloat16, enabled=fast != "float32"):
-        right = right_answers(model, test, DataCollatorWithPadding(tokenizer))
     result["right"] = "".join(map(str, right.tolist()))  # one text, so that the file stays readable
     Path(out).write_text(json.dumps(result), encoding="utf-8")
-
-
-def right_answers(model, rows, collator):
-    """Which rows are answered rightly, 1 or 0 each; padding changes no answer, so it is kept small for every recipe."""
-    import numpy as np
-    import torch
-
-    right = np.zeros(len(rows), dtype=int)
-    order = np.argsort([len(ids) for ids in rows["input_ids"]], kind="stable")
-    with torch.inference_mode():
-        for start in range(0, len(order), 16):
-            places = order[start : start + 16].tolist()
-            batch = collator([rows[place] for place in places])
-            right[places] = (model.eval()(**batch).logits.argmax(dim=1) == batch["labels"]).int()
-    return right
 
 
 def summary(runs: list[dict]) -> dict[str, dict]:

@@ -117,7 +117,7 @@ def measures(numbers: dict) -> dict[str, str]:
             top, total = scores[name]["top 1"], scores[name]["tokens"]
             rows[f"{kind}, one token masked: {name.partition(',')[0]} right at once"] = share(round(top * total), total)
         lead, low, high = numbers["lead over 5-grams"][kind]
-        rows[f"{kind}: ahead of the 5-grams from both sides"] = f"{lead:+.1f} points ({low:+.1f} to {high:+.1f})"
+        rows[f"{kind}: mini-bert minus 5-grams from both sides"] = f"{lead:+.1f} points ({low:+.1f} to {high:+.1f})"
         words = numbers["words"][kind]
         rows[f"{kind}, one word masked that both vocabularies have: right at once"] = share(
             words["top 1"], words["words"]

@@ -19,6 +19,7 @@ from utils.environment import begin
 from utils.errors import CourseError
 from utils.files import claim, filled, user_path
 
+LEAST_STEPS = 50  # between two checkpoints: each takes 1.3 GB and seconds
 INSTEAD = "Give --output another folder."
 
 
@@ -32,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         rows, names = own or reviews(profile, options.seed)
         train = limited(rows["train"], options.train_size or profile.train_size, options.train_size, options.seed)
         test = limited(rows["test"], options.test_size or profile.test_size, options.test_size, options.seed)
-        logits = fine_tune(profile, train, test, names, options)
-        print(result(train, test, names, logits.argmax(axis=1)) + f"; model in {options.output}")
+        given = fine_tune(profile, train, test, names, options)
+        print(result(train, test, names, given) + f"; model in {options.output}")
     except CourseError as error:
         print(error, file=sys.stderr)
         return 2
@@ -103,11 +104,11 @@ def limited(rows: tuple[list[str], np.ndarray], most: int, asked: int | None, se
 
 
 def fine_tune(profile, train, test, names: list[str], options: argparse.Namespace) -> np.ndarray:
-    """Fine-tune, save the model and its tokenizer; returns the logits of the test texts, shape (texts, labels)."""
-    import torch
+    """Fine-tune, save the model and its tokenizer; returns the labels given to the test texts, shape (texts,)."""
     from datasets import Dataset
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
+    from transformers import AutoTokenizer
 
+    from utils.finetuning import answers, new_trainer
     from utils.memory import within_memory
     from utils.resume import run_folder, unfinished
 
@@ -118,16 +119,13 @@ def fine_tune(profile, train, test, names: list[str], options: argparse.Namespac
         table = Dataset.from_dict({"text": part[0], "label": part[1].tolist()})
         return table.map(lambda batch: tokenizer(batch["text"], truncation=True), batched=True, remove_columns=["text"])
 
-    set_seed(options.seed)
-    model = AutoModelForSequenceClassification.from_pretrained(
+    steps = options.epochs * -(-len(train[0]) // profile.batch_size)
+    trainer = new_trainer(
         profile.encoder,
-        num_labels=len(names),
-        id2label=dict(enumerate(names)),
-        label2id={name: number for number, name in enumerate(names)},
-        dtype=torch.float32,
-        attention_probs_dropout_prob=0.0,
-    )
-    args = TrainingArguments(
+        rows(train),
+        tokenizer,
+        names,
+        options.seed,
         output_dir=run_folder(f"finetune-{profile.name}"),
         learning_rate=options.learning_rate or profile.learning_rate,
         per_device_train_batch_size=profile.batch_size,
@@ -135,35 +133,27 @@ def fine_tune(profile, train, test, names: list[str], options: argparse.Namespac
         num_train_epochs=options.epochs,
         warmup_steps=0.1,
         train_sampling_strategy="group_by_length",
-        **profile.arithmetic,
         save_strategy="steps",
-        save_steps=0.1,
+        save_steps=max(LEAST_STEPS, steps // 10),
         save_total_limit=1,
         logging_steps=5,
-        report_to="none",
         disable_tqdm=False,
-        seed=options.seed,
+        **profile.arithmetic,
     )
-    trainer = Trainer(model=model, args=args, train_dataset=rows(train), processing_class=tokenizer)
     within_memory(trainer, lambda: trainer.train(resume_from_checkpoint=unfinished(trainer)))
-    trainer.args.train_sampling_strategy = "sequential"  # else answers come in another order
-    logits = trainer.predict(rows(test)).predictions
+    given = answers(trainer, list(rows(test)["input_ids"]))
     with filled(options.output, INSTEAD) as folder:
         trainer.save_model(folder)
-    return logits
+    return given
 
 
 def result(train, test, names: list[str], answers: np.ndarray) -> str:
     """Accuracy with its interval, the two baselines, and by how much counting words is beaten on the same texts."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
+    from utils.finetuning import counting_words
     from utils.intervals import paired_difference, share
 
     texts, truth = test
-    words = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10))
-    counted = words.fit(*train).predict(texts) == truth
+    counted = counting_words().fit(*train).predict(texts) == truth
     frequent = int(np.bincount(train[1]).argmax())
     right = answers == truth
     return (

@@ -75,7 +75,7 @@ def from_lesson(take_from_lesson):
 
 @pytest.fixture(scope="session")
 def take_from_lesson():
-    """Take functions out of a committed notebook: `from_lesson("02", "head_and_tail", tokenizer=…)`.
+    """Take functions out of a committed notebook: `from_lesson("02", "tokenize", tokenizer=…)`.
 
     With `edit=(before, after)`, each with that text of it replaced, as an exercise asks.
     """

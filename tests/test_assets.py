@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from datasets import load_dataset
 
-from utils import assets, files
+from utils import assets, files, profiles
 from utils.errors import CourseError
 from utils.splits import rare_names, shares_names
 
@@ -35,6 +35,7 @@ def test_imdb_has_three_balanced_splits_and_every_text_once(imdb):
     assert set(imdb) == {"train", "validation", "test"}
     texts = [text for rows in imdb.values() for text in rows["text"]]
     assert len(texts) == len(set(texts)) > 23_000
+    assert {f"{split}_size": len(imdb[split]) for split in ("train", "test")} == profiles.ALL["embedded"]
     for rows in imdb.values():
         assert rows.features["label"].names == ["neg", "pos"]
         assert np.mean(rows["label"]) == 0.5

@@ -7,7 +7,16 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 import tools.notebooks.build as build_module
-from tools.notebooks.check import BLANK_CHECKS, BUDGETS, CHECKS, MARKER, SOLUTION_CHECKS, check, check_all
+from tools.notebooks.check import (
+    BLANK_CHECKS,
+    BUDGETS,
+    CHECKS,
+    DEEPER_CHECKS,
+    MARKER,
+    SOLUTION_CHECKS,
+    check,
+    check_all,
+)
 from tools.notebooks.files import NOTEBOOKS
 from tools.notebooks.source import FIELDS, load_checks, read_exercises, read_source
 
@@ -126,7 +135,7 @@ def short_closing(notebook):
 
 
 def unmarked(notebook):
-    last_code(notebook).source = "3 + 3"
+    last_code(notebook).metadata.pop("tags")
 
 
 def trailing_comment(notebook):
@@ -165,7 +174,7 @@ WIDGET_VIEW = {"application/vnd.jupyter.widget-view+json": {"model_id": "lost"}}
         (no_closing, "three to five points, found 0"),
         (short_closing, "three to five points, found 1"),
         (unmarked, "2 cells with"),
-        (trailing_comment, "must stand alone on its line"),
+        (trailing_comment, "must be the first line of its cell"),
         (nothing_to_compare, "is to be compared, but it has none"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -179,7 +188,7 @@ def test_each_fault_is_caught(sound, source, put_in, said):
     ("budget", "said"),
     [
         ((5, 9, 9), "words of text; its budget has 5"), ((99, 2, 9), "3 code cells; its budget has 2"),
-        ((99, 9, 5), "6 lines of code; its budget has 5"),
+        ((99, 9, 2), "3 lines of code; its budget has 2"),
     ],
 )  # fmt: skip
 def test_a_lesson_beyond_its_budget_is_a_fault(monkeypatch, sound, source, budget, said):
@@ -188,6 +197,19 @@ def test_a_lesson_beyond_its_budget_is_a_fault(monkeypatch, sound, source, budge
     assert said in fault[1]
     monkeypatch.setitem(BUDGETS, "07", (99, 9, 9))
     assert check(sound, source) == []
+
+
+def test_a_deeper_notebook_compares_a_cell_and_keeps_the_other_rules(sound, source, monkeypatch):
+    monkeypatch.setitem(BUDGETS, "07", (1, 1, 1))
+    unmarked(sound)
+    source.cells[-2].metadata.pop("tags")
+    assert [fault for _, fault in check(sound, source, DEEPER_CHECKS) if "cells with" in fault] == []
+    assert not any("budget" in fault for _, fault in check(sound, source, DEEPER_CHECKS))
+    for cell in sound.cells:
+        cell.metadata.pop("tags", None)
+    assert any("0 cells with" in fault for _, fault in check(sound, source, DEEPER_CHECKS))
+    long_cell(sound)
+    assert any("21 lines; at most 20" in fault for _, fault in check(sound, source, DEEPER_CHECKS))
 
 
 def test_every_check_is_tried_by_some_fault(sound, source, monkeypatch):

@@ -40,6 +40,30 @@ def test_where_the_interval_holds_the_bound_the_data_cannot_tell(number, above, 
     assert number.below(0) is below
 
 
+@pytest.mark.parametrize(
+    ("number", "within"),
+    [
+        (Number(0.5, -1, 2), True),
+        (Number(-2, -2.9, -1), True),
+        (Number(2, -1, 4), None),
+        (Number(5, 3.5, 6), False),
+        (Number(-5, -6, -3.5), False),
+        (Number(0, -9, 9), None),  # knowing little is no equivalence
+        (Number(2), True),
+        (Number(-3), False),
+    ],
+)
+def test_equivalence_needs_the_whole_interval_inside_the_margin(number, within):
+    assert number.within(3) is within
+
+
+def test_what_differs_by_the_margin_is_called_equivalent_at_most_5_times_in_100():
+    rng, called = np.random.default_rng(0), 0
+    for _ in range(1000):
+        called += mean(rng.normal(3, 8, 200)).within(3) is True
+    assert called / 1000 <= 0.05
+
+
 def test_a_value_inside_the_interval_is_held():
     assert Number(15.2, 14.8, 15.6).holds(15)
     assert not Number(15.2, 15.1, 15.6).holds(15)
@@ -63,12 +87,20 @@ def test_other_seeds_and_other_items_both_widen_the_interval():
     assert over_seeds(np.ones((3, 5))) == Number(1, 1, 1)
 
 
-def test_the_interval_over_seeds_holds_the_truth_about_95_times_in_100():
-    rng, held = np.random.default_rng(0), 0
-    for _ in range(400):
-        seeds, items = rng.normal(0, 0.03, (3, 1)), rng.normal(0, 0.5, (1, 300))
-        held += over_seeds(0.6 + seeds + items + rng.normal(0, 0.2, (3, 300))).holds(0.6)
-    assert 0.92 <= held / 400 <= 1
+@pytest.mark.parametrize("seeds", [3, 5, 10, 20])
+@pytest.mark.parametrize("effects", ["normal", "uniform", "t with 4 degrees of freedom"])
+@pytest.mark.parametrize("spread", [1.0, 3.0])  # of the seeds' effects, against the error of the mean over items
+def test_the_interval_over_seeds_holds_the_truth_at_least_93_times_in_100(seeds, effects, spread):
+    rng, held, items, runs = np.random.default_rng(0), 0, 100, 1500
+    draw = {
+        "normal": lambda: rng.normal(size=seeds), "uniform": lambda: rng.uniform(-1, 1, seeds) * np.sqrt(3),
+        "t with 4 degrees of freedom": lambda: rng.standard_t(4, seeds) / np.sqrt(2),
+    }[effects]  # fmt: skip
+    for _ in range(runs):
+        effect = spread * 0.5 / np.sqrt(items) * np.sqrt(seeds) * draw()
+        scores = 0.6 + effect[:, None] + rng.normal(0, 0.5, items) + rng.normal(0, 0.3, (seeds, items))
+        held += over_seeds(scores).holds(0.6)
+    assert held / runs >= 0.93
 
 
 @pytest.mark.parametrize("values", [[0.5, 0.6], [[0.5, 0.6]], [[0.5], [0.6]]])

@@ -43,14 +43,13 @@ NONE_WAITS = """() => document.querySelector(".jp-Notebook-ExecutionIndicator[da
 
 def write_course(folder):
     """What a notebook needs, and one notebook: the cells with widgets of both lessons, and those that these need."""
-    for part in ("utils", "models"):
+    for part in ("utils", "models", "notebooks/source"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "requirements.txt", folder)
     cells = [cell for lesson in ("01", "03") for cell in needed_cells(cells_of(lesson), "widgets.display(")]
     widgets = nbformat.v4.new_notebook(
         cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python"}}
     )
-    (folder / "notebooks").mkdir()
     nbformat.write(widgets, folder / "notebooks" / "widgets.ipynb")
 
 
@@ -216,15 +215,15 @@ def test_all_cells_run_by_the_menu(page):
     assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
 
 
-@by_both(("wiring", "end"), ("GPT", "max"), ("T5 encoder", "min"))
-def test_the_attention_explorer(page, hand, wiring, end):
-    widget = hand(page, "01_attention_explorer", "wiring")
-    widget.choose(widget["wiring"], wiring)
-    widget.says(wiring)
+@by_both(("network", "end"), ("GPT", "max"), ("BERT", "min"))
+def test_the_attention_explorer(page, hand, network, end):
+    widget = hand(page, "01_attention_explorer", "network")
+    widget.choose(widget["network"], network)
+    widget.says(network)
     at = {name: int(float(widget[name].get_attribute(f"aria-value{end}"))) for name in ("layer", "head")}
     for name in at:
         widget.slide(widget[name], end)
-    widget.says(f"{wiring}, layer {at['layer']}, head {at['head']}: ")
+    widget.says(f"{network}, layer {at['layer']}, head {at['head']}: ")
     widget.done()
 
 

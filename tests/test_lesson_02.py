@@ -124,6 +124,7 @@ def gap(low, high):
         "right": {"counting words": np.ones(9, bool)},
         "share": share,
         "lengths": range(500),
+        "model": torch.nn.Linear(9, 9),
         "profile": SimpleNamespace(name="test", encoder="encoder", max_length=192),
         "Path": Path,
     }
@@ -131,7 +132,7 @@ def gap(low, high):
 
 def starts(*rates):
     rows = [np.arange(1000) < 10 * rate for rate in rates]
-    return {"starts": np.array(rows), "share": share, "over_seeds": over_seeds}
+    return {"starts": np.array(rows), "tuned": np.ones((2, 1000)), "share": share, "over_seeds": over_seeds}
 
 
 def draws(*means):

@@ -5,7 +5,6 @@ import random
 import re
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,8 +14,12 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import cross_val_predict
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from notebooks.source.lesson_03 import cards
+from notebooks.source.lesson_03.mistakes import right_pairs, unseen_mistakes, wrong_tokenizers
+from tests.conftest import cells_of
 from utils import assets, claims, pieces
-from utils.intervals import Number, mean, over_seeds, paired_difference, share
+from utils.intervals import Number, share
+from utils.tokenizer_guard import check_tokenizer_matches
 
 VOCABULARIES = ("wordpiece", "gpt2", "unigram")
 
@@ -117,19 +120,11 @@ def told_by(from_lesson, vectors, topics):
     return told_by_the_vectors(np.array(vectors, dtype=float))
 
 
-def test_the_effective_dimension_counts_directions(from_lesson):
-    rng, topics = np.random.default_rng(0), [0, 1] * 25
-    one_line = np.outer(rng.normal(size=50), [1.0, 2.0, 3.0])
-    assert told_by(from_lesson, one_line, topics)[1] == pytest.approx(1)
-    four_axes = np.vstack([np.eye(4), -np.eye(4)] * 6)
-    assert told_by(from_lesson, four_axes, [0, 1] * 24)[1] == pytest.approx(4)
-
-
 def test_vectors_tell_what_is_in_them_and_nothing_else(from_lesson):
     rng, topics = np.random.default_rng(0), np.array([0, 1] * 50)
     noise = rng.normal(size=(100, 5))
-    assert told_by(from_lesson, noise, topics)[2].mean() < 0.7
-    assert told_by(from_lesson, noise + 5 * topics[:, None], topics)[2].mean() > 0.95
+    assert told_by(from_lesson, noise, topics)[1].mean() < 0.7
+    assert told_by(from_lesson, noise + 5 * topics[:, None], topics)[1].mean() > 0.95
     same = np.ones((100, 5)) / np.sqrt(5)
     assert told_by(from_lesson, same + 1e-9 * noise, topics)[0] == pytest.approx(1)
     assert np.isnan(told_by(from_lesson, np.full((100, 5), np.nan), topics)[0])
@@ -175,89 +170,98 @@ def hits(right, of=1000):
 
 
 def trips(wordpiece, bpe, unigram):
-    return {"exact": {"WordPiece": percent(wordpiece), "BPE": Number(bpe, unit="%"), "Unigram": percent(unigram)}}
+    return {"WordPiece": percent(wordpiece), "BPE": Number(bpe, unit="%"), "Unigram": percent(unigram)}
 
 
-def heard(reviews=96, sentences=65, harmless=(1.0,), harmful=(0.5,)):
-    cosines = {f"fault {value}": Number(value, value - 1e-4, value + 1e-4) for value in (*harmless, *harmful)}
-    return {
-        "tokens_beyond": percent(3, 0.1), "reviews_beyond": percent(reviews), "sentences_beyond": percent(sentences),
-        "cosines": cosines, "loud": ["one", "two"],
-    }  # fmt: skip
+def junk(wrong, right=720):
+    return {"GPT-2's ids": share(hits(wrong))}, hits(right), hits(wrong)
 
 
-def junk(hidden=-11.0, headlines=2.0, classifier=500):
-    fed = {f"GPT-2's ids, {how}": hits(classifier) for how in ("dropped", "clipped", "wrapped")}
-    return {
-        "fed": fed | {"right ids": hits(780)}, "articles": range(400), "wrapped": "wrapped",
-        "top_5": {"right": percent(68), "wrong": percent(1)}, "top_5_gain": {"wrong": percent(hidden, 1)},
-        "found_others": {"right ids": 100 * hits(350, 400), "wrapped": 100 * hits(int(4 * headlines), 400)},
-        "profile": SimpleNamespace(name="test", bert="a/bert", small_encoder="b/encoder"),
-    }  # fmt: skip
+def collapse(cosine, finite=True):
+    told = {"right": (0.1, hits(370, 400)), "wrong": (cosine, hits(190, 400))}
+    return "a model", told, hits(90, 400), finite
 
 
-def collapse(value=1.0, cosine=0.8, read=180):
-    return {
-        "news_vectors": {"wrapped": np.full((4, 3), value)}, "wrapped": "wrapped", "encoder_name": "encoder",
-        "told": {name: (cosine, 20.0, hits(read, 400)) for name in ("right ids", "wrapped")}, "MARGIN": 5.0,
-        "most_frequent": hits(90, 400), "articles": range(400),
-        "encoder": SimpleNamespace(config=SimpleNamespace(hidden_size=3)),
-    }  # fmt: skip
+def won(missing, half=3.0):
+    gaps = {"missing to the right ids": Number(missing, missing - half, missing + half, " points")}
+    return "a model", claims.MEASURED_HERE, gaps, {"right ids": percent(65)}, "a source"
 
 
-def won(right=660, wrong=550, random=610, seeds=(0, 3, 6)):
-    found = {"right ids, pretrained": right, "wrong ids, pretrained": wrong, "right ids, random start": random,
-             "wrong ids, random start": random, "wrong ids in the test only": 500, "counting words": 640}  # fmt: skip
-    rng = np.random.default_rng(0)
-    by_seed = {
-        (name, 500): np.array([rng.permutation(hits(number + seed)) for seed in seeds], dtype=float)
-        for name, number in found.items()
-    }
-    gap = lambda one, other: over_seeds(100 * (by_seed[one, 500] - by_seed[other, 500]), " points")  # noqa: E731
-    return {
-        "gap": gap, "most": 500, "MARGIN": 5.0, "SEEDS": (0, 1, 2), "EPOCHS": 4,
-        "of_starts": {name: over_seeds(100 * hit, "%") for (name, _), hit in by_seed.items()},
-    }  # fmt: skip
+def compared(missed=0):
+    found = {number: number >= missed for number in range(15)}
+    return found, found, {"comparing": 1, "guard": 0}, 6
 
 
-def guarded(missed=0, false=0):
-    findings = {number: [] if number < missed else ["found"] for number in range(9)}
-    return {"findings": findings, "alarms": {number: ["alarm"] * (number < false) for number in range(5)}}
-
-
-HOLDS, IN_PART, FAILS, OPEN = claims.HOLDS, claims.IN_PART, claims.FAILS, claims.OPEN
+HOLDS, DEPENDS, FAILS, OPEN = claims.HOLDS, claims.DEPENDS, claims.FAILS, claims.OPEN
 CASES = [
-    ("03.1", trips(0, 100, 98), IN_PART),
-    ("03.1", trips(0, 99.9, 98), FAILS),
-    ("03.1", trips(100, 100, 100), HOLDS),
-    ("03.2", heard(), IN_PART),
-    ("03.2", heard(harmful=()), HOLDS),
-    ("03.2", heard(reviews=20, sentences=5), FAILS),
-    ("03.2", heard(reviews=50, sentences=50), OPEN),
-    ("03.3", junk(), HOLDS),
-    ("03.3", junk(headlines=20), IN_PART),
-    ("03.3", junk(hidden=20, headlines=20, classifier=700), FAILS),
-    ("03.3", junk(hidden=5, headlines=5, classifier=550), OPEN),
-    ("03.4", collapse(), FAILS),
-    ("03.4", collapse(cosine=0.999), IN_PART),
-    ("03.4", collapse(value=np.nan, cosine=np.nan, read=0), IN_PART),
-    ("03.4", collapse(value=np.inf, cosine=0.999, read=90), HOLDS),
-    ("03.4", collapse(read=110), OPEN),
-    ("03.5", won(), IN_PART),
-    ("03.5", won(wrong=660), HOLDS),
-    ("03.5", won(wrong=430), FAILS),
-    ("03.5", won(right=580, wrong=520, random=540, seeds=(-60, 0, 60)), OPEN),
-    ("03.6", guarded(), HOLDS),
-    ("03.6", guarded(missed=1), IN_PART),
-    ("03.6", guarded(missed=1, false=1), FAILS),
+    ("03.1", cards.loses_nothing, (trips(0, 100, 98),), DEPENDS),
+    ("03.1", cards.loses_nothing, (trips(0, 99.9, 98),), FAILS),
+    ("03.1", cards.loses_nothing, (trips(100, 100, 100),), HOLDS),
+    ("03.2", cards.raises_an_error, (6, ["capitals kept"], ["GPT-2's"], hits(630)), FAILS),
+    ("03.2", cards.raises_an_error, (6, [], ["GPT-2's"], hits(630)), HOLDS),
+    ("03.3", cards.is_junk, junk(500), HOLDS),
+    ("03.3", cards.is_junk, junk(650), FAILS),
+    ("03.3", cards.is_junk, junk(545), OPEN),
+    ("03.4", cards.collapses, collapse(0.83), FAILS),
+    ("03.4", cards.collapses, collapse(0.999), HOLDS),
+    ("03.4", cards.collapses, collapse(np.nan, finite=False), HOLDS),
+    ("03.5", cards.wins_back, won(9), FAILS),
+    ("03.5", cards.wins_back, won(-1), HOLDS),
+    ("03.5", cards.wins_back, won(3), OPEN),
+    ("03.6", cards.finds_most_mistakes, compared(), HOLDS),
+    ("03.6", cards.finds_most_mistakes, compared(missed=7), OPEN),
+    ("03.6", cards.finds_most_mistakes, compared(missed=14), FAILS),
 ]
 
 
-@pytest.mark.parametrize(("id", "numbers", "verdict"), CASES)
-def test_the_verdict_of_a_card_turns_with_its_numbers(verdict_of, id, numbers, verdict):
-    scope = {"np": np, "share": share, "paired_difference": paired_difference, "Number": Number, "Path": Path}
-    assert verdict_of(id, scope | {"mean": mean, "over_seeds": over_seeds} | numbers) == verdict
+@pytest.mark.parametrize(("id", "card", "numbers", "verdict"), CASES)
+def test_the_verdict_of_a_card_turns_with_its_numbers(monkeypatch, tmp_path, id, card, numbers, verdict):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    monkeypatch.setattr("IPython.display.display", lambda *bundle, **how: None)
+    card(SimpleNamespace(name="test", bert="a/bert", small_encoder="b/encoder"), *numbers)
+    (claim,) = claims.ledger("test")
+    assert (claim.id, claim.verdict) == (id, verdict)
+
+
+def test_both_verdicts_of_the_first_section_are_turned_round():
+    """What the text below the cell says."""
+    (cell,) = (cell for cell in cells_of("03", "positive") if "positive = classifier" in cell.source)
+    shown = [int(number) for number in re.findall(r"(\d+)% positive", cell.outputs[0].text)]
+    (good, good_as_heard), (bad, bad_as_heard) = shown[:2], shown[2:]
+    assert bad < 50 < good
+    assert good_as_heard < 50 < bad_as_heard
+
+
+def test_the_guard_is_tried_on_fifteen_unseen_mistakes_and_six_right_pairs():
+    folders = {name: str(assets.small_model(f"mini-{name.lower()}")) for name in ("BERT", "GPT", "T5")}
+    folders["encoder"] = str(assets.small_encoder())
+    assert len(unseen_mistakes(folders)) == 15
+    profile = SimpleNamespace(
+        small_encoder=folders["encoder"], t5=folders["T5"], gpt2_tokenizer=str(assets.gpt2_tokenizer())
+    )
+    assert len(wrong_tokenizers(profile)) == 6
+    pairs = right_pairs(folders)
+    assert {name: check_tokenizer_matches(*pair) for name, pair in pairs.items()} == {key: [] for key in pairs}
+    assert len(pairs) == 6
 
 
 def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
-    assert len(cards_are_turned("03", CASES)) >= 6
+    assert len(cards_are_turned("03", [(id, numbers, verdict) for id, _, numbers, verdict in CASES])) >= 6
+
+
+def test_the_ten_merges_are_those_of_the_pairs_as_they_are_counted(from_lesson):
+    (merge,) = from_lesson("03", "merge")
+    assert merge(list("aaab"), ("a", "a")) == ["aa", "a", "b"]
+    assert merge(["th", "e"], ("th", "e")) == ["the"]
+    assert merge(list("film"), ("x", "y")) == list("film")
+
+
+def test_a_tokenizer_that_was_changed_does_not_belong(take_from_lesson):
+    from transformers import AutoModel, AutoTokenizer
+
+    (belongs_to,) = take_from_lesson("03", "belongs_to", AutoTokenizer=AutoTokenizer)
+    folder = str(assets.small_encoder())
+    model = AutoModel.from_pretrained(folder)
+    assert belongs_to(model, AutoTokenizer.from_pretrained(folder))
+    assert not belongs_to(model, AutoTokenizer.from_pretrained(folder, do_lower_case=False))
+    assert not belongs_to(model, AutoTokenizer.from_pretrained(str(assets.gpt2_tokenizer())))

@@ -270,9 +270,9 @@ def budgets(**shares):
     return {"right": right}
 
 
-def leads(few, live, many):
-    """Fine-tuning leads both baselines by so many points with 50, 200 and 4,000 labels."""
-    ahead = {"few": few, "live": live, "many": many}
+def leads(live, many):
+    """Fine-tuning leads both baselines by so many points with 200 and 4,000 labels."""
+    ahead = {"live": live, "many": many}
     shares = {f"tuned_{size}": 0.95 for size in ahead}
     shares |= {f"{name}_{size}": 0.95 - points / 100 for name in ("random", "words") for size, points in ahead.items()}
     return budgets(**shares)
@@ -307,39 +307,26 @@ def costs(time, memory, weights=0.01):
 
 
 CASES = [
-    ("04.1", budgets(tuned_live=0.8, random_live=0.5, words_live=0.6, random_many=0.7, tuned_many=0.81), "holds"),
-    (
-        "04.1",
-        budgets(tuned_live=0.8, random_live=0.5, words_live=0.6, random_many=0.85, tuned_many=0.95),
-        "holds in part",
-    ),
-    (
-        "04.1",
-        budgets(tuned_live=0.5, random_live=0.6, words_live=0.6, random_many=0.7, tuned_many=0.8),
-        "does not hold",
-    ),
-    ("04.2", leads(50, 40, 10), "holds"),
-    ("04.2", leads(0, 40, 10), "holds in part"),
-    ("04.2", leads(0, 5, 10), "does not hold"),
+    ("04.1", budgets(tuned_live=0.8, random_more=0.6), "holds"),
+    ("04.1", budgets(tuned_live=0.8, random_more=0.8), "not settled here"),
+    ("04.1", budgets(tuned_live=0.6, random_more=0.8), "does not hold"),
+    ("04.2", leads(40, 10), "holds"),
+    ("04.2", leads(10, 10), "not settled here"),
+    ("04.2", leads(5, 10), "does not hold"),
     ("04.3", rates([0, 1, 30]), "holds"),
-    ("04.3", rates([0, 8, 30]), "holds in part"),
+    ("04.3", rates([0, 8, 30]), "depends"),
     ("04.3", rates([0, 8, 5]), "does not hold"),
     ("04.4", one_epoch(0.79, 0.8, 0.8), "holds"),
-    ("04.4", one_epoch(0.6, 0.7, 0.8), "holds in part"),
+    ("04.4", one_epoch(0.6, 0.7, 0.8), "depends"),
     ("04.4", one_epoch(0.6, 0.6, 0.6), "does not hold"),
     ("04.5", layers(0.8, 0.6, 0.7, 0.6), "holds"),
-    ("04.5", layers(0.8, 0.6, 0.85, 0.6), "holds in part"),
-    ("04.5", layers(0.6, 0.8, 0.8, 0.8), "does not hold"),
+    ("04.5", layers(0.8, 0.6, 0.85, 0.6), "does not hold"),
     ("04.6", budgets() | costs(0.5, 50.0), "holds"),
-    ("04.6", budgets(half_live=0.5) | costs(0.5, 50.0), "holds in part"),
+    ("04.6", budgets(half_live=0.5) | costs(0.5, 50.0), "depends"),
     ("04.6", budgets(half_live=0.5, half_more=0.5) | costs(0.9, 90.0), "does not hold"),
     ("04.7", budgets() | costs(0.5, 50.0), "holds"),
-    ("04.7", budgets(lora_few=0.5) | costs(0.5, 50.0), "holds in part"),
-    (
-        "04.7",
-        budgets(lora_few=0.5, lora_live=0.5, lora_more=0.5, lora_many=0.5) | costs(0.5, 50.0, 0.5),
-        "does not hold",
-    ),
+    ("04.7", budgets(lora_few=0.5) | costs(0.5, 50.0), "depends"),
+    ("04.7", budgets(lora_few=0.5, lora_live=0.5, lora_more=0.5, lora_many=0.5) | costs(0.5, 50.0), "does not hold"),
 ]
 
 
@@ -347,8 +334,10 @@ CASES = [
 def test_the_verdict_of_a_card_turns_with_its_numbers(verdict_of, take_from_lesson, id, numbers, verdict):
     scope = {
         "np": np, "over_seeds": over_seeds, "Number": Number, "MARGIN": 3, "LABELS": (50, 200, 1000, 4000), "LIVE": 200,
-        "FEWEST": 50,
-        "MANY": 4000, "SEEDS": (0, 1, 2), "EPOCHS": {50: 10, 200: 5, 1000: 3, 4000: 2}, "truth": np.zeros(1000),
+        "FEWEST": 50, "MORE": 1000, "ENCODER": "encoder", "origin_of": lambda *methods, **how: claims.MEASURED_HERE,
+        "own_sweep": 1, "BERT": "bert",
+        "rates": range(18), "MANY": 4000, "SEEDS": (0, 1, 2),
+        "EPOCHS": {50: 10, 200: 5, 1000: 3, 4000: 2}, "truth": np.zeros(1000),
         "LINES": ["fine-tuned", "LoRA", "frozen + linear", "counting words", "random start"], "claims": claims,
     } | numbers  # fmt: skip
     if "given" in scope:

@@ -20,6 +20,7 @@ from utils import claims
 from utils.colab import FILES_ONLY
 from utils.files import MARKER
 from utils.hub import REPOSITORIES
+from utils.intervals import Number
 from utils.requirements import _numbers, read_requirements
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +39,7 @@ def test_conda_has_the_floors_of_requirements_and_pip_the_rest():
 
 
 def test_a_card_that_belongs_to_no_lesson_is_named(monkeypatch):
-    card = claims.Claim("99.1", "x", {}, {"y": True}, "z", "embedded")
+    card = claims.Claim("99.1", "x", {"y": True}, {"n": Number(1)}, claims.PUBLISHED, "", "z", "embedded")
     monkeypatch.setattr(claims, "in_notebooks", lambda folder: [card])
     with pytest.raises(ValueError, match=r"Claim 99\.1: its first two digits must be those of a lesson"):
         readme.ledger_table()

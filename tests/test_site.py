@@ -52,7 +52,7 @@ def test_a_lesson_can_be_downloaded_as_a_notebook(site):
 
 def test_widgets_are_replaced_by_their_text(site):
     page = (site / "notebooks" / "01_bert_gpt_t5.html").read_text(encoding="utf-8")
-    assert "[An attention explorer; section 2 shows the mean over its heads. Run the notebook to use it.]" in page
+    assert "[An attention explorer; the figure above shows its mean. Run the notebook to use it.]" in page
     assert "widget-view" not in page
 
 
@@ -125,20 +125,15 @@ MARK_NEW_LOOKS = """known => {
 
 def test_every_page_loads_whole_fits_and_is_accessible(site, page):
     """No error, no request that leaves the machine, no sideways scrolling, a text for every picture, nothing of axe."""
-    faults, looks, kinds = {}, [], set()
+    faults, looks = {}, []
     for name in pages(site):
-        kind = Path(name).parent if Path(name).parent != Path(".") else name
-        faults[name] = faults_of(page, (site / name).as_uri(), looks, thorough=kind not in kinds)
-        kinds.add(kind)
+        faults[name] = faults_of(page, (site / name).as_uri(), looks)
     assert {name: found[:5] for name, found in faults.items() if found} == {}
     assert len(looks) > 50
 
 
-def faults_of(page, address: str, looks: list[str], thorough: bool) -> list[str]:
-    """One line for each fault of a page; `looks` of texts, whose contrast is tested when they occur first, grows.
-
-    `thorough`: all rules of axe, which take seconds; pages of one folder are of one make.
-    """
+def faults_of(page, address: str, looks: list[str]) -> list[str]:
+    """One line for each fault of a page; `looks` of texts, whose contrast is tested when they occur first, grows."""
     page.emulate_media(color_scheme="light")
     page.faults.clear()
     page.goto(address)
@@ -148,7 +143,7 @@ def faults_of(page, address: str, looks: list[str], thorough: bool) -> list[str]
         page.set_viewport_size({"width": width, "height": 900})
         over = page.evaluate(SIDEWAYS)
         faults += [f"scrolls sideways by {over} pixels at a width of {width}"] if over > 0 else []
-    faults += serious(page, rules={"color-contrast": {"enabled": False}}) if thorough else []
+    faults += serious(page, rules={"color-contrast": {"enabled": False}})
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_selector(f"html[data-theme={scheme}]")

@@ -30,7 +30,7 @@ def test_the_template_makes_a_lesson_without_a_fault(tmp_path, monkeypatch):
     (claim,) = claims.in_notebooks(tmp_path)
     assert claim.id == "07.1"
     assert claim.verdict == claims.HOLDS
-    assert all(number.low is not None for number in claim.numbers.values())
+    assert all(number.low is not None for number in (claim.number | claim.context).values())
     cells = nbformat.read(tmp_path / "07_what_a_name_costs.ipynb", as_version=4).cells
     assert 'uses=["imdb", "small_encoder/tokenizer"]' in cells[1].source
     assert sum("<!-- Author: " in cell.source for cell in cells) >= 4

@@ -251,7 +251,9 @@ def unpack(pieces: list[Path], top: str, sha256: dict[str, str], folder: Path) -
                         digest.update(part)
                         bar.update(len(part))
                 if digest.hexdigest() != sha256[name]:
-                    raise CourseError(f"{name}, unpacked from {pieces[0].name} and so on, is not the expected file.")
+                    raise CourseError(
+                        f"{name}, unpacked from {pieces[0].name} and so on, is not the expected file. Run this again."
+                    )
 
 
 class _Joined(io.RawIOBase):

@@ -53,7 +53,7 @@ def planned(room: Path) -> dict:
     The course's folder becomes the working folder.
 
     Args:
-        room: the lesson's folder, with its percent script.
+        room: the lesson's folder; the cells stand in its lesson or in one of its deeper notebooks.
 
     Returns:
         What the cells defined.
@@ -64,11 +64,12 @@ def planned(room: Path) -> dict:
     import jupytext
     from IPython.core.interactiveshell import InteractiveShell
 
-    source = room / "lesson.py"
-    cells = jupytext.read(source, fmt="py:percent").cells
+    cells = []
+    for source in (room / "lesson.py", *sorted(room.glob("deeper_*.py"))):
+        cells += jupytext.read(source, fmt="py:percent").cells
     plan = [cell.source for cell in cells if TAG in cell.metadata.get("tags", [])]
     if not plan:
-        raise ValueError(f"{source}: expected cells with the tag {TAG!r}, found none.")
+        raise ValueError(f"{room}: expected cells with the tag {TAG!r}, found none.")
     os.chdir(ROOT)
     InteractiveShell.clear_instance()  # names of another lesson would be overwritten
     shell = InteractiveShell.instance()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from utils.files import cache_folder, chosen_path, write_atomically
@@ -19,9 +19,39 @@ from utils.palette import GREEN, GREY, ORANGE, RED
 
 CLAIMS_VARIABLE = "COURSE_CLAIMS"
 MIME = "application/vnd.transfer-learning-nlp.claim+json"
-HOLDS, IN_PART, FAILS, OPEN = "holds", "holds in part", "does not hold", "not settled here"
-SIGNS = {HOLDS: "✓", IN_PART: "◐", FAILS: "✗", OPEN: "?"}
-COLORS = {HOLDS: GREEN, IN_PART: ORANGE, FAILS: RED, OPEN: GREY}
+HOLDS, DEPENDS, FAILS, OPEN = "holds", "depends", "does not hold", "not settled here"
+SIGNS = {HOLDS: "✓", DEPENDS: "◐", FAILS: "✗", OPEN: "?"}
+COLORS = {HOLDS: GREEN, DEPENDS: ORANGE, FAILS: RED, OPEN: GREY}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a claim's numbers come from; with neither kind of runs, they were published by others.
+
+    Attributes:
+        yours: runs, or measurements, of this machine.
+        beforehand: runs that came with the course.
+        seeds: of the runs.
+    """
+
+    yours: int = 0
+    beforehand: int = 0
+    seeds: int = 1
+
+    def __str__(self) -> str:
+        if not self.yours and not self.beforehand:
+            return "published by others"
+        seeds = f", {self.seeds} seeds" if self.seeds > 1 else ""
+        if not self.beforehand:
+            return f"measured on this machine{seeds}"
+        if not self.yours:
+            return f"came with the course: {_runs(self.beforehand)}{seeds}"
+        both = _runs(self.yours + self.beforehand)
+        return f"{self.yours} of {both} from this machine, the others came with the course{seeds}"
+
+
+MEASURED_HERE = Origin(yours=1)
+PUBLISHED = Origin()
 
 
 @dataclass(frozen=True)
@@ -31,55 +61,88 @@ class Claim:
     Attributes:
         id: lesson and number, for example "01.3".
         words: the sentence.
-        numbers: what was measured, by name.
-        tests: what must be so for the sentence to hold; None where the numbers cannot tell.
-        source: where the sentence, or its correction, comes from.
+        tests: what must be so for the sentence to hold, by its words: one test, or one for each part of a sentence that
+            has parts. None where the numbers cannot tell.
+        number: the number that decides, by its name.
+        origin: of the numbers.
+        model: name and size; empty where no model takes part.
+        source: where the sentence, or its correction, comes from; how it was measured.
         profile: the profile under which it was measured.
+        on: on what it depends, where the parts may differ; half a line.
+        context: further numbers, which decide nothing.
     """
 
     id: str
     words: str
-    numbers: dict[str, Number]
     tests: dict[str, bool | None]
+    number: dict[str, Number]
+    origin: Origin
+    model: str
     source: str
     profile: str
+    on: str = ""
+    context: dict[str, Number] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
-        """Holds if every test is met, does not if none is, in part if some are; open if the numbers cannot tell."""
-        met = list(self.tests.values())
-        if all(met):
+        """Holds if all parts do; depends if some do and some do not; does not hold if one does not and none does.
+
+        So a part that fails is hidden neither by one that cannot be decided nor by one that holds.
+        """
+        met = set(self.tests.values())
+        if met == {True}:
             return HOLDS
-        if any(met):
-            return IN_PART
-        return OPEN if None in met else FAILS
+        if False in met:
+            return DEPENDS if True in met else FAILS
+        return OPEN
+
+    @property
+    def why(self) -> str:
+        """For a claim that depends: on what, and which parts hold."""
+        if self.verdict != DEPENDS:
+            return ""
+        parts = {met: ", ".join(name for name in self.tests if self.tests[name] is met) for met in (True, False, None)}
+        lines = [f"yes: {parts[True]}", f"no: {parts[False]}"] + ([f"open: {parts[None]}"] if parts[None] else [])
+        return f"on {self.on} ({'; '.join(lines)})"
+
+
+def with_size(name: str, model) -> str:
+    """A model's name and how many weights it has, for a card.
+
+    Args:
+        name: of the model, or its folder.
+        model: a `transformers.PreTrainedModel`, or another `torch.nn.Module`.
+    """
+    millions = sum(values.numel() for values in model.parameters()) / 1e6
+    return f"{Path(name).name}, {millions:.{1 if millions < 10 else 0}f} million weights"
 
 
 def record(
-    claim_id: str,
-    words: str,
-    numbers: dict[str, Number | float],
-    tests: dict[str, bool | None],
-    source: str,
-    profile: str,
-) -> None:
+    claim_id: str, words: str, *, tests: dict[str, bool | None], number: dict[str, Number | float], origin: Origin,
+    model: str, source: str, profile: str, on: str = "", context: dict[str, Number | float] | None = None,
+) -> None:  # fmt: skip
     """Show a claim as a card and keep it for the ledger; an earlier record of the same id and profile is replaced.
 
     Args:
         claim_id: see `Claim.id`.
-        words, tests, source, profile: see `Claim`.
-        numbers: as in `Claim`; a plain number counts as exact.
+        words, tests, origin, model, source, profile, on: see `Claim`.
+        number, context: as in `Claim`; a plain number counts as exact.
 
     Raises:
-        ValueError: an id of another form, or no test.
+        ValueError: an id of another form, no test, not one deciding number, or parts without `on`.
     """
     from IPython.display import display
 
-    if not re.fullmatch(r"\d\d\.\d+", claim_id) or not tests:
-        raise ValueError(f"Expected an id like '01.3' and at least one test, got {claim_id!r} and {tests}.")
-    numbers = {name: value if isinstance(value, Number) else Number(value) for name, value in numbers.items()}
-    tests = {name: met if met is None else bool(met) for name, met in tests.items()}
-    claim = Claim(claim_id, words, numbers, tests, source, profile)
+    if not re.fullmatch(r"\d\d\.\d+", claim_id) or not tests or len(number) != 1:
+        raise ValueError(
+            f"Expected an id like '01.3', a test and one number that decides, got {claim_id!r}, {tests} and {number}."
+        )
+    if len(tests) > 1 and not on:
+        raise ValueError(f"Claim {claim_id} has {len(tests)} parts; say in `on` on what it depends if they differ.")
+    claim = Claim(
+        claim_id, words, {name: met if met is None else bool(met) for name, met in tests.items()},
+        _as_numbers(number), origin, model, source, profile, on, _as_numbers(context or {}),
+    )  # fmt: skip
     content = as_json(claim)
     path = ledger_folder(profile) / f"{claim_id}.json"
     write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -92,7 +155,7 @@ def ledger(profile: str) -> list[Claim]:
     for path in ledger_folder(profile).glob("*.json"):
         try:
             claims.append(from_json(json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             continue  # not one of ours, or of another release of the course
     return in_order(claims)
 
@@ -127,32 +190,40 @@ def as_json(claim: Claim) -> dict:
 
 def from_json(content: dict) -> Claim:
     """The claim that `as_json` gave; its verdict is computed again."""
-    fields = {name: value for name, value in content.items() if name not in ("verdict", "numbers")}
-    numbers = {name: Number(**number) for name, number in content["numbers"].items()}
-    return Claim(numbers=numbers, **fields)
+    fields = {name: value for name, value in content.items() if name != "verdict"}
+    for name in ("number", "context"):
+        fields[name] = {key: Number(**number) for key, number in content[name].items()}
+    return Claim(**fields | {"origin": Origin(**content["origin"])})
 
 
 def as_text(claim: Claim) -> str:
     """The card for a terminal, a diff and a screen reader."""
-    lines = [f"Claim {claim.id}: “{claim.words}”", f"{SIGNS[claim.verdict]} {claim.verdict}"]
-    lines += [f"  {name}: {number}" for name, number in claim.numbers.items()]
-    lines += [f"  {_SAID[met]}: {name}" for name, met in claim.tests.items()]
+    ((name, number),) = claim.number.items()
+    lines = [
+        f"Claim {claim.id}: “{claim.words}”",
+        f"{verdict_line(claim)}",
+        f"  {name}: {number}",
+        f"  {_about(claim)}",
+    ]
+    lines += [f"  {_SAID[met]}: {test}" for test, met in claim.tests.items()]
+    lines += [f"  also: {name}: {number}" for name, number in claim.context.items()]
     return "\n".join([*lines, f"  {claim.source}"])
 
 
 def as_html(claim: Claim) -> str:
     """The card for a page; it takes the page's own colours of text and ground, light or dark."""
-    numbers = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(number))}</td></tr>"
-        for name, number in claim.numbers.items()
-    )
-    tests = "".join(f"<li>{_SAID[met]}: {html.escape(name)}</li>" for name, met in claim.tests.items())
+    ((name, number),) = claim.number.items()
     return (
         f'<div style="border-left: 5px solid {COLORS[claim.verdict]}; padding: 0.2em 1em; margin: 0.5em 0">'
-        f"<p><strong>{SIGNS[claim.verdict]} {claim.verdict}</strong> · claim {claim.id}: "
-        f"“{html.escape(claim.words)}”</p>"
-        f"<table>{numbers}</table><ul>{tests}</ul><p><small>{html.escape(claim.source)}</small></p></div>"
+        f"<p>“{html.escape(claim.words)}”<br><strong>{html.escape(verdict_line(claim))}</strong></p>"
+        f"<p>{html.escape(name)}: <strong>{html.escape(str(number))}</strong><br>"
+        f"<small>{html.escape(_about(claim))}</small></p>{_folded(claim)}</div>"
     )
+
+
+def verdict_line(claim: Claim) -> str:
+    """The sign and the verdict, and for a claim that depends, on what."""
+    return f"{SIGNS[claim.verdict]} {claim.verdict} {claim.why}".rstrip()
 
 
 def table(claims: list[Claim]) -> dict[str, str]:
@@ -160,17 +231,61 @@ def table(claims: list[Claim]) -> dict[str, str]:
     lines = [f"{claim.id:<6}{SIGNS[claim.verdict]} {claim.verdict:<17}{claim.words}" for claim in claims]
     rows = []
     for claim in claims:
-        numbers = "".join(f"<li>{html.escape(name)}: {number}</li>" for name, number in claim.numbers.items())
+        ((name, number),) = claim.number.items()
         rows.append(
             f'<tr><td style="vertical-align: top">{claim.id}</td>'
-            f'<td style="text-align: left">{html.escape(claim.words)}<details><summary>numbers and source</summary>'
-            f"<ul>{numbers}</ul><small>{html.escape(claim.source)}</small></details></td>"
+            f'<td style="text-align: left">{html.escape(claim.words)}{_folded(claim)}</td>'
             f'<td style="text-align: left; vertical-align: top; border-left: 5px solid {COLORS[claim.verdict]}">'
-            f"{SIGNS[claim.verdict]} {claim.verdict}</td></tr>"
+            f"{html.escape(verdict_line(claim))}</td>"
+            f'<td style="text-align: left; vertical-align: top">{html.escape(f"{name}: {number}")}</td></tr>'
         )
-    heads = "".join(f'<th scope="col" style="text-align: left">{head}</th>' for head in ("", "sentence", "verdict"))
-    page = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    heads = ("", "sentence", "verdict", "the number")
+    head = "".join(f'<th scope="col" style="text-align: left">{title}</th>' for title in heads)
+    page = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return {"text/html": page, "text/plain": "\n".join(lines)}
+
+
+def show_ledger(recorded: list[Claim], folder: Path, profile: str) -> None:
+    """Display the claims as a table for each lesson of a folder that has cards, and say which lesson has not been run.
+
+    Args:
+        recorded: what `ledger` gave.
+        folder: of the lessons.
+        profile: under which they are looked for.
+    """
+    from IPython.display import Markdown, display
+
+    for path, notebook in of_course(folder).items():
+        lines = [line for cell in notebook["cells"] for line in "".join(cell["source"]).splitlines()]
+        if not any(line.startswith(("claims.record(", "cards.")) for line in lines):
+            continue  # a lesson without a card
+        display(Markdown(f"**[{notebook['metadata']['course']['title']}]({path.name})**"))
+        own = [claim for claim in recorded if claim.id[:2] == path.name[:2]]
+        if own:
+            display(table(own), raw=True)
+        else:
+            print(f"Not run on this machine under `{profile}` yet: open the lesson and run all its cells.")
+
+
+def _folded(claim: Claim) -> str:
+    tests = "".join(f"<li>{_SAID[met]}: {html.escape(test)}</li>" for test, met in claim.tests.items())
+    numbers = "".join(f"<li>{html.escape(f'{name}: {number}')}</li>" for name, number in claim.context.items())
+    return (
+        f"<details><summary>test, numbers and source</summary><ul>{tests}</ul><ul>{numbers}</ul>"
+        f"<p><small>Claim {claim.id} · {html.escape(_about(claim))} · {html.escape(claim.source)}</small></p></details>"
+    )
+
+
+def _about(claim: Claim) -> str:
+    return " · ".join(filter(None, (claim.model, str(claim.origin))))
+
+
+def _as_numbers(values: dict[str, Number | float]) -> dict[str, Number]:
+    return {name: value if isinstance(value, Number) else Number(value) for name, value in values.items()}
+
+
+def _runs(count: int) -> str:
+    return f"{count} run" if count == 1 else f"{count} runs"
 
 
 _SAID = {True: "met", False: "not met", None: "cannot tell"}

@@ -49,6 +49,17 @@ class Number:
             return True
         return False if self.low > bound else None
 
+    def within(self, margin: float) -> bool | None:
+        """Is the number nearer to 0 than the margin? A test of equivalence; None if the data cannot tell.
+
+        Two one-sided tests at 2.5% (Schuirmann 1987): met if the whole 95% interval lies between -margin and margin.
+        """
+        if self.low is None:
+            return abs(self.value) < margin
+        if -margin < self.low and self.high < margin:
+            return True
+        return False if self.low > margin or self.high < -margin else None
+
     def holds(self, value: float) -> bool:
         """Is `value` inside the interval?"""
         low, high = (self.value, self.value) if self.low is None else (self.low, self.high)
@@ -58,6 +69,11 @@ class Number:
         if value == 0:
             return "0"  # exactly; a rounded one is 0.0
         return f"{value:.1f}" if self.unit else f"{value:,.3g}"
+
+
+def smallest(numbers: dict[str, Number]) -> Number:
+    """The number with the smallest value: the weakest of a claim's parts."""
+    return min(numbers.values(), key=lambda number: number.value)
 
 
 def share(hits) -> Number:
@@ -76,22 +92,24 @@ def share(hits) -> Number:
 
 
 def paired_difference(first, second, scale: float = 100.0, unit: str = " points") -> Number:
-    """Mean of first - second over the same items, with the normal 95% interval.
+    """Mean of first - second over the same items, with the 95% interval of the t distribution.
 
     Args:
         first, second: shape (n,), outcomes (bool) or scores of the same n > 1 items.
         scale: factor of the difference; 100 turns shares into points.
         unit: of the scaled difference.
     """
+    from scipy.stats import t
+
     gaps = scale * (np.asarray(first, dtype=float) - np.asarray(second, dtype=float))
     if gaps.ndim != 1 or len(gaps) < 2:
         raise ValueError(f"Expected two sets of outcomes of shape (n,) with n > 1, got {gaps.shape}.")
-    half = 1.96 * gaps.std(ddof=1) / np.sqrt(len(gaps))
+    half = t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
     return Number(gaps.mean(), gaps.mean() - half, gaps.mean() + half, unit)
 
 
 def mean(values, unit: str = "") -> Number:
-    """The mean of independent values with the normal 95% interval.
+    """The mean of independent values with the 95% interval of the t distribution.
 
     Args:
         values: shape (n,), n > 1.
@@ -103,8 +121,9 @@ def mean(values, unit: str = "") -> Number:
 def over_seeds(values, unit: str = "") -> Number:
     """The mean of n items' scores in several runs, with a 95% interval for other items and other seeds.
 
-    The squared standard errors of the two means, over items and over seeds, are added, and the t distribution gets
-    the degrees of freedom of Welch and Satterthwaite. With three seeds that differ much it covers about 92%.
+    The half-widths of the two means' own t intervals, over seeds and over items, are added as squares. In simulations
+    with 3 to 20 seeds whose effects are normal, uniform or t distributed, it covers at least 93% (`tests`); where a
+    few seeds fail altogether and the others do not, no interval of few seeds does: report those apart.
 
     Args:
         values: shape (seeds, items), at least two of each: the score of each item in each run, or a paired difference.
@@ -115,8 +134,9 @@ def over_seeds(values, unit: str = "") -> Number:
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or min(values.shape) < 2:
         raise ValueError(f"Expected scores of shape (seeds, items), at least two of each, got {values.shape}.")
-    squares = np.array([values.mean(axis=axis).var(ddof=1) / values.shape[1 - axis] for axis in (0, 1)])
-    total = squares.sum()
-    freedom = total**2 / (squares**2 / (np.array(values.shape)[::-1] - 1)).sum() if total else 1.0
-    half = t.ppf(0.975, freedom) * np.sqrt(total)
+    halves = []
+    for axis in (0, 1):  # means over the seeds, one for each item; then means over the items, one for each seed
+        means = values.mean(axis=axis)
+        halves.append(t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means)))
+    half = np.hypot(*halves)
     return Number(values.mean(), values.mean() - half, values.mean() + half, unit)

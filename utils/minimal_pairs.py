@@ -26,6 +26,31 @@ def split(sentence: str) -> tuple[str, str]:
     return before + right + after, before + wrong + after
 
 
+def right_is_likelier(model, tokenizer, sentences: list[tuple[str, str]]) -> list[bool]:
+    """For each pair, does a BERT find the right sentence likelier than the wrong one?
+
+    A sentence's score is the sum of its tokens' log-probabilities, each hidden in turn (Salazar et al. 2020, arXiv
+    1910.14659).
+
+    Args:
+        model: a masked language model, in evaluation mode.
+        tokenizer: the model's.
+        sentences: pairs of (right, wrong).
+    """
+    import torch
+
+    def score(text: str) -> float:
+        ids = tokenizer(text, return_tensors="pt")["input_ids"].to(model.device)
+        rows, places = torch.arange(ids.shape[1] - 2), torch.arange(1, ids.shape[1] - 1)  # not [CLS], not [SEP]
+        hidden = ids.repeat(len(rows), 1)
+        hidden[rows, places] = tokenizer.mask_token_id
+        with torch.inference_mode():
+            logits = model(input_ids=hidden).logits[rows, places]
+        return logits.log_softmax(dim=-1)[rows, ids[0, places]].sum().item()
+
+    return [score(right) > score(wrong) for right, wrong in sentences]
+
+
 ACROSS = "subject and verb, another noun between"
 # {right|wrong} is the place where the two sentences differ.
 PHENOMENA: dict[str, list[str]] = {

@@ -122,6 +122,26 @@ def number_bars(ax, numbers: dict, colors=None, text: str = "{:.1f}") -> None:
     bars(ax, list(numbers), [number.value for number in numbers.values()], _arms(numbers.values()), colors, text)
 
 
+def number_figure(numbers: dict, title: str, xlabel: str, colors=None, text: str = "{:.1f}", baseline=None) -> None:
+    """Show measured numbers as bars with their 95% intervals; the alt text lists them.
+
+    Args:
+        numbers: label -> `utils.intervals.Number`.
+        title: the finding.
+        xlabel: what is measured, with its unit.
+        colors, text: as in `bars`.
+        baseline: where a dotted line stands; the axis then goes from 0 to 100.
+    """
+    fig, ax = figure(0.8 + 0.3 * len(numbers))
+    number_bars(ax, numbers, colors, text)
+    ax.set_xlabel(xlabel)
+    if baseline is not None:
+        ax.axvline(baseline, color=BLACK, linestyle=":")
+        ax.set_xlim(0, 100)
+    fig.suptitle(title)
+    show(fig, f"{title}. {xlabel}: " + "; ".join(f"{name} {number}" for name, number in numbers.items()))
+
+
 def grouped_bars(ax, groups: list[str], series: dict[str, list], hatch_label: str) -> None:
     """Upright bars of measured numbers, side by side in each group; a hatched one is to be read with care.
 
@@ -172,8 +192,43 @@ def _arms(numbers) -> list[list[float]]:
     return [below, above]
 
 
+def with_palette(picture: np.ndarray, colors: int = 16, width: int = 240) -> tuple[np.ndarray, np.ndarray]:
+    """A picture as numbers of colours, and its palette.
+
+    Args:
+        picture: shape (height, width, 3), uint8.
+        colors: in the palette.
+        width: of the result, in pixels.
+
+    Returns:
+        Numbers of shape (height, width) and the palette of shape (colors, 3), uint8.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    image = image.resize((width, width * image.height // image.width)).quantize(colors)
+    return np.array(image), np.array(image.getpalette()[: 3 * colors], dtype=np.uint8).reshape(-1, 3)
+
+
+def groups_of_vectors(ax, vectors, groups: dict[str, range]) -> None:
+    """Vectors as points, in the two directions in which they differ most; a mark and a colour for each group.
+
+    Args:
+        ax: the axes.
+        vectors: shape (n, width).
+        groups: name -> rows; at most three.
+    """
+    centred = np.asarray(vectors) - np.mean(vectors, axis=0)
+    directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    places = centred @ directions.T
+    for (name, rows), mark, color in zip(groups.items(), "o^s", (BLUE, ORANGE, GREEN), strict=False):
+        ax.plot(*places[list(rows)].T, mark, color=color, markersize=9, label=name)
+    ax.set(xticks=[], yticks=[])
+    ax.margins(0.15)
+
+
 def training(trainer, baseline: float) -> None:
-    """Show the losses that a `transformers.Trainer` logged, their running mean, and the loss on held-out texts.
+    """Show the losses that a `transformers.Trainer` logged, and the loss on held-out texts.
 
     Args:
         trainer: after its training.
@@ -182,23 +237,21 @@ def training(trainer, baseline: float) -> None:
     history = trainer.state.log_history
     logged = [(row["step"], row["loss"]) for row in history if "loss" in row]
     if not logged:
-        raise ValueError(
-            f"No loss was logged in {trainer.state.max_steps} steps; set logging_steps to fewer than that."
-        )
+        raise ValueError(f"No loss was logged in {trainer.state.max_steps} steps; set logging_steps to fewer.")
     steps, losses = np.array(logged).T
     held_out = [(row["step"], row["eval_loss"]) for row in history if "eval_loss" in row]
-    running = _running_mean(losses)
-    fig, ax = figure(2.6)
-    ax.plot(steps, losses, color=GREY, linewidth=1, label="training loss, means of the logged steps")
-    ax.plot(steps, running, color=BLUE, linewidth=2, label="its running mean")
+    fig, ax = figure(2.4)
+    ax.plot(steps, losses, "o-", color=BLUE, markersize=4, label="training, mean since the last point")
     if held_out:
-        ax.plot(*np.array(held_out).T, "D", color=RED, label="loss on held-out texts", clip_on=False, zorder=5)
+        ax.plot(*np.array(held_out).T, "D", color=RED, label="held-out texts", clip_on=False, zorder=5)
     ax.axhline(baseline, color=BLACK, linestyle=":", linewidth=1, label="guessing")
     ax.set(xlabel="training step", ylabel="loss (nats)", xlim=(0, trainer.state.max_steps), ylim=(0, None))
-    fig.suptitle(f"The loss starts at {losses[0]:.2f} and ends at {running[-1]:.2f}; guessing has {baseline:.2f}")
-    ax.legend(loc="lower left", fontsize=8, ncols=2)
-    show(fig, f"Line chart of the training loss over {trainer.state.max_steps} steps: it starts at {losses[0]:.2f}, "
-              f"its running mean ends at {running[-1]:.2f}, and guessing has {baseline:.2f}.")  # fmt: skip
+    fig.suptitle(
+        f"The training loss starts at {losses[0]:.2f} and ends at {losses[-1]:.2f}; guessing has {baseline:.2f}"
+    )
+    ax.legend(loc="lower left", fontsize=8, ncols=3)
+    show(fig, f"Line chart of the training loss over {trainer.state.max_steps} steps: it starts at {losses[0]:.2f} and "
+              f"ends at {losses[-1]:.2f}; guessing has {baseline:.2f}.")  # fmt: skip
 
 
 _users_style = contextlib.ExitStack()  # brings it back
@@ -228,13 +281,19 @@ def _end_style(*_) -> None:
 def _picture(fig: Figure, alt: str) -> tuple[dict, dict]:
     buffer = io.BytesIO()
     _begin_style()
+    _keep_inside(fig)
     fig.savefig(buffer, format="png")
     return {"image/png": buffer.getvalue(), "text/plain": alt}, {"image/png": {"alt": alt}}
 
 
-def _running_mean(values: np.ndarray, weight: float = 0.8) -> np.ndarray:
-    means, mean, total = [], 0.0, 0.0
-    for value in values:
-        mean, total = weight * mean + value, weight * total + 1
-        means.append(mean / total)
-    return np.array(means)
+def _keep_inside(fig: Figure) -> None:
+    """Put titles and axis labels that are wider than their place into two lines."""
+    fig.draw_without_rendering()  # the layout is known after that
+    for text in (fig._suptitle, *(label for ax in fig.axes for label in (ax.xaxis.label, ax.title))):
+        if text is None or not text.get_text() or "\n" in text.get_text():
+            continue
+        box = text.get_window_extent()
+        if box.x0 < 0 or box.x1 > fig.bbox.width:
+            words = text.get_text().split(" ")
+            middle = min(range(1, len(words)), key=lambda n: abs(len(" ".join(words[:n])) - len(" ".join(words[n:]))))
+            text.set_text(" ".join(words[:middle]) + "\n" + " ".join(words[middle:]))

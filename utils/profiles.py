@@ -113,10 +113,14 @@ def detect(name: str | None = None, uses: Iterable[str] | None = None) -> Profil
         raise CourseError(f"{SIZES_VARIABLE} is {sizes!r}; expected quick, all, or unset.")
     trains = uses is None or any(use.partition("/")[0] == "encoder" for use in uses)
     rate = _rate(device) if trains or device == "cpu" else None
+
+    def embedded(reason: str) -> Profile:
+        return _sized(_embedded(device, reason, trains, rate), sizes, rate)
+
     if asked == "embedded":
-        return _sized(_embedded(device, by_name, trains, rate), sizes, rate)
+        return embedded(by_name)
     if not asked and device == "cpu":
-        return _sized(_embedded(device, "this machine has no CUDA GPU", trains, rate), sizes, rate)
+        return embedded("this machine has no CUDA GPU")
     try:
         hub.fetch(wanted(ON_THE_HUB if uses is None else uses), PATIENCE["by name" if asked else "by itself"])
     except hub.HubError as error:
@@ -125,7 +129,7 @@ def detect(name: str | None = None, uses: Iterable[str] | None = None) -> Profil
                 f"The profile 'full' was asked for, but {error}. "
                 f"Mend that, or set {PROFILE_VARIABLE}=embedded to work without the hub."
             ) from None
-        return _sized(_embedded(device, f"there is a CUDA GPU, but {error}", trains, rate), sizes, rate)
+        return embedded(f"there is a CUDA GPU, but {error}")
     reason = by_name if asked else "there is a CUDA GPU, and all that this notebook uses is here"
     return _sized(_full(device, reason, rate), sizes, rate)
 

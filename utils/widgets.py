@@ -23,13 +23,13 @@ MOST_LETTERS = 2000  # of a typed text; more would only make the page slow
 MOST_WORDS = 60  # to choose from
 
 
-def attention_explorer(wirings: dict[str, tuple[np.ndarray, list[str], list[str]]]) -> ipywidgets.VBox:
+def attention_explorer(attentions: dict[str, tuple[np.ndarray, list[str], list[str]]]) -> ipywidgets.VBox:
     """Choose a family, a layer and a head; see who looks at whom.
 
     Args:
-        wirings: name -> (weights of shape (layers, heads, rows, columns), tokens that look, tokens looked at).
+        attentions: name -> (weights of shape (layers, heads, rows, columns), tokens that look, tokens looked at).
     """
-    family = ipywidgets.Dropdown(options=list(wirings), description="wiring", style=LABEL)
+    family = ipywidgets.Dropdown(options=list(attentions), description="network", style=LABEL)
     layer = ipywidgets.IntSlider(
         value=1, min=1, max=1, description="layer", style=LABEL, layout=SLIDER, continuous_update=False
     )
@@ -39,7 +39,7 @@ def attention_explorer(wirings: dict[str, tuple[np.ndarray, list[str], list[str]
     picture = ipywidgets.HTML()
 
     def draw(_=None) -> None:
-        weights, rows, columns = wirings[family.value]
+        weights, rows, columns = attentions[family.value]
         chosen = weights[layer.value - 1, head.value - 1]
         fig, ax = plots.figure(3.6)
         plots.attention(ax, chosen, rows, columns)
@@ -55,7 +55,7 @@ def attention_explorer(wirings: dict[str, tuple[np.ndarray, list[str], list[str]
     def fit(_=None) -> None:
         for control in (layer, head):
             control.unobserve(draw, "value")  # drawn once, when both are in range
-        layer.max, head.max = wirings[family.value][0].shape[:2]
+        layer.max, head.max = attentions[family.value][0].shape[:2]
         for control in (layer, head):
             control.observe(draw, "value")
         draw()

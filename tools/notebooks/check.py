@@ -10,13 +10,14 @@ import nbformat
 
 from tools.notebooks.build import WIDGET, same_cells, sources, wanted
 from tools.notebooks.files import NOTEBOOKS
-from tools.notebooks.source import CHECK, CLOSING, load_checks
+from tools.notebooks.source import CHECK, CLOSING, COMPARED, MARKER, load_checks
 from utils import claims
 
-MARKER = "# NBVAL_CHECK_OUTPUT"
 MIN_COMPARED_CELLS = 3
-MAX_LINES, MAX_LINES_DEEPER = 20, 25
-BUDGETS = {"02": (1800, 25, 200)}  # lesson -> words of text, code cells after the first, their lines
+MAX_LINES = 20
+BUDGETS = {  # lesson -> words of text, code cells after the first, their lines
+    "00": (600, 10, 50), "01": (2000, 25, 220), "02": (1800, 25, 200), "03": (2000, 28, 240), "06": (700, 8, 50)
+}  # fmt: skip
 MIN_ALT = 30  # characters
 MACHINE_PATH = re.compile(r"/(?:home|root|Users|tmp|work|content)/\S|site-packages|[A-Za-z]:\\\\?\w|/var/folders/")
 DEBRIS = re.compile(r"\r|\d+%\|[█▏▎▍▌▋▊▉ #]*\||\d ?(?:it/s|s/it)\]")
@@ -128,15 +129,11 @@ def widgets(notebook, source) -> Iterator[Fault]:
                 yield place, "a widget whose state is not stored; readers see nothing"
 
 
-def lengths(notebook, source, most: int = MAX_LINES) -> Iterator[Fault]:
+def lengths(notebook, source) -> Iterator[Fault]:
     for place, cell in _code(notebook):
         lines = len(cell.source.splitlines())
-        if lines > most:
-            yield place, f"{lines} lines; at most {most}"
-
-
-def deeper_lengths(notebook, source) -> Iterator[Fault]:
-    yield from lengths(notebook, source, MAX_LINES_DEEPER)
+        if lines > MAX_LINES:
+            yield place, f"{lines} lines; at most {MAX_LINES}"
 
 
 def alt_texts(notebook, source) -> Iterator[Fault]:
@@ -162,18 +159,21 @@ def structure(notebook, source) -> Iterator[Fault]:
         yield len(notebook.cells), f"expected a closing cell {CLOSING!r} with three to five points, found {len(points)}"
 
 
-def compared_cells(notebook, source) -> Iterator[Fault]:
+def compared_cells(notebook, source, least: int = MIN_COMPARED_CELLS) -> Iterator[Fault]:
     compared = 0
     for place, cell in _code(notebook):
-        for line in cell.source.splitlines():
-            if line.strip() == MARKER:
-                compared += bool(cell.outputs)
-                if not cell.outputs:
-                    yield place, "its output is to be compared, but it has none"
-            elif re.search(r"#\s*NBVAL_", line):
-                yield place, "a marker must stand alone on its line, or nbval does not see it"
-    if compared < MIN_COMPARED_CELLS:
-        yield 0, f"{compared} cells with {MARKER}; at least {MIN_COMPARED_CELLS}"
+        if COMPARED in cell.metadata.get("tags", []):
+            compared += bool(cell.outputs)
+            if not cell.outputs:
+                yield place, "its output is to be compared, but it has none"
+        if re.search(r"#\s*NBVAL_", cell.source):
+            yield place, f"{MARKER} must be the first line of its cell, and stand alone"
+    if compared < least:
+        yield 0, f"{compared} cells with {MARKER}; at least {least}"
+
+
+def a_compared_cell(notebook, source) -> Iterator[Fault]:
+    yield from compared_cells(notebook, source, least=1)
 
 
 def budget(notebook, source) -> Iterator[Fault]:
@@ -228,7 +228,7 @@ CHECKS: tuple[Callable[..., Iterator[Fault]], ...] = (
     drift, executed_in_order, errors, noise, machine_paths, widgets, lengths, alt_texts, structure, compared_cells,
     budget,
 )  # fmt: skip
-DEEPER_CHECKS = (*(check for check in CHECKS if check not in (compared_cells, budget, lengths)), deeper_lengths)
+DEEPER_CHECKS = (*(check for check in CHECKS if check not in (compared_cells, budget)), a_compared_cell)
 SOLUTION_CHECKS = (
     drift, executed_in_order, errors, noise, machine_paths, widgets, lengths, alt_texts, checked_exercises, solved
 )  # fmt: skip

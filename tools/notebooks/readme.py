@@ -28,20 +28,21 @@ def lesson_table() -> str:
 
 
 def ledger_table() -> str:
-    """A Markdown table: each claim of the committed notebooks, linked to its lesson, and its verdict.
+    """A Markdown table: each claim of the committed notebooks, linked to its lesson, its verdict and its number.
 
     Raises:
         ValueError: a claim whose id belongs to no lesson.
     """
     paths = {name[:2]: f"notebooks/{name}.ipynb" for name in lessons()}
-    rows = ["| | Sentence | Verdict |", "|---|---|---|"]
+    rows = ["| | Sentence | Verdict | The number |", "|---|---|---|---|"]
     for claim in claims.in_notebooks(NOTEBOOKS):
         if claim.id[:2] not in paths:
             raise ValueError(
                 f"Claim {claim.id}: its first two digits must be those of a lesson; see {', '.join(paths)}."
             )
-        verdict = f"{claims.SIGNS[claim.verdict]} {claim.verdict}"
-        rows.append(f"| [{claim.id}]({paths[claim.id[:2]]}) | {claim.words} | {verdict} |")
+        ((name, number),) = claim.number.items()
+        verdict = claims.verdict_line(claim)
+        rows.append(f"| [{claim.id}]({paths[claim.id[:2]]}) | {claim.words} | {verdict} | {name}: {number} |")
     return "\n".join(rows)
 
 

@@ -26,7 +26,8 @@ QUIZ, GLOSSARY = "quiz.yaml", "glossary.md"
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "nbconvert_exporter": "python",
             "pygments_lexer": "ipython3", "codemirror_mode": {"name": "ipython", "version": 3}}  # fmt: skip
 EMPHASIS = re.compile(r"(?<![*\w])\*([^*\n]+(?:\n[^*\n]+)?)\*(?![*\w])")
-COMPARED = "nbval-check-output"  # nbval's tag for what `# NBVAL_CHECK_OUTPUT` says in a cell
+MARKER = "# NBVAL_CHECK_OUTPUT"  # the first line of a source's cell; students get the tag instead
+COMPARED = "nbval-check-output"  # nbval's tag for it
 
 FIRST_CELL = """\
 # Every lesson opens with this cell: it finds the course, checks this kernel and chooses a profile.
@@ -77,8 +78,7 @@ def exercises(folder: Path = NOTEBOOKS) -> list[str]:
 
 def deeper(folder: Path = NOTEBOOKS) -> dict[str, Path]:
     """Name of each deeper notebook, such as `deeper/02_an_honest_split` -> its source in the lesson's room."""
-    sources = sorted((folder / "source").glob("lesson_*/deeper_*.py"))
-    return {f"deeper/{path.parent.name[-2:]}_{path.stem.removeprefix('deeper_')}": path for path in sources}
+    return {f"deeper/{name_of(path)}": path for path in sorted((folder / "source").glob("lesson_*/deeper_*.py"))}
 
 
 def name_of(path: Path) -> str:
@@ -112,8 +112,10 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     notebook.cells = [_header(course, "deeper/" * deep), _first_cell(uses(path.read_text(encoding="utf-8")))]
     for cell in script.cells:
         new = new_code_cell if cell.cell_type == "code" else new_markdown_cell
-        metadata = {"tags": list(cell.metadata.tags)} if cell.metadata.get("tags") else {}
-        notebook.cells.append(new(cell.source, metadata=metadata))
+        tags, text = list(cell.metadata.get("tags", [])), cell.source
+        if text.startswith(f"{MARKER}\n"):
+            tags, text = [*tags, COMPARED], text.removeprefix(f"{MARKER}\n")
+        notebook.cells.append(new(text, metadata={"tags": tags} if tags else {}))
     if not deep:
         _add_quiz(notebook, path)
     _link_terms(notebook, path.parents[2] / GLOSSARY, "../" * deep)
@@ -273,7 +275,7 @@ def _header(course: dict, folder: str) -> nbformat.NotebookNode:
     address = repository()
     colab = f" · [Open in Colab]({colab_address(folder + course['name'], address)})" if address else ""
     goals = "\n".join(f"- {goal}" for goal in course["goals"])
-    yours = f"yours: {duration(course['minutes_yours'])}; of that " if "minutes_yours" in course else ""
+    yours = f"yours {duration(course['minutes_yours'])}; the machine's on " if "minutes_yours" in course else ""
     return new_markdown_cell(textwrap.dedent("""\
         # {title}
 

@@ -1,4 +1,4 @@
-"""Checks of the exercises of lesson 01: wirings and objectives.
+"""Checks of the exercises of lesson 01: who looks where, and objectives.
 
 Words of each hint stand in tests/wrong_answers/lesson_01.py, which tries every one.
 """
@@ -26,8 +26,8 @@ LENGTH, CHANGED = 6, 3  # of exercise 1
     "a dict with a list of positions for each family",
     function=False,
     stronger="Ask for each family: which positions may look at position 3, directly or through several layers? Only "
-    "these can notice. The pictures of section 2 show who looks where.",
-    why="In these three wirings, exactly those positions notice a change that may look at where it happens.",
+    "these can notice. The pictures of section 3 show who looks where.",
+    why="In these three networks, exactly those positions notice a change that may look at where it happens.",
 )
 def positions_that_notice(answer, rng) -> None:
     families = entries(answer, ("BERT", "GPT", "T5 encoder"))
@@ -50,7 +50,7 @@ def positions_that_notice(answer, rng) -> None:
         "GPT: can position 0 look at position 3? Think of the causal mask.",
     )
     require(gpt == truth["GPT"], "GPT: “to the left” says where a position looks, not where its change is noticed.")
-    require(positions["BERT"] == truth["BERT"], "BERT: no attention weight of its picture in section 2 was exactly 0.")
+    require(positions["BERT"] == truth["BERT"], "BERT: no attention weight of its picture in section 3 was exactly 0.")
     require(positions["T5 encoder"] == truth["T5 encoder"], "T5's *encoder* reads. Only its decoder has a causal mask.")
 
 

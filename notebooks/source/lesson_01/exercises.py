@@ -113,9 +113,12 @@ check("01.4", keep_top_p)
 # ## 01.5 Write: gaps and sentinels
 #
 # Make T5's source and target. `tokens` is a list of texts, `spans` says what is taken out: `(2, 4)` takes out the
-# tokens 2 and 3. The spans are in order and do not touch. The sentinels are called `<extra_id_0>`, `<extra_id_1>` and
-# so on; the target ends with one more. Section 4 of the lesson shows source and target for A B C D E F. Unlike there, a
-# text need not end with a gap.
+# tokens 2 and 3. The spans are in order and do not touch. In the source, a sentinel stands in each gap; they are called
+# `<extra_id_0>`, `<extra_id_1>` and so on. The target lists each sentinel with the tokens of its gap, and ends with one
+# more sentinel. For A B C D E F with C and F taken out:
+#
+# - source: A B `<extra_id_0>` D E `<extra_id_1>`
+# - target: `<extra_id_0>` C `<extra_id_1>` F `<extra_id_2>`
 
 
 # %%

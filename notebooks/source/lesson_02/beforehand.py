@@ -68,11 +68,17 @@ def _runs() -> list[dict]:
 
 
 def judged(start: str, labels: int, seed: int) -> np.ndarray:
-    """Learn from so many labels, drawn with the seed; which test reviews are judged right, shape (1000,), bool."""
-    from datasets import load_dataset
+    """Learn from so many labels, drawn with the seed; which test reviews are judged right, shape (1000,), bool.
+
+    Fine-tuning has the arguments of lesson 02's script, and at least STEPS steps; to save time, batches have reviews of
+    similar length.
+    """
+    from datasets import Dataset, load_dataset
     from transformers import AutoTokenizer
 
     from utils import assets
+    from utils.finetuning import answers, counting_words, new_trainer
+    from utils.resume import run_folder
 
     reviews = load_dataset(str(assets.imdb()))
     train = reviews["train"].shuffle(seed=seed).select(range(labels))
@@ -87,17 +93,15 @@ def judged(start: str, labels: int, seed: int) -> np.ndarray:
     )
     if start == "feature extraction":
         return by_features(folder, tokenizer, learned, train["label"], tried) == truth
-    rows = {"input_ids": learned, "label": list(train["label"])}
-    return fine_tuned(start, folder, tokenizer, rows, tried, labels, seed) == truth
-
-
-def counting_words():
-    """TF-IDF of words and pairs of words, and logistic regression, as in the lesson."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10))
+    rows = Dataset.from_dict({"input_ids": learned, "label": list(train["label"])})
+    trainer = new_trainer(
+        folder, rows, tokenizer, seed=seed, pretrained=start != "random start", learning_rate=RATES[start],
+        output_dir=run_folder("02-beforehand"), per_device_train_batch_size=BATCH, per_device_eval_batch_size=16,
+        num_train_epochs=max(1, -(-STEPS * BATCH // labels)), train_sampling_strategy="group_by_length",
+        bf16=machine.fast_precision("cpu")[0] == "bfloat16", use_cpu=True, save_strategy="no", disable_tqdm=True,
+    )  # fmt: skip
+    trainer.train()
+    return answers(trainer, tried) == truth
 
 
 def by_features(folder: str, tokenizer, learned, labels, tried) -> np.ndarray:
@@ -109,42 +113,6 @@ def by_features(folder: str, tokenizer, learned, labels, tried) -> np.ndarray:
     profile = SimpleNamespace(encoder=folder, device="cpu", precision=machine.fast_precision("cpu")[0])
     vectors = [mean_vectors(profile, tokenizer, rows) for rows in (learned, tried)]
     return LogisticRegression(C=1, max_iter=1000).fit(vectors[0], list(labels)).predict(vectors[1])
-
-
-def fine_tuned(start: str, folder: str, tokenizer, rows: dict, tried, labels: int, seed: int) -> np.ndarray:
-    """Labels by an encoder that was fine-tuned as the lesson's script does, with at least STEPS steps."""
-    from datasets import Dataset
-    from transformers import (
-        AutoConfig,
-        AutoModelForSequenceClassification,
-        Trainer,
-        TrainingArguments,
-        set_seed,
-    )
-
-    from utils.resume import run_folder
-
-    set_seed(seed)
-    options = {"num_labels": 2, "attention_probs_dropout_prob": 0.0}
-    if start == "random start":
-        model = AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(folder, **options))
-    else:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, **options)
-    fast = machine.fast_precision("cpu")[0] == "bfloat16"
-    args = TrainingArguments(
-        output_dir=run_folder("02-beforehand"), learning_rate=RATES[start], per_device_train_batch_size=BATCH,
-        per_device_eval_batch_size=16, num_train_epochs=max(1, -(-STEPS * BATCH // labels)), seed=seed,
-        train_sampling_strategy="group_by_length", bf16=fast, use_cpu=True, save_strategy="no", report_to="none",
-        disable_tqdm=True,
-    )  # fmt: skip
-    trainer = Trainer(model=model, args=args, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer)
-    trainer.train()
-    order = np.argsort([len(ids) for ids in tried], kind="stable")
-    trainer.args.train_sampling_strategy = "sequential"  # else answers come in another order
-    ordered = Dataset.from_dict({"input_ids": [tried[row] for row in order]})
-    answers = np.empty(len(tried), dtype=int)
-    answers[order] = trainer.predict(ordered).predictions.argmax(axis=1)
-    return answers
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@
 # **Predict:** who is right more often?
 
 # %%
+# NBVAL_CHECK_OUTPUT
 import numpy as np
 from datasets import load_dataset
 
@@ -30,6 +31,7 @@ imdb, size = load_dataset(profile.imdb), 64 if profile.quick else 2000
 train = imdb["train"].shuffle(seed=0).select(range(size))
 test = imdb["test"].shuffle(seed=0).select(range(min(size, 1000)))
 truth = np.array(test["label"])
+print({part: len(rows) for part, rows in imdb.items()})
 
 # %%
 from transformers import (
@@ -47,6 +49,8 @@ ids = {name: rows.map(lambda batch: tokenizer(batch["text"], truncation=True, ma
 model = AutoModelForSequenceClassification.from_pretrained(
     profile.small_encoder, num_labels=2, attention_probs_dropout_prob=0.0
 )
+
+# %%
 args = TrainingArguments(
     output_dir=run_folder("02-small"), learning_rate=2e-5 if profile.name == "full" else 2e-4,
     per_device_train_batch_size=16, num_train_epochs=1, save_strategy="no",

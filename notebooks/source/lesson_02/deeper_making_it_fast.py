@@ -41,14 +41,17 @@ def computed(lengths, batch_size, order):
 
 
 # %%
+# NBVAL_CHECK_OUTPUT
 whole, short = lengths_cut_at(512), lengths_cut_at(192)
 at_random, by_length = np.random.default_rng(0).permutation(500), np.argsort(short)
-tokens = {  # computed, and real
+tokens = {  # name -> computed, and real
     "all to 512": (512 * 500, whole.sum()),
     "cut at 512, to the longest of 16": (computed(whole, 16, at_random), whole.sum()),
     "cut at 192, to the longest of 8": (computed(short, 8, at_random), short.sum()),
     "the same, similar lengths together": (computed(short, 8, by_length), short.sum()),
 }
+for name, (all_, real) in tokens.items():
+    print(f"{name:<35} {all_:>7,} tokens, {real:>7,} of them real")
 
 # %%
 from utils import plots
@@ -99,6 +102,7 @@ def freeze_lower_half(model):
             values.requires_grad_(False)
 
 
+# %%
 def timed(model, optimizer, ids, fast):
     """Seconds of a training step."""
     fast &= profile.precision != "float32"

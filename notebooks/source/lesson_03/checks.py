@@ -22,7 +22,7 @@ SAMPLES = ["good film", "Good film", "naïve", "two  spaces", "映", "unforgetta
 OF_BERT = [
     "these words are in the vocabulary, and nothing in them needs cleaning. What could be lost?",
     "what does the normalizer of an *uncased* tokenizer do before the text is cut?",
-    "look at *café* and *naïve* in section 2. Which piece does BERT write for each?",
+    "look at *café* and *naïve* in section 3. Which piece does BERT write for each?",
     "it is split into words at white space. Which piece could say that there were two spaces?",
     "are there pieces to write it with? If not, what stands there instead?",
     "it is cut into several pieces, but to be cut is not to be lost. What does `##` tell whoever decodes?",
@@ -446,7 +446,7 @@ def fate(function, rng) -> None:
             require(
                 counts[name] == right[name],
                 f"“{name}”: you count {counts[name]:g}; {right[name]} of the {len(ids)} ids are, each as often as it "
-                "occurs. Look at the four fates of section 3.",
+                "occurs. Look at the four fates of section 4.",
             )
         hint_if(got["loud"], "You call a batch loud although every id has a row. What raises the error?")
         raise Hint(

@@ -7,8 +7,8 @@
 # %% [markdown]
 # ## 03.1 Predict: what comes back?
 #
-# Seven texts, numbered from 0 to 6. Each is cut without special tokens, and its ids are decoded again, as in “What is
-# lost on the way” of the lesson: once with BERT's uncased WordPiece, once with GPT-2's byte-level BPE.
+# Seven texts, numbered from 0 to 6. Each is cut without special tokens, and its ids are decoded again, as in “What
+# comes back?” of the lesson: once with BERT's uncased WordPiece, once with GPT-2's byte-level BPE.
 
 # %%
 samples = ["good film", "Good film", "naïve", "two  spaces", "映", "unforgettably", "9/10"]
@@ -83,7 +83,7 @@ check("03.2", ids_for_bert)
 # Return the pair to merge next, as two parts in the order in which they stand. A pair that stands twice in a word
 # counts twice each time the word occurs; nothing stands side by side across the border of two words. Where several
 # pairs are equally frequent, take the one that comes first in alphabetical order, by its first part, then by its
-# second. (This is simpler than the library's rule in the lesson.) At least one word has two parts.
+# second. (The lesson takes the one that it counted first.) At least one word has two parts.
 #
 # For example, in `{"g o o d": 3, "go o": 1, "o d d": 2}` the pair `("o", "d")` stands side by side 3 + 2 = 5 times,
 # `("g", "o")` and `("o", "o")` 3 times each.

@@ -444,38 +444,56 @@ def gap(one, other):
     return over_seeds(right[one] - right[other], " points")
 
 
+def origin_of(*methods, labels, epochs=None):
+    used = [one for one in live + beforehand_runs if one["method"] in methods and one["labels"] in labels]
+    used = [one for one in used if one["epochs"] == (epochs or EPOCHS[one["labels"]])]
+    here = sum(one in own for one in used)
+    return claims.Origin(yours=here, beforehand=len(used) - here, seeds=len(SEEDS))
+
+
+ENCODER = claims.with_size(NETWORKS["encoder"], body_of(True))
+
+
 # %%
 tuned = "fine-tuned", LIVE
 over = {
     other: gap(tuned, other) for other in (("random start", LIVE), ("counting words", LIVE), ("random start", MANY))
 }
+few = gap(tuned, ("random start", MORE))
 missing = gap(("fine-tuned", MANY), tuned)
 claims.record(
-    "04.1", "Pretraining has already taught BERT the language, so a few labels are enough.",
-    numbers={f"{name}, {LIVE} labels": accuracies[name, LIVE] for name in LINES}
-    | {f"fine-tuned, {LIVE} labels, above {name}, {n:,} labels": number for (name, n), number in over.items()}
+    "04.1",
+    f"Pretraining saves labels: {LIVE} do more than {MORE:,} from random weights.",
+    tests={f"{LIVE} labels beat a random start with {MORE:,}": few.above(0)},
+    number={f"fine-tuned with {LIVE} labels, above a random start with {MORE:,}": few},
+    context={f"{name}, {LIVE} labels": accuracies[name, LIVE] for name in LINES}
+    | {f"above {name}, {n:,} labels": number for (name, n), number in over.items()}
     | {f"what {MANY:,} labels add to {LIVE}, fine-tuned": missing},
-    tests={f"{LIVE} labels beat {name} with {n:,}": number.above(0) for (name, n), number in over.items()}
-    | {f"enough: {MANY:,} labels add less than {MARGIN} points": missing.below(MARGIN)},
+    model=ENCODER,
+    origin=origin_of("fine-tuned", "random start", labels=(LIVE, MORE)),
     source="Howard and Ruder 2018, arXiv 1801.06146, section 5, on few labels; here short sentences only",
     profile=profile.name,
-)  # fmt: skip
+)
 
 # %%
 baselines = "random start", "counting words"
 leads = {(other, n): right["fine-tuned", n] - right[other, n] for other in baselines for n in LABELS}
 shrinks = {
-    f"{n} to {MANY:,} labels: what the lead over {other} loses":
-    over_seeds(leads[other, n] - leads[other, MANY], " points")
+    (other, n): over_seeds(leads[other, n] - leads[other, MANY], " points")
     for other in baselines for n in (FEWEST, LIVE)
 }  # fmt: skip
 claims.record(
-    "04.2", "The more labels there are, the less pretraining matters.",
-    numbers={f"fine-tuned above {other}, {n:,} labels": over_seeds(of, " points") for (other, n), of in leads.items()}
-    | shrinks,
-    tests={f"{name}, is above 0": number.above(0) for name, number in shrinks.items()},
-    source=f"{len(SEEDS)} seeds, {len(truth):,} sentences of Rotten Tomatoes", profile=profile.name,
-)  # fmt: skip
+    "04.2",
+    f"From {LIVE} labels on, the more there are, the less pretraining matters.",
+    tests={"the lead over a random start shrinks": shrinks["random start", LIVE].above(0)},
+    number={f"what the lead loses from {LIVE} to {MANY:,} labels": shrinks["random start", LIVE]},
+    context={f"above {other}, {n:,} labels": over_seeds(of, " points") for (other, n), of in leads.items()}
+    | {f"what the lead over {other} loses from {n} labels on": lost for (other, n), lost in shrinks.items()},
+    model=ENCODER,
+    origin=origin_of("fine-tuned", "random start", labels=(LIVE, MANY)),
+    source=f"{len(truth):,} sentences of Rotten Tomatoes",
+    profile=profile.name,
+)
 
 # %% [markdown]
 # A lead cannot be large where neither has learned anything: look at both ends of the lines before you believe in a
@@ -507,6 +525,8 @@ beforehand_rates = [one for one in rates if one["seed"] != SEEDS[0] or one["rate
 
 # %%
 swept = experiments.run(run, rates, "learning rates")
+own_sweep = sum(not experiments.is_beforehand(run, one) for one in rates)
+BERT = claims.with_size(NETWORKS["BERT"], AutoModel.from_pretrained(NETWORKS["BERT"]))
 
 
 def of_rate(rate, key):
@@ -554,16 +574,23 @@ plots.show(fig, f"Three curves over the learning rate; best for the task {best:.
 grammar_lost = {rate: lost(rate, "grammar", -100, " points") for rate in SWEEP}
 ruin = min((rate for rate in SWEEP if rate > 9.9 * best), default=SWEEP[-1])
 claims.record(
-    "04.3", "Use a tiny learning rate, or you destroy BERT's grammar.",
-    numbers={"best of these rates for the task": best}
+    "04.3",
+    "Use a tiny learning rate, or you destroy BERT's grammar.",
+    tests={
+        f"ten times the best rate destroys it: over 10 points lost at {ruin:.1g}": grammar_lost[ruin].above(10),
+        f"the best rate keeps it: under {MARGIN} points lost at {best:.1g}": grammar_lost[best].below(MARGIN),
+    },
+    on="the rate",
+    number={f"grammar lost at {ruin:.1g}": grammar_lost[ruin]},
+    context={"best of these rates for the task": best}
     | {f"grammar lost at {rate:.1g}": number for rate, number in grammar_lost.items()}
     | {"nats at hidden tokens added at the best rate": lost(best, "hidden"), f"task at {SWEEP[0]:.1g}": task[SWEEP[0]]},
-    tests={f"ten times the best rate destroys it: over 10 points lost at {ruin:.1g}": grammar_lost[ruin].above(10),
-           f"the best rate keeps it: under {MARGIN} points lost at {best:.1g}": grammar_lost[best].below(MARGIN)},
-    source="Sun et al. 2019, arXiv 1905.05583: at 4e-4 the training of bert-base does not converge. Here lesson 01's "
-    "BERT of the profile; the minimal pairs are this course's",
+    model=BERT,
+    origin=claims.Origin(yours=own_sweep, beforehand=len(rates) - own_sweep, seeds=len(SEEDS)),
+    source="Sun et al. 2019, arXiv 1905.05583: at 4e-4 the training of bert-base does not converge. The minimal pairs "
+    "are this course's",
     profile=profile.name,
-)  # fmt: skip
+)
 
 # %% [markdown]
 # Look for three ranges in the figure: rates at which nothing is destroyed and nothing is learned; rates at which the
@@ -607,15 +634,19 @@ more = {
     for (_, n), of in sorted(one_epoch.items(), key=lambda one: one[0][1])
 }
 claims.record(
-    "04.4", "One single epoch is enough.",
-    numbers={f"{n:,} labels, one epoch": over_seeds(one_epoch["fine-tuned", n], "%") for n in more}
+    "04.4",
+    "One single epoch is enough.",
+    tests={f"{n:,} labels": gain.below(MARGIN) for n, gain in more.items()},
+    on="the number of labels",
+    number={f"what {EPOCHS[LIVE]} epochs gain over one, {LIVE} labels": more[LIVE]},
+    context={f"{n:,} labels, one epoch": over_seeds(one_epoch["fine-tuned", n], "%") for n in more}
     | {f"{n:,} labels, {EPOCHS[n]} epochs: gained": gain for n, gain in more.items()},
-    tests={f"{n:,} labels: {EPOCHS[n]} epochs gain less than {MARGIN} points over one": gain.below(MARGIN)
-           for n, gain in more.items()},
-    source="each at the rate of the longer run. Few labels need more steps and vary more: Zhang et al. 2020, "
-    "arXiv 2006.05987; Mosbach et al. 2020, arXiv 2006.04884",
+    model=ENCODER,
+    origin=origin_of("fine-tuned", labels=list(more), epochs=1),
+    source=f"Enough: more gain less than {MARGIN} points; each at the rate of the longer run. Few labels need more "
+    "steps and vary more: Zhang et al. 2020, arXiv 2006.05987; Mosbach et al. 2020, arXiv 2006.04884",
     profile=profile.name,
-)  # fmt: skip
+)
 
 # %% [markdown]
 # An epoch over few sentences is few steps: with the batches of this lesson 25 for 200 sentences, 250 for 4,000. At a
@@ -652,13 +683,17 @@ lower = {"the embeddings": lowest, "the middle layer": middle, "the layer below"
 above = {name: over_seeds(last - other, " points") for name, other in lower.items()}
 beyond_random = over_seeds(last - by_layer["random weights"][-1], " points")
 claims.record(
-    "04.5", "The upper layers carry the meaning: read the last one.",
-    numbers={"last layer": over_seeds(last, "%"), "above that of a network with random weights": beyond_random}
+    "04.5",
+    "The upper layers carry the meaning: read the last one.",
+    tests={"the last layer beats the layer below it": above["the layer below"].above(0)},
+    number={"last layer, above the layer below": above["the layer below"]},
+    context={"last layer": over_seeds(last, "%"), "above that of a network with random weights": beyond_random}
     | {f"above {name}": number for name, number in above.items()},
-    tests={f"the last layer beats {name}": number.above(0) for name, number in above.items()},
-    source="Tenney et al. 2019, arXiv 1905.05950, on what BERT's layers know; here the encoder of lesson 02",
+    model=ENCODER,
+    origin=claims.Origin(yours=1, seeds=len(SEEDS)),
+    source="Tenney et al. 2019, arXiv 1905.05950, on what BERT's layers know",
     profile=profile.name,
-)  # fmt: skip
+)
 
 # %% [markdown]
 # (To choose a layer for your own task, use validation sentences.)
@@ -752,27 +787,37 @@ saved = {"time of a step": 3, "memory to train": 2}
 saved = {what: 100 * (1 - costs["half frozen"][place] / costs["fine-tuned"][place]) for what, place in saved.items()}
 half_lost = {n: gap(("fine-tuned", n), ("half frozen", n)) for n in LABELS if ("half frozen", n) in right}
 claims.record(
-    "04.6", "Freeze the lower layers.",
-    numbers={f"lost with the embeddings and the lower half frozen, {n:,} labels": number
-             for n, number in half_lost.items()}
+    "04.6",
+    "Freeze the lower layers.",
+    tests={f"accuracy kept, {n:,} labels": number.below(MARGIN) for n, number in half_lost.items()}
+    | {f"{what} saved": value > 25 for what, value in saved.items()},
+    on="what counts",
+    number={f"lost with the embeddings and the lower half frozen, {MORE:,} labels": half_lost[MORE]},
+    context={f"lost, {n:,} labels": number for n, number in half_lost.items()}
     | {f"saved: {what}": Number(value, unit="%") for what, value in saved.items()},
-    tests={f"less than {MARGIN} points are lost, {n:,} labels": number.below(MARGIN) for n, number in half_lost.items()}
-    | {f"over a quarter is saved: {what}": value > 25 for what, value in saved.items()},
-    source="Lee et al. 2019, arXiv 1911.03090: training the last quarter of the layers reaches 90% of the quality",
+    model=ENCODER,
+    origin=origin_of("fine-tuned", "half frozen", labels=list(half_lost)),
+    source=f"Kept: less than {MARGIN} points lost; saved: over a quarter. Lee et al. 2019, arXiv 1911.03090: training "
+    "the last quarter of the layers reaches 90% of the quality",
     profile=profile.name,
-)  # fmt: skip
+)
 
 # %%
 lora_lost = {n: gap(("fine-tuned", n), ("LoRA", n)) for n in LABELS}
 part = 100 * costs["LoRA"][0] / costs["LoRA"][1]
 claims.record(
-    "04.7", "LoRA trains a small part of the weights and loses next to nothing.",
-    numbers={"weights trained": Number(part, unit="%")}
+    "04.7",
+    "LoRA trains a small part of the weights and loses next to nothing.",
+    tests={f"{n:,} labels": number.below(MARGIN) for n, number in lora_lost.items()},
+    on="the number of labels",
+    number={f"accuracy lost to full fine-tuning, {MANY:,} labels": lora_lost[MANY]},
+    context={"weights trained": Number(part, unit="%")}
     | {f"accuracy lost to full fine-tuning, {n:,} labels": number for n, number in lora_lost.items()},
-    tests={"under 5% of the weights are trained": part < 5}
-    | {f"less than {MARGIN} points lost, {n:,} labels": number.below(MARGIN) for n, number in lora_lost.items()},
-    source="Hu et al. 2021, arXiv 2106.09685; here rank 8 beside queries and values", profile=profile.name,
-)  # fmt: skip
+    model=ENCODER,
+    origin=origin_of("fine-tuned", "LoRA", labels=LABELS),
+    source=f"Next to nothing: less than {MARGIN} points. Hu et al. 2021, arXiv 2106.09685; rank 8, queries and values",
+    profile=profile.name,
+)
 
 # %% [markdown]
 # ## To remember

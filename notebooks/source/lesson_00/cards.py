@@ -1,0 +1,52 @@
+"""Lesson 00's card and its figure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from utils import claims, plots
+from utils.intervals import paired_difference, smallest
+
+
+def show_digits(images, read: dict[str, np.ndarray], inverted: str) -> None:
+    """A row of digits for each way to prepare them, as an eye sees them, with the network's answer below each.
+
+    Args:
+        images: shape (n, 64), the digits as they are stored, from 0 to 16.
+        read: way -> labels, shape (at least n,).
+        inverted: the way that is drawn dark on white.
+    """
+    fig, axes = plots.figure(1.35 * len(read), rows=len(read), columns=len(images))
+    for row, (way, labels) in zip(axes, read.items(), strict=True):
+        for ax, image, label in zip(row, images, labels, strict=False):
+            picture = 16 - image if way == inverted else image
+            ax.imshow(picture.reshape(8, 8), cmap="gray", vmin=0, vmax=16, interpolation="bicubic")
+            ax.set(xticks=[], yticks=[], xlabel=f"“{label}”")
+            ax.spines[:].set_visible(True)
+        row[0].set_ylabel(way, fontsize=9)
+    fig.suptitle("What you see, and what the network says")
+    said = "; ".join(f"{way}: {', '.join(map(str, labels[: len(images)]))}" for way, labels in read.items())
+    plots.show(fig, f"Rows of the same {len(images)} handwritten digits. What the network says: {said}.")
+
+
+def must_match(profile, right: dict[str, np.ndarray]) -> None:
+    """00.1: each other preparation is read worse than the one of training.
+
+    Args:
+        profile: the profile in use.
+        right: way -> whether each image was read rightly; the first way is the one of training.
+    """
+    matching, *others = right
+    gains = {way: paired_difference(right[matching], right[way]) for way in others}
+    claims.record(
+        "00.1",
+        "Preprocessing must match training.",
+        tests={f"{way}, it is read worse": gain.above(0) for way, gain in gains.items()},
+        on="the way in which it differs",
+        number={"lost by the lesser of two mistakes": smallest(gains)},
+        context={f"lost {way}": gain for way, gain in gains.items()},
+        model="a network with one hidden layer of 32",
+        origin=claims.MEASURED_HERE,
+        source="some networks normalise inside: the description of each says what it expects",
+        profile=profile.name,
+    )

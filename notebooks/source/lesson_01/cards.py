@@ -1,0 +1,242 @@
+"""The sentences that lesson 01 puts to the test: what is asked of the numbers, and the card that shows the verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from utils import claims
+from utils.intervals import Number, mean, paired_difference, share, smallest
+
+NOTICED, UNNOTICED = 0.1, 1e-3  # % of a vector's norm; rounding, where there is any, stays below the second
+READS = ("BERT", "T5 encoder")
+BEST_OF_T5 = {  # T5-11B, the best before it: Raffel et al. 2019, table 14
+    "English to German, BLEU": (32.1, 33.8), "English to French, BLEU": (43.4, 43.8),
+    "CNN/Daily Mail, ROUGE-1": (43.52, 43.47), "CNN/Daily Mail, ROUGE-2": (21.55, 20.30),
+    "CNN/Daily Mail, ROUGE-L": (40.69, 40.63), "English to Romanian, BLEU": (28.1, 38.5),
+}  # fmt: skip
+GLUE = {"BERT-base": 79.6, "GPT-1": 75.1}  # mean of the tasks, fine-tuned: Devlin et al. 2018, table 1
+LEFT_ONLY = {  # a BERT that looks both ways, one that looks left; the same text, size and steps: table 5
+    "MNLI": (83.9, 82.1), "QNLI": (84.9, 84.3), "MRPC": (86.5, 77.5), "SST-2": (92.6, 92.1)
+}  # fmt: skip
+
+
+def sizes(profile, bert, gpt, t5) -> dict[str, str]:
+    """The profile's names of the three models -> name and size, as cards show them."""
+    models = {profile.bert: bert, profile.gpt: gpt, profile.t5: t5}
+    return {name: claims.with_size(name, model) for name, model in models.items()}
+
+
+def looks_both_ways(profile, sizes: dict[str, str], left: dict, right: dict) -> None:
+    """01.1. Network -> changes of the vectors left and right of the changed word, in % of their norm."""
+    claims.record(
+        "01.1",
+        "BERT looks both ways, GPT only to the left, T5 both ways when it reads and to the left when it writes.",
+        tests={
+            "BERT": min(left["BERT"].min(), right["BERT"].min()) > NOTICED,
+            "GPT": left["GPT"].max() < UNNOTICED and right["GPT"].min() > NOTICED,
+            "T5 reading": min(left["T5 encoder"].min(), right["T5 encoder"].min()) > NOTICED,
+            "T5 writing": left["T5 decoder"].max() < UNNOTICED and right["T5 decoder"].min() > NOTICED,
+        },
+        on="the model",
+        number={"largest change left of the changed word, GPT": Number(left["GPT"].max(), unit="%")},
+        context={f"smallest change left of it, {name}": Number(left[name].min(), unit="%") for name in READS}
+        | {"largest, T5 writing": Number(left["T5 decoder"].max(), unit="%")},
+        model="; ".join(sizes.values()),
+        origin=claims.MEASURED_HERE,
+        source="Devlin et al. 2018; Radford et al. 2018; Raffel et al. 2019, section 2.1",
+        profile=profile.name,
+    )
+
+
+def reads_at_once(profile, sizes: dict[str, str], apart: float) -> None:
+    """01.2. `apart`: the largest difference of a logit, in % of the largest logit."""
+    claims.record(
+        "01.2",
+        "One run over a text gives GPT what reading it word by word gives.",
+        tests={"the same logits, to a thousandth": apart < 0.1},
+        number={"largest difference between one run and word by word": Number(apart, unit="%")},
+        model=sizes[profile.gpt],
+        origin=claims.MEASURED_HERE,
+        source="The mask that makes one run possible: Vaswani et al. 2017, section 3.2.3",
+        profile=profile.name,
+    )
+
+
+def guesses_words(profile, tokens: list[bool], words: list[bool]) -> None:
+    """01.3. Which tokens were selected, which words have a selected token."""
+    touched = share(words)
+    from_15 = Number(touched.value - 15, touched.low - 15, touched.high - 15)
+    claims.record(
+        "01.3",
+        "BERT must guess 15% of the words.",
+        tests={"it must guess something of 15% of the words, give or take a point": from_15.within(1)},
+        number={"words of which it must guess something": touched},
+        context={"tokens selected": share(tokens)},
+        model=f"{Path(profile.bert).name}'s tokenizer",
+        origin=claims.MEASURED_HERE,
+        source="Devlin et al. 2018, section 3.1: 15% of the tokens. The share of words depends on the tokenizer",
+        profile=profile.name,
+    )
+
+
+def uses_both_sides(profile, sizes: dict[str, str], hits: dict) -> None:
+    """01.4. `hits`: "both sides" and the other contexts -> which hidden tokens were the first guess; shape (n,)."""
+    gains = {name: paired_difference(hits["both sides"], hits[name]) for name in hits if name != "both sides"}
+    claims.record(
+        "01.4",
+        "To fill a blank, BERT uses both sides.",
+        tests={f"better than {name}": gain.above(0) for name, gain in gains.items()},
+        on="the side",
+        number={f"more than from one side, the smallest of {len(gains)} gains": smallest(gains)},
+        context={f"from {name}": share(found) for name, found in hits.items()},
+        model=sizes[profile.bert],
+        origin=claims.MEASURED_HERE,
+        source="Devlin et al. 2018",
+        profile=profile.name,
+    )
+
+
+def guesses_the_next_word(profile, sizes: dict[str, str], gpt, bert, films: str) -> None:
+    """01.5. Which next words GPT and BERT guessed from the left side; shape (n,)."""
+    gain = paired_difference(gpt, bert)
+    claims.record(
+        "01.5",
+        "Of GPT and BERT, GPT is the better guesser of the next word.",
+        tests={"GPT guesses the next word more often than BERT": gain.above(0)},
+        number={"GPT minus BERT, next words guessed": gain},
+        context={"GPT, left side": share(gpt), "BERT, left side": share(bert)},
+        model=f"{sizes[profile.gpt]}; {sizes[profile.bert]}",
+        origin=claims.MEASURED_HERE,
+        source=f"The comparison is this lesson's; common words only; {films}",
+        profile=profile.name,
+    )
+
+
+def greedy_repeats(profile, size: str, repeats: dict) -> None:
+    """01.6. `repeats`: "greedy", "sampled" and others -> repeated runs of each text, in %."""
+    excess = paired_difference(repeats["greedy"], repeats["sampled"], scale=1)
+    claims.record(
+        "01.6",
+        "Always taking the likeliest token makes GPT repeat itself.",
+        tests={"greedy repeats more than the same model does when it samples": excess.above(0)},
+        number={"repeated runs of four words, greedy minus sampled": excess},
+        context={f"repeated runs, {name}": mean(found, "%") for name, found in repeats.items()},
+        model=size,
+        origin=claims.MEASURED_HERE,
+        source="Holtzman et al. 2019, arXiv 1904.09751",
+        profile=profile.name,
+    )
+
+
+def does_several_tasks(profile, sizes: dict[str, str], translations, copies, sentiments, majority, strays) -> None:
+    """01.7. Which answers are right, T5's and its baselines'; which reviews it judges though asked to translate."""
+    claims.record(
+        "01.7",
+        "One T5 does several tasks, told apart by a prefix.",
+        tests={
+            "dates and numbers into three languages": paired_difference(translations, copies).above(0),
+            "sentiment": paired_difference(sentiments, majority).above(0),
+            "a review under another prefix": share(strays).below(50),
+        },
+        on="the task",
+        number={
+            f"reviews judged though it was to translate (translations right: {share(translations).value:.0f}%)": share(
+                strays
+            )
+        },
+        context={
+            "translations right to the letter": share(translations),
+            "right by copying": share(copies),
+            "sentiments right": share(sentiments),
+        },
+        model=sizes[profile.t5],
+        origin=claims.MEASURED_HERE,
+        source="Raffel et al. 2019, section 2.4. Translation and sentiment: better than copying, than one word always",
+        profile=profile.name,
+    )
+
+
+def led_when_it_came_out(profile, published: dict[str, tuple[float, float]] = BEST_OF_T5) -> None:
+    """01.8. `published`: contest and measure -> T5-11B, the best before it."""
+    lead = {name: ours - best for name, (ours, best) in published.items()}
+    claims.record(
+        "01.8",
+        "T5 led translation and summarization when it came out.",
+        tests={
+            "summarization": all(points > 0 for name, points in lead.items() if "ROUGE" in name),
+            "translation": all(points > 0 for name, points in lead.items() if "BLEU" in name),
+        },
+        on="the job",
+        number={"English to German, BLEU, T5-11B minus the best before": lead["English to German, BLEU"]},
+        context={f"{name}, T5-11B minus the best before": points for name, points in lead.items()},
+        model="T5-11B, 11 billion weights",
+        origin=claims.PUBLISHED,
+        source="Raffel et al. 2019, table 14 and section 3.7. Today large decoders lead: Kocmi et al. 2024",
+        profile=profile.name,
+    )
+
+
+def classifies_better(profile, glue: dict[str, float] = GLUE) -> None:
+    """01.9. `glue`: "BERT-base" and "GPT-1" -> mean score."""
+    claims.record(
+        "01.9",
+        "Fine-tuned, BERT classifies better than a GPT of the same size.",
+        tests={"its mean score on GLUE is higher": glue["BERT-base"] > glue["GPT-1"]},
+        number={"points of GLUE, BERT-base minus GPT-1": glue["BERT-base"] - glue["GPT-1"]},
+        context={
+            f"from looking both ways and guessing hidden tokens, points of {task}": both - left
+            for task, (both, left) in LEFT_ONLY.items()
+        },
+        model="BERT-base and GPT-1, 110 and 117 million weights",
+        origin=claims.PUBLISHED,
+        source="Devlin et al. 2018, table 1, BERT with more text; both ways against left, the same text: table 5",
+        profile=profile.name,
+    )
+
+
+def understands_context(profile, encoder, same_sense: dict) -> None:
+    """01.10. "the word" and "the full stop" -> share of the same sense; shape (words, layers), bottom first."""
+    word, stop = (100 * np.array(shares) for shares in same_sense.values())
+    gained = mean(word[:, -1] - word[:, 0], " points")
+    beyond = mean((word[:, 1:] - stop[:, 1:]).mean(axis=1), " points")
+    claims.record(
+        "01.10",
+        "An encoder understands context: a word's vector tells its sense.",
+        tests={
+            "more often of the same sense than at the bottom": gained.above(0),
+            "and than for the full stop, over all layers": beyond.above(0),
+        },
+        on="what it is compared with",
+        number={"nearest of the same sense, word above full stop, mean over layers": beyond},
+        context={
+            "the word, gained from bottom to top": gained,
+            "the word, last layer": Number(word[:, -1].mean(), unit="%"),
+            "the word, bottom": Number(word[:, 0].mean(), unit="%"),
+            "the full stop, last layer": Number(stop[:, -1].mean(), unit="%"),
+            "by chance": Number(300 / 7, unit="%"),
+        },
+        model=claims.with_size(profile.encoder, encoder),
+        origin=claims.MEASURED_HERE,
+        source=f"{len(word)} words, 8 sentences each, of this course; intervals over words. Wiedemann et al. 2019",
+        profile=profile.name,
+    )
+
+
+def knows_the_subject(profile, sizes: dict[str, str], right_is_likelier: dict[str, list[bool]]) -> None:
+    """01.11. What stands between subject and verb -> for each pair of sentences, is the right one the likelier?"""
+    agreement = {kind: share(found) for kind, found in right_is_likelier.items()}
+    near, far = agreement["side by side"], agreement["another noun between"]
+    claims.record(
+        "01.11",
+        "BERT knows which noun a verb belongs to.",
+        tests={kind: found.above(50) for kind, found in agreement.items()},
+        on="what stands between",
+        number={f"right form likelier, another noun between (side by side {near.value:.0f}%)": far},
+        context={f"the right form is likelier, {kind}": found for kind, found in agreement.items()},
+        model=sizes[profile.bert],
+        origin=claims.MEASURED_HERE,
+        source="Pairs of this course, in the manner of Warstadt et al. 2020. bert-base does well: Goldberg 2019",
+        profile=profile.name,
+    )

@@ -1,0 +1,122 @@
+"""The sentences that lesson 03 puts to the test: what is asked of the numbers, and the card that shows the verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from utils import claims
+from utils.intervals import Number, mean, share, smallest
+
+LITTLE = 0.2  # of what right ids are worth: what is left below that is called junk
+
+
+def loses_nothing(profile, exact: dict[str, Number]) -> None:
+    """03.1. `exact`: tokenizer -> share of reviews that come back to the letter."""
+    claims.record(
+        "03.1",
+        "A tokenizer loses nothing: decoding gives the text back.",
+        tests={name: found.value == 100 for name, found in exact.items()},
+        on="the tokenizer",
+        number={"reviews that come back to the letter, the worst of three": smallest(exact)},
+        context={f"reviews that come back to the letter, {name}": found for name, found in exact.items()},
+        model="",
+        origin=claims.MEASURED_HERE,
+        source="Bytes can spell every text: Radford et al. 2019, section 2.2. WordPiece loses where spaces stood",
+        profile=profile.name,
+    )
+
+
+def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str], beyond) -> None:
+    """03.2. Of so many mistakes, those that change the output in silence, and the loud; sentences with an id beyond."""
+    claims.record(
+        "03.2",
+        "You will notice a wrong tokenizer: it raises an error.",
+        tests={"none of the mistakes changes the output in silence": not changed},
+        number={f"of {mistakes} mistakes, those that change the output in silence": len(changed)},
+        context={
+            "mistakes that raise an error": len(loud),
+            "sentences with a GPT-2 id beyond BERT's table": share(beyond),
+        },
+        model=Path(profile.small_encoder).name,
+        origin=claims.MEASURED_HERE,
+        source="The mistakes of lesson_03/mistakes.py, the authors' choice; one that is silent is enough",
+        profile=profile.name,
+    )
+
+
+def is_junk(profile, shares: dict[str, Number], right, wrong) -> None:
+    """03.3. Which of n sentences were judged right, with right and with wrong ids; half of them by one answer."""
+    right, wrong = (100 * np.asarray(hits, dtype=float) - 50 for hits in (right, wrong))
+    claims.record(
+        "03.3",
+        "For a classifier that knows BERT's ids, the output for GPT's is junk.",
+        tests={"less than a fifth is left of what right ids are worth": mean(wrong - LITTLE * right).below(0)},
+        number={"right with GPT-2's ids": shares["GPT-2's ids"]},
+        context={name: number for name, number in shares.items() if name != "GPT-2's ids"},
+        model=Path(profile.small_encoder).name,
+        origin=claims.MEASURED_HERE,
+        source="By a classifier that learned from right ids; worth: points above always one answer, which has half",
+        profile=profile.name,
+    )
+
+
+def collapses(profile, model: str, told: dict, most_frequent, finite: bool) -> None:
+    """03.4. `told`: ids -> mean cosine of two texts, texts whose topic was read off; the first with right ids."""
+    (right, wrong) = told.values()
+    left = 100 * (1 - wrong[0]) / (1 - right[0])  # of the mean squared distance of two texts
+    gain = mean(100 * (wrong[1].astype(float) - most_frequent), " points")
+    claims.record(
+        "03.4",
+        "With the wrong ids, the matrix mathematically collapses.",
+        tests={"to one vector: less than 1% of the spread of the vectors is left": not finite or left < 1},
+        number={"spread of the vectors that is left": Number(left, unit="%")},
+        context={f"topic right, {name}": share(read) for name, (_, read) in told.items()}
+        | {"topics read off, more than always the most frequent, wrong ids": gain}
+        | {f"mean cosine of two articles, {name}": Number(cosine) for name, (cosine, _) in told.items()}
+        | {"all outputs are numbers": finite},
+        model=model,
+        origin=claims.MEASURED_HERE,
+        source=f"{len(most_frequent)} BBC articles",
+        profile=profile.name,
+    )
+
+
+def wins_back(profile, model: str, origin, gaps: dict[str, Number], of_starts: dict, source: str, margin=3.0) -> None:
+    """03.5. `gaps`: "missing to the right ids" and others, in points; `of_starts`: start -> share of right answers."""
+    claims.record(
+        "03.5",
+        "Fine-tuning on the wrong ids wins back what they cost.",
+        tests={
+            f"less than {margin:.0f} points are missing to the right ids": gaps["missing to the right ids"].below(
+                margin
+            )
+        },
+        number={"missing to the right ids": gaps["missing to the right ids"]},
+        context=of_starts | {name: gap for name, gap in gaps.items() if name != "missing to the right ids"},
+        model=model,
+        origin=origin,
+        source=source,
+        profile=profile.name,
+    )
+
+
+def finds_most_mistakes(profile, compared: dict[str, bool], guarded: dict, alarms: dict, pairs: int) -> None:
+    """03.6. Which mistakes are found by comparing with the original and by the guard; false alarms of both."""
+    found = share(list(compared.values()))
+    claims.record(
+        "03.6",
+        "Comparing with the model's own tokenizer finds most mistakes.",
+        tests={"more than half of such mistakes are found": found.above(50)},
+        number={f"found, of {len(compared)} mistakes": sum(compared.values())},
+        context={
+            "found by the guard, without the original": sum(guarded.values()),
+            f"false alarms of comparing, of {pairs} right pairs": alarms["comparing"],
+            "false alarms of the guard": alarms["guard"],
+        },
+        model="",
+        origin=claims.MEASURED_HERE,
+        source="The mistakes: notebooks/source/lesson_03/mistakes.py, the authors' choice; no such list is complete",
+        profile=profile.name,
+    )

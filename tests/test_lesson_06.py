@@ -1,0 +1,19 @@
+"""Lesson 06's table of jobs, held against the cards of the committed lessons."""
+
+from notebooks.source.lesson_06 import jobs
+from tools.notebooks.files import NOTEBOOKS
+from utils import claims
+
+
+def test_each_row_rests_on_sentences_that_the_lessons_have():
+    recorded = {claim.id for claim in claims.in_notebooks(NOTEBOOKS)}
+    named = {id for *_, ids in jobs.JOBS for id in ids.split()}
+    assert named
+    assert named <= recorded
+
+
+def test_the_table_shows_the_verdicts_of_this_machine():
+    recorded = claims.in_notebooks(NOTEBOOKS)
+    (claim,) = [claim for claim in recorded if claim.id == "01.4"]
+    assert f"01.4 ({claims.SIGNS[claim.verdict]} {claim.verdict})" in jobs.table(recorded)
+    assert "01.4 (not run yet)" in jobs.table([])
