@@ -30,6 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=2, help="passes over the sentences (%(default)s)")
     parser.add_argument("--learning-rate", type=float, default=3e-4, help="peak learning rate (%(default)s)")
     parser.add_argument(
+        "--whole-batches", action="store_true", help="each process takes whole batches in turn, Accelerate's default"
+    )
+    parser.add_argument(
         "--output", type=user_path, default=Path("build/several_processes"), help="folder (%(default)s)"
     )
     options = parser.parse_args(arguments)
@@ -59,7 +62,8 @@ def train(options: argparse.Namespace) -> None:
     from utils import assets
 
     # Each process gets its part of every batch, and all draw the same order of the sentences.
-    how = DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True)  # different
+    split = not options.whole_batches
+    how = DataLoaderConfiguration(split_batches=split, use_seedable_sampler=True)  # different
     accelerator = Accelerator(cpu=profile.device == "cpu", dataloader_config=how)  # different
 
     train_part = load_dataset(str(assets.rotten_tomatoes()))["train"]

@@ -38,7 +38,9 @@ def test_the_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
 def test_the_figure_tells_what_the_network_says(monkeypatch):
     shown = []
     monkeypatch.setattr("utils.plots.show", lambda fig, alt: shown.append((fig, alt)))
-    cards.show_digits(np.zeros((2, 64)), {"plain": np.array([3, 4]), "inverted": np.array([7, 8])}, "inverted")
+    cards.show_digits(
+        np.zeros((2, 64)), np.array([3, 5]), {"plain": np.array([3, 4]), "inverted": np.array([7, 8])}, "inverted"
+    )
     ((fig, alt),) = shown
     assert alt.endswith("plain: 3, 4; inverted: 7, 8.")
     # The image of zeros is black as it is, and white as a negative.

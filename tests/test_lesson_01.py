@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
     DataCollatorForLanguageModeling,
     GPT2Config,
     GPT2LMHeadModel,
@@ -16,11 +19,12 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from notebooks.source.lesson_01 import cards
+from notebooks.source.lesson_01 import cards, measures
 from notebooks.source.lesson_01.senses import SENSES
 from pretraining import t5, vocabulary
 from pretraining.tasks import head_and_tail
-from utils import claims
+from utils import assets, claims
+from utils.minimal_pairs import right_is_likelier
 
 SCRAP = ["The film is good and the actors are good.", "The film is bad, and I was bored by the end of it."] * 40
 
@@ -156,7 +160,7 @@ def senses(bottom, top, stop):
 
 
 def agrees(near, far):
-    return {"side by side": hits(near, 20), "another noun between": hits(far, 60)}
+    return {"BERT, side by side": hits(near, 20), "BERT, another noun between": hits(far, 60), "GPT": hits(0, 20)}
 
 
 NETWORK = torch.nn.Linear(9, 9)
@@ -222,3 +226,48 @@ def test_each_sense_has_four_sentences_with_the_word_once():
         assert [len(texts) for texts in senses] == [4, 4]
         for text in (*senses[0], *senses[1]):
             assert text.lower().rstrip(".").replace(",", "").split().count(word) == 1, text
+
+
+def test_changes_are_split_at_the_first_token_that_differs():
+    old = {"GPT": (["a", "b", "c"], torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]]))}
+    new = {"GPT": (["a", "x", "c", "d"], torch.tensor([[3.0, 4.0], [0.0, 1.0], [0.0, 0.0], [1.0, 1.0]]))}
+    left, right = measures.changes(old, new)
+    assert left["GPT"].tolist() == [0]
+    assert right["GPT"].tolist() == [50, 100]
+
+
+def test_a_word_is_touched_if_one_of_its_tokens_is(tokenizer):
+    rows = tokenizer(["The film is zzz", "The end"], padding=True)
+    selected = torch.zeros(2, len(rows["input_ids"][0]), dtype=torch.bool)
+    selected[0, 1] = selected[1, 2] = True
+    tokens, words = measures.words_with_a_selected_token(rows, selected)
+    assert sum(tokens) == sum(words) == 2
+    assert len(words) == 6
+    assert len(tokens) >= 6
+
+
+class RepeatsTheTokenBefore:
+    """A stand-in for a BERT: at each position it guesses the token on its left."""
+
+    device = "cpu"
+
+    def __call__(self, ids):
+        return SimpleNamespace(logits=torch.nn.functional.one_hot(ids.roll(1, dims=1), 100).float())
+
+
+def test_a_hidden_token_is_asked_from_each_context():
+    special = SimpleNamespace(cls_token_id=2, sep_token_id=3, mask_token_id=4)
+    filled = measures.blanks_filled(RepeatsTheTokenBefore(), special, [[2, *[50] * 100, 3]] * 3 + [[2, 50, 3]])
+    right = {name: found.tolist() for name, found in filled.items()}
+    assert right == {name: [bool(before)] * 3 for name, (before, _) in measures.CONTEXTS.items()}
+
+
+def test_the_right_form_is_asked_at_its_place():
+    folders = {name: assets.small_model(name) for name in ("mini-bert", "mini-gpt")}
+    for name, kind in (("mini-bert", AutoModelForMaskedLM), ("mini-gpt", AutoModelForCausalLM)):
+        model = kind.from_pretrained(folders[name]).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folders[name])
+        pair = ("The films are good.", "The films is good.")
+        assert right_is_likelier(model, tokenizer, [pair]) == [True]
+        assert right_is_likelier(model, tokenizer, [pair[::-1]]) == [False]
+        assert right_is_likelier(model, tokenizer, [("One film.", "One two three films.")]) == []

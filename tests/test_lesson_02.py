@@ -12,8 +12,8 @@ from transformers import AutoTokenizer
 from notebooks.source.lesson_02 import beforehand
 from tests.conftest import cells_of
 from utils import assets
-from utils.claims import FAILS, HOLDS, OPEN
-from utils.intervals import Number, over_seeds, share
+from utils.claims import DEPENDS, FAILS, HOLDS, OPEN
+from utils.intervals import Number, over_seeds, paired_difference, share
 from utils.opinions import OPINIONS
 from utils.vectors import mean_vectors
 
@@ -130,9 +130,11 @@ def gap(low, high):
     }
 
 
-def starts(*rates):
-    rows = [np.arange(1000) < 10 * rate for rate in rates]
-    return {"starts": np.array(rows), "tuned": np.ones((2, 1000)), "share": share, "over_seeds": over_seeds}
+def starts(*rates, tuned=92):
+    rows, best = (np.array([np.arange(1000) < 10 * rate for rate in some]) for some in (rates, [tuned] * 2))
+    return {"starts": rows, "tuned": best} | {
+        "share": share, "over_seeds": over_seeds, "paired_difference": paired_difference
+    }  # fmt: skip
 
 
 def draws(*means):
@@ -148,7 +150,9 @@ CASES = [
     ("02.2", gap(-9, -5), FAILS),
     ("02.3", starts(50, 49, 50), HOLDS),
     ("02.3", starts(50), HOLDS),
-    ("02.3", starts(80, 81, 80), FAILS),
+    ("02.3", starts(80, 81, 80), DEPENDS),
+    ("02.3", starts(50, tuned=51), DEPENDS),
+    ("02.3", starts(80, 81, 80, tuned=82), FAILS),
     ("02.3", starts(50, 56, 62), OPEN),
 ]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline, set_seed
 
 from utils import assets, pieces, splits, widgets
 
@@ -105,13 +105,9 @@ def test_the_algorithms_of_lesson_03(from_lesson, cutters, real_tokenizers, name
 def blank(request):
     """Lesson 01's widget with its own function and mini-bert."""
     take = request.getfixturevalue("take_from_lesson")
-    folder = assets.small_model("mini-bert")
-    scope = {
-        "bert": AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32).eval(), "torch": torch,
-        "bert_tokenizer": AutoTokenizer.from_pretrained(folder), "profile": type("Profile", (), {"device": "cpu"}),
-    }  # fmt: skip
-    _, fill = take("01", "encode", "fill", **scope)
-    return widgets.fill_the_blank(fill, "[MASK]", "A good film.")
+    fill = pipeline("fill-mask", model=str(assets.small_model("mini-bert")), device="cpu", dtype="float32")
+    (five_best,) = take("01", "five_best", fill=fill)
+    return widgets.fill_the_blank(five_best, "[MASK]", "A good film.")
 
 
 @pytest.mark.parametrize("name", ODD)

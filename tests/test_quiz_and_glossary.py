@@ -62,6 +62,16 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.parametrize("name", lessons())
+def test_a_choice_shows_every_letter(name):
+    """A summary is HTML: what stands in it as `<extra_id_0>` would be taken for a tag and not be shown."""
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        for summary in re.findall(r"<summary>(.*?)</summary>", cell.source, re.DOTALL):
+            assert set(re.findall(r"<[^>]*>", summary)) <= {"<code>", "</code>", "<em>", "</em>"}, summary
+            assert not re.search(r"[`*]", re.sub(r"<code>.*?</code>", "", summary)), summary
+
+
 def test_the_glossary_is_in_order_and_each_term_is_explained():
     parts = re.split(r"^### ", GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     terms = [part.splitlines()[0] for part in parts]

@@ -74,7 +74,10 @@ def test_run_succeeds_when_every_notebook_does(course, tmp_path, capsys):
 
 CARD = """
 from utils import claims
-claims.record("09.1", "Water is wet.", {"drops": 3}, {"more than two": True}, "looked", profile="embedded")
+claims.record(
+    "09.1", "Water is wet.", tests={"more than two": True}, number={"drops": 3}, origin=claims.MEASURED_HERE, model="",
+    source="looked", profile="embedded",
+)
 """
 
 
@@ -213,7 +216,8 @@ def two_runs(tmp_path):
                 "failed_cell": None, "source": "", "error": "", "traceback": ""}  # fmt: skip
 
     def claim(met):
-        one = claims.Claim("09.1", "Water is wet.", {"drops": Number(3)}, {"more than two": met}, "looked", "embedded")
+        tests, number = {"more than two": met}, {"drops": Number(3)}
+        one = claims.Claim("09.1", "Water is wet.", tests, number, claims.MEASURED_HERE, "", "looked", "embedded")
         return claims.as_json(one)
 
     reports = {

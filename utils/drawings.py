@@ -27,20 +27,21 @@ ALT = (
 
 def families() -> None:
     """Show BERT, GPT and T5 as parts of the Transformer of 2017: encoder, decoder, both."""
-    fig, (above, below) = plots.figure(9.4, rows=2, height_ratios=(6.0, 7.3))
-    _stack(above, 0, "encoder", "BERT: the encoder", "The film was [MASK]", "head: the hidden token", BLUE)
+    fig, (above, below) = plots.figure(9.4, rows=2, height_ratios=(6.2, 7.5))
+    _stack(above, 0, "encoder", "BERT: the encoder", "The [MASK] was good", "head: the hidden token", BLUE)
     _stack(above, APART, "decoder", "GPT: the decoder", "The film was", "head: the next token", ORANGE)
-    _stack(below, 0, "encoder", "T5: both", "Tuesday", None, BLUE, below="embeddings: token")
+    _stack(below, 0, "encoder", "", "Tuesday", None, BLUE, below="embeddings: token")
     _stack(
         below, APART, "decoder that looks at an encoder", "", "<start> Diens", "head: the next token", ORANGE,
         below="embeddings: token",
     )  # fmt: skip
+    below.text(APART / 2, 6.5, "T5: both", ha="center", va="bottom", fontsize=15, weight="bold", color=BLACK)
     top, across, middle = 1.6 + 4 * STEP, 1.25 + 2.55 * STEP, APART / 2
     below.plot([0, 0, middle, middle], [top - 0.28, top, top, across], color=BLACK, linewidth=1.4)
     below.annotate("", (APART - WIDTH / 2, across), (middle, across), arrowprops={"arrowstyle": "-|>", "lw": 1.4})
     for ax, height in ((above, 5.8), (below, 7.1)):
         ax.axis("off")
-        ax.set(xlim=(-WIDTH / 2 - 0.2, APART + WIDTH / 2 + 0.2), ylim=(-0.25, height))
+        ax.set(xlim=(-WIDTH / 2 - 0.2, APART + WIDTH / 2 + 0.2), ylim=(-0.4, height))
     plots.show(fig, ALT)
 
 
@@ -58,7 +59,7 @@ def _stack(
     from matplotlib.patches import FancyBboxPatch
 
     parts = PARTS[kind]
-    ax.text(x, -0.1, tokens, ha="center", va="center", fontsize=13, family="monospace", color=BLACK)
+    ax.text(x, -0.2, tokens, ha="center", va="center", fontsize=13, family="monospace", color=BLACK)
     _box(ax, x, 0.62, below, GREY, tall=True)
     frame = FancyBboxPatch(
         (x - WIDTH / 2 - 0.1, 1.25), WIDTH + 0.2, len(parts) * STEP + 0.05, boxstyle="round,pad=0.02",
@@ -72,7 +73,7 @@ def _stack(
     ax.text(x, top + (1.4 if head else 0.6), title, ha="center", va="bottom", fontsize=15, weight="bold", color=BLACK)
     if head:
         _box(ax, x, 1.25 + len(parts) * STEP + 0.9, head.replace(": ", ":\n"), GREY, tall=True)
-    heights = [0.02, 0.3], [0.96, 1.25], [1.32 + len(parts) * STEP, 1.25 + len(parts) * STEP + 0.54]
+    heights = [0.0, 0.28], [0.96, 1.25], [1.32 + len(parts) * STEP, 1.25 + len(parts) * STEP + 0.54]
     for low, high in heights if head else heights[:2]:
         ax.annotate("", (x, high), (x, low), arrowprops={"arrowstyle": "-|>", "lw": 1.2, "color": BLACK})
 

@@ -27,28 +27,34 @@ def split(sentence: str) -> tuple[str, str]:
 
 
 def right_is_likelier(model, tokenizer, sentences: list[tuple[str, str]]) -> list[bool]:
-    """For each pair, does a BERT find the right sentence likelier than the wrong one?
+    """For each pair, is the right form likelier than the wrong one, at its place?
 
-    A sentence's score is the sum of its tokens' log-probabilities, each hidden in turn (Salazar et al. 2020, arXiv
-    1910.14659).
+    A BERT sees the sentence with that place hidden, a GPT what stands before it, after the end-of-text token (Linzen et
+    al. 2016; Goldberg 2019).
 
     Args:
-        model: a masked language model, in evaluation mode.
-        tokenizer: the model's.
-        sentences: pairs of (right, wrong).
+        model: a masked or a causal language model, in evaluation mode.
+        tokenizer: the model's; one without a mask token belongs to a GPT.
+        sentences: pairs of (right, wrong); those that differ in more than one token are left out.
     """
     import torch
 
-    def score(text: str) -> float:
-        ids = tokenizer(text, return_tensors="pt")["input_ids"].to(model.device)
-        rows, places = torch.arange(ids.shape[1] - 2), torch.arange(1, ids.shape[1] - 1)  # not [CLS], not [SEP]
-        hidden = ids.repeat(len(rows), 1)
-        hidden[rows, places] = tokenizer.mask_token_id
+    front = "" if tokenizer.mask_token_id is not None else tokenizer.eos_token
+    found = []
+    for pair in sentences:
+        right, wrong = (tokenizer(front + text)["input_ids"] for text in pair)
+        differ = [place for place, ids in enumerate(zip(right, wrong, strict=False)) if ids[0] != ids[1]]
+        if len(right) != len(wrong) or len(differ) != 1:
+            continue
+        (place,) = differ
+        if front:
+            ids, asked = right[:place], place - 1  # what comes next
+        else:
+            ids, asked = [*right[:place], tokenizer.mask_token_id, *right[place + 1 :]], place
         with torch.inference_mode():
-            logits = model(input_ids=hidden).logits[rows, places]
-        return logits.log_softmax(dim=-1)[rows, ids[0, places]].sum().item()
-
-    return [score(right) > score(wrong) for right, wrong in sentences]
+            logits = model(input_ids=torch.tensor([ids], device=model.device)).logits[0, asked]
+        found.append(bool(logits[right[place]] > logits[wrong[place]]))
+    return found
 
 
 ACROSS = "subject and verb, another noun between"

@@ -26,6 +26,7 @@ STYLE = {
     "legend.frameon": False,
 }
 _BLUES = colormaps["Blues"].with_extremes(bad=EMPTY)
+CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind a number that stands on a line
 WIDTH = 7.0  # inches; fits a notebook's column and, scaled, a phone
 
 
@@ -107,7 +108,7 @@ def bars(ax, labels: list[str], values, errors=None, colors=None, text: str = "{
     ax.set_yticks(rows, labels)
     for i, (row, value) in enumerate(zip(rows, values, strict=True)):
         end = value if errors is None else value + errors[1][i]
-        ax.annotate(text.format(value), (end, row), xytext=(4, 0), textcoords="offset points", va="center")
+        ax.annotate(text.format(value), (end, row), xytext=(4, 0), textcoords="offset points", va="center", bbox=CLEAR)
     ax.margins(x=0.12)
 
 

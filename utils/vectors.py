@@ -34,7 +34,8 @@ def mean_vectors(
     vectors = np.empty((len(rows), model.config.hidden_size), dtype=np.float32)
     short = getattr(torch, profile.precision) if fast else torch.bfloat16
     with torch.inference_mode(), torch.autocast(device, short, enabled=fast):
-        for start in tqdm(range(0, len(rows), 16), desc="vectors", leave=False):
+        few = len(rows) <= 100  # no bar for what takes no time
+        for start in tqdm(range(0, len(rows), 16), desc="vectors", leave=False, disable=few):
             chosen = order[start : start + 16]
             batch = tokenizer.pad({"input_ids": [rows[row] for row in chosen]}, return_tensors="pt").to(device)
             hidden = model(**batch).last_hidden_state.float()

@@ -3,7 +3,7 @@
 import math
 
 
-def detours(of_layers=True, matrices=2, rank=lambda r: r, width=lambda w: w, queries=1, beside=2, **fixed):
+def added(of_layers=True, matrices=2, rank=lambda r: r, width=lambda w: w, queries=1, beside=2, **fixed):
     """All four entries by one formula; `fixed` are entries of their own, with _ for a space."""
 
     def weights(wide, layers, thin, places):
@@ -56,22 +56,19 @@ def right_steps(labels, batch, epochs):
     return epochs * up(labels / batch)
 
 
-def frozen(layers_of, embeddings=True, above="", end="."):
-    def still(names, layers):
-        parts = [f"layer.{number}{end}" for number in layers_of(layers)]
-        parts += [*["embeddings"] * embeddings, *above.split()]
-        return [name for name in names if any(part in name for part in parts)]
+def trained(lowest=lambda frozen, layers: range(frozen), embeddings="embeddings.", more=(), end=".",
+            of=lambda chosen, others: others):  # fmt: skip
+    """A function of sizes and frozen: `of` makes the answer of the sizes of frozen and of trained groups."""
 
-    return still
+    def trained_weights(sizes, frozen):
+        layers = 1 + max(int(name.split(".layer.")[1].split(".")[0]) for name in sizes if ".layer." in name)
+        parts = [f"layer.{number}{end}" for number in lowest(frozen, layers)]
+        parts += [*([embeddings] if embeddings else []), *more]
+        chosen = [size for name, size in sizes.items() if any(part in name for part in parts)]
+        others = [size for name, size in sizes.items() if not any(part in name for part in parts)]
+        return of(chosen, sum(others))
 
-
-def lower_half(layers):
-    return range(layers // 2)
-
-
-def trained_instead(names, layers):
-    kept = set(frozen(lower_half)(names, layers))
-    return [name for name in names if name not in kept]
+    return trained_weights
 
 
 def saved(goal=lambda pretrained, counting: counting[-1], reaches=lambda one, goal: one >= goal,
@@ -113,20 +110,20 @@ def looks_at_the_end(budgets, pretrained, counting):
 
 
 WRONG = [
-    ("04.1", detours(matrices=1), "Of how many thin matrices"),
-    ("04.1", detours(beside=1), "Beside what else"),
-    ("04.1", detours(of_layers=False), "you counted one layer"),
-    ("04.1", detours(rank_16=4 * 73728), "Which side of each does the rank change"),
-    ("04.1", detours(rank_16=73728), "Which side of each does the rank change"),
-    ("04.1", detours(matrices=1, width=lambda w: w * w, rank=lambda r: 1), "How wide is a detour's middle"),
-    ("04.1", detours(matrices=1, width=lambda w: 1, rank=lambda r: r * r), "the rank on both sides"),
-    ("04.1", detours(encoder=74498), "you counted the head"),
-    ("04.1", detours(queries=2), "the values have no detours"),
-    ("04.1", detours(encoder=6 * 2 * (2 * 8 * 384 + 8 + 384)), "bias"),
-    ("04.1", detours() | {"bert-base": 2 * 73728}, "two things differ"),
-    ("04.1", detours() | {"bert-base": 8 * 73728}, "grow with the width squared"),
-    ("04.1", detours(rank=lambda r: r * r), "'encoder' is off"),
-    ("04.1", detours() | {"bert-base": None}, "is still empty"),
+    ("04.1", added(matrices=1), "How many thin matrices"),
+    ("04.1", added(beside=1), "Beside what else"),
+    ("04.1", added(of_layers=False), "you counted one layer"),
+    ("04.1", added(rank_16=4 * 73728), "Which side of each does the rank change"),
+    ("04.1", added(rank_16=73728), "Which side of each does the rank change"),
+    ("04.1", added(matrices=1, width=lambda w: w * w, rank=lambda r: 1), "How many numbers come out of A"),
+    ("04.1", added(matrices=1, width=lambda w: 1, rank=lambda r: r * r), "the rank on both sides"),
+    ("04.1", added(encoder=74498), "you counted the head"),
+    ("04.1", added(queries=2), "nothing stands beside the values"),
+    ("04.1", added(encoder=6 * 2 * (2 * 8 * 384 + 8 + 384)), "bias"),
+    ("04.1", added() | {"bert-base": 2 * 73728}, "two things differ"),
+    ("04.1", added() | {"bert-base": 8 * 73728}, "grow with the width squared"),
+    ("04.1", added(rank=lambda r: r * r), "'encoder' is off"),
+    ("04.1", added() | {"bert-base": None}, "is still empty"),
     ("04.2", best_task, "the best for the task"),
     ("04.2", lambda measured, before, allowed: least_lost(measured, before), "forgets least"),
     ("04.2", smallest, "or the smallest"),
@@ -157,20 +154,17 @@ WRONG = [
     ("04.3", of_run(right_steps, lambda all_steps, epochs: epochs * up(all_steps / epochs / 10)), "of an *epoch*"),
     ("04.3", lambda labels, batch, epochs: of_run(right_steps)(labels, batch, epochs)[::-1], "in the wrong order"),
     ("04.3", right_steps, "Expected two numbers"),
-    ("04.4", frozen(lower_half, end=""), "What has its name in common"),
-    ("04.4", frozen(lower_half, embeddings=False, end=""), "What has its name in common"),
-    ("04.4", frozen(lower_half, embeddings=False), "the embeddings are trained"),
-    ("04.4", lambda names, layers: [
-        name for name in frozen(lower_half)(names, layers) if "embeddings.L" not in name], "some of the embeddings"),
-    ("04.4", frozen(lambda layers: range(layers // 2, layers)), "*upper* half"),
-    ("04.4", frozen(lambda layers: range(-(-layers // 2))), "the one in the middle"),
-    ("04.4", frozen(lambda layers: range(layers // 2 + 1)), "one layer too many"),
-    ("04.4", frozen(lambda layers: range(1, layers // 2 + 1)), "layer 0 is trained"),
-    ("04.4", frozen(lambda layers: range(layers)), "How many are the lower half"),
-    ("04.4", frozen(lower_half, above="pooler"), "the pooler or the classifier"),
-    ("04.4", frozen(lower_half, above="classifier"), "the pooler or the classifier"),
-    ("04.4", trained_instead, "those that *are* trained"),
-    ("04.4", lambda names, layers: list(lower_half(layers)), "which are texts"),
+    ("04.4", trained(end=""), "What has its name in common"),
+    ("04.4", trained(end="", embeddings=""), "What has its name in common"),
+    ("04.4", trained(embeddings=""), "the embeddings are frozen too"),
+    ("04.4", trained(embeddings="embeddings.w"), "some of the embeddings"),
+    ("04.4", trained(lowest=lambda frozen, layers: range(layers - frozen, layers)), "the *upper* layers"),
+    ("04.4", trained(lowest=lambda frozen, layers: range(frozen + 1)), "one layer too many"),
+    ("04.4", trained(lowest=lambda frozen, layers: range(1, frozen + 1)), "layer 0 is trained"),
+    ("04.4", trained(more=("pooler", "classifier")), "pooler and classifier"),
+    ("04.4", trained(of=lambda chosen, others: sum(chosen)), "the *frozen* weights"),
+    ("04.4", trained(of=lambda chosen, others: sum(chosen) + others), "freeze nothing"),
+    ("04.4", trained(of=lambda chosen, others: len(chosen)), "you count names"),
     ("04.5", at_the_same_budget, "at the same budget"),
     ("04.5", saved(goal=lambda pretrained, counting: counting[0]), "*smallest* budget"),
     ("04.5", saved(factor=lambda largest, enough: largest - enough), "labels fewer"),
@@ -184,4 +178,8 @@ WRONG = [
     ("04.5", from_the_top, "dips below"),
     ("04.5", goal_is_the_highest, "Counting words dips at its end"),
     ("04.5", looks_at_the_end, "ends below it here"),
+    ("04.6", [0] * 600, "the same label"),
+    ("04.6", [0, 1] * 300, "a coin has"),
+    ("04.6", [-1, 1] * 300, "0 for negative and 1 for positive"),
+    ("04.6", [0, 1] * 299, "600"),
 ]  # fmt: skip

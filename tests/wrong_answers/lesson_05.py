@@ -90,6 +90,16 @@ def means_undone_by_dividing(gradients, sizes):
     return sum(one / size for one, size in zip(gradients, sizes, strict=True))
 
 
+def options(rate=lambda name, head: 1e-3 if head else 1e-4, decay=lambda name, plain: 0.0 if plain else 0.01, drop=""):
+    """Name -> [rate, decay] of an optimizer for a BERT classifier of six layers."""
+    from notebooks.source.lesson_05.checks import is_head, names_of_bert
+
+    kept = [name for name in names_of_bert(6) if not drop or drop not in name]
+    return {
+        name: [rate(name, is_head(name)), decay(name, name.endswith("bias") or "LayerNorm" in name)] for name in kept
+    }
+
+
 WRONG = [
     ("05.1", factors(linear=[1, 0.95, 0.9, 0.45, 0]), "What does warm-up mean"),
     ("05.1", factors(linear=[0, 0.5, 1, 0.45, 0]), "linear: at step 55 you count the fall from step 0"),
@@ -167,4 +177,19 @@ WRONG = [
     ("05.4", wave(lambda share, *_: math.cos(math.pi * share) / 2), "order of adding and halving"),
     ("05.4", wave(lambda share, *_: 1 + math.cos(math.pi * share) / 2), "order of adding and halving"),
     ("05.4", wave(lambda share, *_: (1 + math.cos(math.radians(math.pi * share))) / 2), "wrong angle"),
+    ("05.6", options(rate=lambda name, head: 1e-4 if head else 1e-3), "the wrong way round"),
+    ("05.6", options(rate=lambda name, head: 1e-3), "one rate"),
+    ("05.6", options(rate=lambda name, head: 1e-3 if "classifier" in name else 1e-4), "The pooler"),
+    ("05.6", options(rate=lambda name, head: 1e-4 if ".layer." in name else 1e-3), "The embeddings"),
+    ("05.6", options(rate=lambda name, head: 1e-3 if head else 1e-5), "Is it part of the head"),
+    ("05.6", options(decay=lambda name, plain: 0.01), "default is 0.01"),
+    ("05.6", options(decay=lambda name, plain: 0.0), "Nothing is decayed"),
+    ("05.6", options(decay=lambda name, plain: 0.01 if plain else 0.0), "on the wrong weights"),
+    ("05.6", options(decay=lambda name, plain: 0.0 if name.endswith("bias") else 0.01), "scales of layer"),
+    ("05.6", options(decay=lambda name, plain: 0.0 if name.endswith("LayerNorm.weight") else 0.01), "biases are"),
+    ("05.6", options(decay=lambda name, plain: 0.0 if plain and "embeddings" not in name else 0.01), "Is it a bias"),
+    ("05.6", options(drop="bias"), "They are all of biases"),
+    ("05.6", options(drop="classifier"), "They are all of the head"),
+    ("05.6", options(drop="embeddings"), "are in no group"),
+    ("05.6", options() | {"no weight of this model": [1e-3, 0.0]}, "not this model's"),
 ]  # fmt: skip

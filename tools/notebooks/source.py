@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import html
 import importlib
 import re
 import textwrap
@@ -235,7 +236,8 @@ def _add_quiz(notebook: nbformat.NotebookNode, path: Path) -> None:
         parts.append(f"---\n\n**{number}.** {question['question']}")
         for choice in question["choices"]:
             verdict = "✓ Right." if choice.get("right") else "✗ No."
-            text = re.sub(r"`([^`]+)`", r"<code>\1</code>", choice["text"])  # a summary is HTML, not Markdown
+            text = html.escape(choice["text"], quote=False)  # a summary is HTML, not Markdown
+            text = re.sub(r"\*([^*]+)\*", r"<em>\1</em>", re.sub(r"`([^`]+)`", r"<code>\1</code>", text))
             parts.append(f"<details><summary>{text}</summary>\n\n{verdict} {choice['because']}\n\n</details>")
     closing = [place for place, cell in enumerate(notebook.cells) if cell.source.startswith(CLOSING)]
     notebook.cells.insert(closing[0] if closing else len(notebook.cells), new_markdown_cell("\n\n".join(parts)))

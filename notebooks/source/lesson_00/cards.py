@@ -8,25 +8,31 @@ from utils import claims, plots
 from utils.intervals import paired_difference, smallest
 
 
-def show_digits(images, read: dict[str, np.ndarray], inverted: str) -> None:
+def show_digits(images, digits, read: dict[str, np.ndarray], inverted: str) -> None:
     """A row of digits for each way to prepare them, as an eye sees them, with the network's answer below each.
 
     Args:
         images: shape (n, 64), the digits as they are stored, from 0 to 16.
+        digits: shape (at least n,), what they are; other answers are red.
         read: way -> labels, shape (at least n,).
         inverted: the way that is drawn dark on white.
     """
     fig, axes = plots.figure(1.35 * len(read), rows=len(read), columns=len(images))
     for row, (way, labels) in zip(axes, read.items(), strict=True):
-        for ax, image, label in zip(row, images, labels, strict=False):
+        for ax, image, digit, label in zip(row, images, digits, labels, strict=False):
             picture = 16 - image if way == inverted else image
             ax.imshow(picture.reshape(8, 8), cmap="gray", vmin=0, vmax=16, interpolation="bicubic")
-            ax.set(xticks=[], yticks=[], xlabel=f"“{label}”")
+            ax.set(xticks=[], yticks=[])
+            ax.set_xlabel(f"“{label}”", color=plots.BLACK if label == digit else plots.RED, weight="bold")
             ax.spines[:].set_visible(True)
         row[0].set_ylabel(way, fontsize=9)
-    fig.suptitle("What you see, and what the network says")
+    for ax, digit in zip(axes[0], digits, strict=False):
+        ax.set_title(str(digit))
+    fig.suptitle("Above, the digit; below each picture, what the network says (red: wrong)")
     said = "; ".join(f"{way}: {', '.join(map(str, labels[: len(images)]))}" for way, labels in read.items())
-    plots.show(fig, f"Rows of the same {len(images)} handwritten digits. What the network says: {said}.")
+    plots.show(
+        fig, f"The digits {', '.join(map(str, digits[: len(images)]))} in three rows. What the network says: {said}."
+    )
 
 
 def must_match(profile, right: dict[str, np.ndarray]) -> None:
@@ -40,13 +46,13 @@ def must_match(profile, right: dict[str, np.ndarray]) -> None:
     gains = {way: paired_difference(right[matching], right[way]) for way in others}
     claims.record(
         "00.1",
-        "Preprocessing must match training.",
+        "Preprocessing must match what the model was trained with.",
         tests={f"{way}, it is read worse": gain.above(0) for way, gain in gains.items()},
         on="the way in which it differs",
-        number={"lost by the lesser of two mistakes": smallest(gains)},
-        context={f"lost {way}": gain for way, gain in gains.items()},
+        number={"the smaller of the two losses": smallest(gains)},
+        context={f"lost, {way}": gain for way, gain in gains.items()},
         model="a network with one hidden layer of 32",
         origin=claims.MEASURED_HERE,
-        source="some networks normalise inside: the description of each says what it expects",
+        source="Measured with pixels, one network, one start. Some networks normalise inside: their model cards say so",
         profile=profile.name,
     )

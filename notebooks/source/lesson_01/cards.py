@@ -14,7 +14,7 @@ READS = ("BERT", "T5 encoder")
 BEST_OF_T5 = {  # T5-11B, the best before it: Raffel et al. 2019, table 14
     "English to German, BLEU": (32.1, 33.8), "English to French, BLEU": (43.4, 43.8),
     "CNN/Daily Mail, ROUGE-1": (43.52, 43.47), "CNN/Daily Mail, ROUGE-2": (21.55, 20.30),
-    "CNN/Daily Mail, ROUGE-L": (40.69, 40.63), "English to Romanian, BLEU": (28.1, 38.5),
+    "CNN/Daily Mail, ROUGE-L": (40.69, 40.63),
 }  # fmt: skip
 GLUE = {"BERT-base": 79.6, "GPT-1": 75.1}  # mean of the tasks, fine-tuned: Devlin et al. 2018, table 1
 LEFT_ONLY = {  # a BERT that looks both ways, one that looks left; the same text, size and steps: table 5
@@ -29,7 +29,7 @@ def sizes(profile, bert, gpt, t5) -> dict[str, str]:
 
 
 def looks_both_ways(profile, sizes: dict[str, str], left: dict, right: dict) -> None:
-    """01.1. Network -> changes of the vectors left and right of the changed word, in % of their norm."""
+    """01.1. Network -> changes of the vectors left of the changed word, and from there on, in % of their norm."""
     claims.record(
         "01.1",
         "BERT looks both ways, GPT only to the left, T5 both ways when it reads and to the left when it writes.",
@@ -93,7 +93,7 @@ def uses_both_sides(profile, sizes: dict[str, str], hits: dict) -> None:
         context={f"from {name}": share(found) for name, found in hits.items()},
         model=sizes[profile.bert],
         origin=claims.MEASURED_HERE,
-        source="Devlin et al. 2018",
+        source="Devlin et al. 2018. On an empty side stand ten [MASK], rare in training: part of the gain may be that",
         profile=profile.name,
     )
 
@@ -141,11 +141,7 @@ def does_several_tasks(profile, sizes: dict[str, str], translations, copies, sen
             "a review under another prefix": share(strays).below(50),
         },
         on="the task",
-        number={
-            f"reviews judged though it was to translate (translations right: {share(translations).value:.0f}%)": share(
-                strays
-            )
-        },
+        number={f"asked to translate a review, it judged it: {sum(strays)} of {len(strays)}": share(strays)},
         context={
             "translations right to the letter": share(translations),
             "right by copying": share(copies),
@@ -165,7 +161,9 @@ def led_when_it_came_out(profile, published: dict[str, tuple[float, float]] = BE
         "01.8",
         "T5 led translation and summarization when it came out.",
         tests={
-            "summarization": all(points > 0 for name, points in lead.items() if "ROUGE" in name),
+            "summarization (one data set, clearly only in ROUGE-2)": all(
+                points > 0 for name, points in lead.items() if "ROUGE" in name
+            ),
             "translation": all(points > 0 for name, points in lead.items() if "BLEU" in name),
         },
         on="the job",
@@ -173,7 +171,7 @@ def led_when_it_came_out(profile, published: dict[str, tuple[float, float]] = BE
         context={f"{name}, T5-11B minus the best before": points for name, points in lead.items()},
         model="T5-11B, 11 billion weights",
         origin=claims.PUBLISHED,
-        source="Raffel et al. 2019, table 14 and section 3.7. Today large decoders lead: Kocmi et al. 2024",
+        source="Raffel et al. 2019, table 14; English to Romanian is compared with the other direction there",
         profile=profile.name,
     )
 
@@ -182,11 +180,11 @@ def classifies_better(profile, glue: dict[str, float] = GLUE) -> None:
     """01.9. `glue`: "BERT-base" and "GPT-1" -> mean score."""
     claims.record(
         "01.9",
-        "Fine-tuned, BERT classifies better than a GPT of the same size.",
+        "Fine-tuned, BERT-base classifies better than GPT-1, which is as large.",
         tests={"its mean score on GLUE is higher": glue["BERT-base"] > glue["GPT-1"]},
         number={"points of GLUE, BERT-base minus GPT-1": glue["BERT-base"] - glue["GPT-1"]},
         context={
-            f"from looking both ways and guessing hidden tokens, points of {task}": both - left
+            f"the same text, both ways and hidden tokens minus left to right, {task}": both - left
             for task, (both, left) in LEFT_ONLY.items()
         },
         model="BERT-base and GPT-1, 110 and 117 million weights",
@@ -225,18 +223,20 @@ def understands_context(profile, encoder, same_sense: dict) -> None:
 
 
 def knows_the_subject(profile, sizes: dict[str, str], right_is_likelier: dict[str, list[bool]]) -> None:
-    """01.11. What stands between subject and verb -> for each pair of sentences, is the right one the likelier?"""
-    agreement = {kind: share(found) for kind, found in right_is_likelier.items()}
-    near, far = agreement["side by side"], agreement["another noun between"]
+    """01.11. "BERT, side by side" and others -> for each pair of sentences, is the right one the likelier?"""
+    found = {name: share(right) for name, right in right_is_likelier.items()}
+    kinds = {name.removeprefix("BERT, "): share for name, share in found.items() if name.startswith("BERT, ")}
+    near, far = kinds["side by side"], kinds["another noun between"]
+    pairs = {name: f"{sum(right)} of {len(right)}" for name, right in right_is_likelier.items()}
     claims.record(
         "01.11",
-        "BERT knows which noun a verb belongs to.",
-        tests={kind: found.above(50) for kind, found in agreement.items()},
+        f"{Path(profile.bert).name} knows which noun a verb belongs to.",
+        tests={kind: right.above(50) for kind, right in kinds.items()},
         on="what stands between",
         number={f"right form likelier, another noun between (side by side {near.value:.0f}%)": far},
-        context={f"the right form is likelier, {kind}": found for kind, found in agreement.items()},
+        context={f"the right form is likelier, {name}: {pairs[name]} pairs": share for name, share in found.items()},
         model=sizes[profile.bert],
         origin=claims.MEASURED_HERE,
-        source="Pairs of this course, in the manner of Warstadt et al. 2020. bert-base does well: Goldberg 2019",
+        source="Pairs of this course; only the verb is asked, as in Goldberg 2019, where bert-base does well",
         profile=profile.name,
     )

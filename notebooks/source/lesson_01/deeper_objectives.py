@@ -223,6 +223,28 @@ plots.show(fig, "Three rows of bars, a bar for the loss of each guessed token. "
 # leads in accuracy.
 
 # %% [markdown]
+# > “BERT must guess 15% of the words.”
+#
+# Of 15% of the tokens. Mask 400 reviews: in how many *words* is something selected?
+
+# %%
+from datasets import load_dataset
+from transformers import DataCollatorForLanguageModeling
+
+from notebooks.source.lesson_01 import cards, measures
+
+reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
+texts = [text.replace("<br />", " ") for text in reviews["text"]]
+rows = bert_tokenizer(texts, truncation=True, max_length=128)
+collator = DataCollatorForLanguageModeling(bert_tokenizer, mlm_probability=0.15, seed=0)
+selected = collator([{"input_ids": ids} for ids in rows["input_ids"]])["labels"] != -100
+cards.guesses_words(profile, *measures.words_with_a_selected_token(rows, selected))
+
+# %% [markdown]
+# A word of two pieces has two chances to be selected. With a larger vocabulary, such as bert-base's 30,522 pieces,
+# fewer words are split, and the two shares lie nearer to each other. (*Whole word masking* selects words.)
+
+# %% [markdown]
 # ## To remember
 #
 # - A label of -100 is not asked. BERT is asked at about 15% of the tokens, GPT at every one, T5 at what was taken out.

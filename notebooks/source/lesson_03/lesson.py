@@ -8,18 +8,19 @@
 #       - read what a model hears when the ids come from another vocabulary
 #       - say which mistakes raise an error and which pass in silence, and measure what they cost
 #       - compare a tokenizer with the model's own, and guard your code
-#     minutes_yours: 45
+#     minutes_yours: 55
 #     minutes_cpu: about 1
 #     minutes_gpu: not yet measured
 #     needs: nothing but this course; lesson 02 explains the frozen encoder
 # ---
 
 # %% [markdown]
-# > “Use the tokenizer that your model was trained with. Feed BERT with text that was cut by GPT's BPE, and the output
+# > “Use the tokenizer that your model was trained with. Feed BERT text that was cut by GPT's BPE, and the output
 # > is junk.”
 #
-# A model never sees letters. A *tokenizer* cuts text into pieces and gives each its number, the *id*. The id says which
-# row of the model's *embedding table* is the vector of this piece. Another tokenizer has other numbers:
+# (*BPE*, section 3, is how GPT-2's tokenizer cuts text.) These models never see letters. A *tokenizer* cuts text into
+# pieces, the *tokens*, and gives each its number, the *id*. The id says which row of the model's *embedding table* is
+# the vector of this piece. Another tokenizer has other numbers:
 #
 # ```
 # "a good film" → BERT's tokenizer  → 1037 2204 2143 → rows of BERT's table: a, good, film → BERT
@@ -32,8 +33,7 @@
 #
 # A classifier of film opinions, made as in lesson 02: a frozen encoder turns each text into a vector, and logistic
 # regression learns from 1,000 labelled sentences which vectors are positive. (Under `embedded` the encoder is
-# all-MiniLM-L6-v2, a small BERT trained for sentences, with BERT's vocabulary. The tokenizer that `mean_vectors` gets
-# only makes the texts of a batch equally long.)
+# all-MiniLM-L6-v2, a small BERT trained for sentences, with BERT's vocabulary. From here on, *BERT* means it.)
 
 # %%
 from datasets import load_dataset
@@ -49,7 +49,7 @@ gpt2 = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
 
 def vectors(ids):
     """The frozen encoder's vector of each text. Shape (texts, width)."""
-    return mean_vectors(profile, bert, ids, encoder=profile.small_encoder)
+    return mean_vectors(profile, bert, ids, encoder=profile.small_encoder)  # `bert` pads short texts
 
 
 sentences = load_dataset(str(assets.rotten_tomatoes()))
@@ -72,8 +72,8 @@ for text in texts:
         print(f"   {whose:<11} {positive:4.0%} positive")
 
 # %% [markdown]
-# No error, no warning, and both verdicts are turned round. (These two were chosen because they flip, and because all
-# their ids lie in BERT's table; section 5 counts.) This is what the encoder heard between `[CLS]` and `[SEP]`:
+# No error, no warning, and both verdicts are flipped. (These two were chosen because they flip, and because all their
+# ids lie in BERT's table; section 6 counts.) This is what the encoder heard between `[CLS]` and `[SEP]`:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -83,13 +83,13 @@ ids = gpt2(texts[0])["input_ids"]
 pieces.show({"GPT-2 says": pieces.heard(ids, gpt2), "BERT hears": pieces.heard(ids, bert)})
 
 # %% [markdown]
-# (`Ġ` is how GPT-2's tokenizer writes the space before a word. `[unused…]` are spare rows of BERT's table, which no
-# text ever used.)
+# (`Ġ` is how GPT-2's tokenizer writes the space before a word. `[unused…]` are spare rows of BERT's table, which
+# pretraining never used.)
 #
 # ## 2. From pixels to tokens
 #
 # You know this from pictures with a *palette*: the pixel says 7, and the palette says which colour has the number 7.
-# **Predict:** what does a picture look like with the palette of another?
+# **Predict:** what does a picture look like with the palette of another picture?
 
 # %%
 import numpy as np
@@ -100,30 +100,35 @@ from utils import plots
 flower_numbers, flower = plots.with_palette(load_sample_images().images[1])
 _, temple = plots.with_palette(load_sample_images().images[0])
 fig, axes = plots.figure(2.6, columns=2)
-for ax, (title, palette) in zip(axes, {"its own palette": flower, "another's": temple}.items(), strict=True):
+for ax, (title, palette) in zip(
+    axes, {"its own palette": flower, "another picture's palette": temple}.items(), strict=True
+):
     ax.imshow(palette[flower_numbers])
     ax.set(title=title, xticks=[], yticks=[])
 fig.suptitle("The same numbers")
 plots.show(fig, "A flower drawn from 16 numbered colours, with its own palette and with that of another picture.")
 
 # %% [markdown]
-# Equal numbers stay equal, so you still see a flower; its colours are lost. An embedding table is such a palette: an id
-# is looked up, a vector comes out. Which piece each row stands for is said by a *vocabulary*, a list of pieces that was
-# learned from much text before; pretraining then filled the rows with meaning.
+# Equal numbers stay equal, so you still see a flower; its colours are lost.  An embedding table is such a palette: an
+# id is looked up, a vector comes out. A *vocabulary* says which piece each row stands for, a list that was learned from
+# much text before. Pretraining then filled the rows. **Predict** which rows are most similar to that of *film*.
 
 # %%
+import torch
 from transformers import AutoModel
 
 encoder = AutoModel.from_pretrained(profile.small_encoder)
-table = encoder.get_input_embeddings().weight
-print(f"BERT's table here: {table.shape[0]:,} rows of {table.shape[1]} numbers")
-print(
-    f"row 2143 is {bert.convert_ids_to_tokens(2143)}: {table[2143, 0]:.3f} {table[2143, 1]:.3f} {table[2143, 2]:.3f} …"
-)
+table = encoder.get_input_embeddings().weight.detach()
+print(f"{table.shape[0]:,} rows of {table.shape[1]} numbers; film is row {bert.convert_tokens_to_ids('film')}")
+unit = torch.nn.functional.normalize(table, dim=1)  # then a product of two rows is their cosine
+film = bert.convert_tokens_to_ids("film")
+print("most similar:", *bert.convert_ids_to_tokens((unit @ unit[film]).topk(7).indices[1:].tolist()))
 
 # %% [markdown]
-# Three vocabularies. All three have *film* as one piece. **Predict:** has it the same id? (Under `embedded`, T5's is
-# that of mini-t5, learned from this course's texts; the real one has 32,100 pieces.)
+# Three vocabularies, each named after the way in which it was learned. All three have *film* as one piece. **Predict:**
+# which piece has *film*'s number, 2143, in the other two? (Section 3 explains the names; `▁` is the sign for a space in
+# *SentencePiece*, the library behind T5's tokenizer. Under `embedded`, T5's vocabulary is that of mini-t5, learned from
+# this course's texts; the real one has 32,100 pieces.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -147,11 +152,14 @@ print(f"{len(shared):,} words in both, {len(same)} with the same id: {', '.join(
 # %% [markdown]
 # ## 3. How text is cut
 #
+# Letters would make long texts of pieces that mean little; whole words, a huge table that still lacks every new word.
+# So a vocabulary holds frequent words whole and parts of the others: *subwords*.
+#
 # ### How a vocabulary is learned
 #
 # *Byte-pair encoding* (BPE; Sennrich et al., 2016) starts from single letters. It counts which two pieces stand side by
-# side most often, makes them one, and does that again: GPT-2 made 50,000 such *merges*. Ten of them, on the words of
-# 500 film reviews. **Predict** the first.
+# side most often, makes them one, and does that again: GPT-2 made 50,000 such *merges*. Here are the first ten that BPE
+# finds in the words of 500 film reviews. **Predict** the first.
 
 # %%
 import re
@@ -187,8 +195,9 @@ for step in range(1, 11):
     print(f"{step:>2}. {best[0]} + {best[1]:<3} stand side by side {count:>7,} times")
 
 # %% [markdown]
-# To cut a word, also a new one, begin with its letters and make the merges in the order in which they were learned.
-# **Predict** the pieces of *the*, *thing* and *unthinkable*.
+# To cut a word, also a new one, begin with its letters and make the merges in the order in which they were learned. No
+# merge crosses the border of a word: text is split into words first (*pre-tokenization*). **Predict** the pieces of
+# *the*, *thing* and *unthinkable*.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -199,39 +208,36 @@ for word in ("the", "thing", "unthinkable"):
     print(f"{word:<12} {' · '.join(parts)}")
 
 # %% [markdown]
-# Frequent words become one piece early, rare ones stay in parts. (WordPiece learns by merges too, chosen by a score
-# instead of the count; Unigram starts from far too many pieces and drops those without which the text stays nearly as
-# likely.) A letter that was never seen would be *unknown*. GPT-2 avoids that: it starts from the 256 *bytes* of which
-# computers make all text. 256 bytes, 50,000 merges and one special token make its 50,257.
+# Frequent words become one piece early, rare ones stay in parts.
 #
 # ### Three ways to cut
 #
-# **Predict:** the emoji is one piece in none of the three. Who can write it?
+# | | learned by | cuts by |
+# |---|---|---|
+# | WordPiece (BERT) | merges, by a score | the longest piece that fits, from the left |
+# | byte-level BPE (GPT-2) | merges, by count | the same merges again |
+# | Unigram (T5) | dropping pieces from too long a list | the likeliest pieces together |
+#
+# BERT's and T5's pieces are made of letters. GPT-2's are made of *bytes*, the numbers from 0 to 255 as which computers
+# store every text. No vocabulary has the emoji as a piece. **Predict:** which gives it back when the ids are *decoded*,
+# turned into text again?
 
 # %%
 # NBVAL_CHECK_OUTPUT
 sample = "The café's soundtrack is unforgettably naïve, a 9/10 😀"
 pieces.show({name: pieces.cut(tokenizer, sample) for name, tokenizer in tokenizers.items()})
-
-# %% [markdown]
-# - **WordPiece** takes the longest piece that fits, from the left. `##` marks a piece that continues a word. If at some
-#   point nothing fits, the whole word becomes `[UNK]`, unknown. This *uncased* one first makes capitals small and drops
-#   accents.
-# - **Byte-level BPE** can write everything: é is two bytes, shown as `Ã©`; of the emoji's four bytes, merges joined
-#   three with the space before it.
-# - **Unigram** gives each piece a probability and takes the likeliest cut. `▁` stands for a space.
-#
-# Decode the ids again. **Predict** what is missing or added, for each.
-
-# %%
-# NBVAL_CHECK_OUTPUT
 for name, tokenizer in tokenizers.items():
     print(f"{name:<23} {tokenizer.decode(tokenizer(sample, add_special_tokens=False)['input_ids'])}")
 
 # %% [markdown]
-# [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb), each in a few lines and equal to the library; how
-# much of 500 reviews comes back; what other languages and code cost. Now your own text: your name, another language,
-# code.
+# - **WordPiece**: `##` marks a piece that continues a word. If nothing fits, the whole word becomes `[UNK]`, unknown.
+#   This *uncased* one first lowercases the text and drops accents.
+# - **Byte-level BPE** can write everything: é is two bytes, shown as `Ã©`; of the emoji's four, merges joined three
+#   with the space before it. 256 bytes, 50,000 merges and one special token make its 50,257 pieces.
+# - **Unigram**: what it cannot write becomes `<unk>`.
+#
+# [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb), each in a few lines. Now your own text: your name,
+# another language, code.
 
 # %%
 from utils import widgets
@@ -242,8 +248,8 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 # %% [markdown]
 # ## 4. What BERT hears
 #
-# A foreign id can name **another piece** (once in 14,124 words the right one: *publicly*). It can name a **spare row**,
-# whose numbers mean nothing; GPT-2's most frequent pieces have ids below 1,000, where BERT's spare rows are. It can
+# A foreign id can name **another piece** (once in 14,124 words the right one). It can name a **spare row**, whose
+# numbers mean nothing; GPT-2's most frequent pieces mostly have ids below 1,000, where BERT's spare rows are. It can
 # name a **special token**: GPT-2's `!` is 0, and 0 is BERT's `[PAD]`, which fills up short texts of a batch. Or it lies
 # **beyond the table**.
 #
@@ -266,10 +272,9 @@ except IndexError as error:
     print(f"IndexError: {error}; the largest id is {max(ids):,}, the table has {len(table):,} rows")
 
 # %% [markdown]
-# That is the lucky case. (On an NVIDIA GPU the message is `CUDA error: device-side assert triggered`. It may come from
-# a later, innocent line, and every further CUDA call fails until you restart the kernel: run the batch on the CPU to
-# see the cause. On Apple's GPUs some releases of PyTorch gave zeros in silence. A text longer than the table of
-# positions is another cause: a GPT-2 gives the same message, a BERT says that two sizes do not match.)
+# That is the lucky case. (On an NVIDIA GPU the message is `CUDA error: device-side assert triggered`, perhaps at a
+# later, innocent line, and every further CUDA call fails until you restart the kernel: run the batch on the CPU to see
+# the cause. On Apple's GPUs some releases of PyTorch gave zeros in silence.)
 #
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
@@ -285,28 +290,29 @@ whole = len(beyond) // 16 * 16  # in batches of 16
 print(f"{share(beyond)} of the sentences have one, {share(beyond[:whole].reshape(-1, 16).any(axis=1))} of the batches")
 
 # %% [markdown]
-# So with GPT-2's tokenizer you will notice, if you try more than a sentence or two. With a smaller vocabulary you will
-# not.
+# So with GPT-2's tokenizer you will notice, if you try more than a sentence or two. But this was one tokenizer, with a
+# larger vocabulary than the table has rows.
 #
-# ### Loud or silent?
+# ## 5. Loud or silent?
 #
-# Six tokenizers that somebody might pass to this encoder. (The last is made by its class alone, without files: it knows
-# the special tokens, and every word is `[UNK]`.)
+# Six tokenizers that somebody might pass to this encoder. Two belong to other models, GPT-2 and T5. The others are
+# nearly right:
+#
+# - *`[CLS]` and `[SEP]` left out*: the marks of beginning and end are missing;
+# - *capitals kept*, `do_lower_case=False`: the uncased vocabulary holds none, so each word with a capital becomes
+#   `[UNK]`;
+# - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): a new last id, in texts with a
+#   line break;
+# - *made without its vocabulary*, `BertTokenizer()` (since transformers 5): every word is `[UNK]`.
+#
+# Each reads 200 endings of reviews. **Predict** for each: loud (an error) or silent? And if silent, how similar are the
+# vectors to those under the right tokenizer (the mean *cosine*; 1: they point the same way)?
 
 # %%
 from notebooks.source.lesson_03 import cards
 from notebooks.source.lesson_03.mistakes import wrong_tokenizers
 
-mistakes = wrong_tokenizers(profile)
-print(*mistakes, sep="\n")
-
-# %% [markdown]
-# **Predict** for each: loud (an error) or silent? And what does it do? The *cosine* of two vectors is 1 if they point
-# the same way: compare the vectors of 200 endings of reviews with those under the right tokenizer. And let section 1's
-# classifier judge them; with 200 texts a share is sure to some 7 points, and always one answer has about half.
-
-# %%
-endings, opinions = [text[-300:] for text in reviews["text"][:200]], np.array(reviews["label"][:200])
+endings = [text[-300:] for text in reviews["text"][:200]]
 
 
 def vectors_on_cpu(tokenizer):
@@ -314,112 +320,110 @@ def vectors_on_cpu(tokenizer):
     return mean_vectors(profile, bert, ids, encoder=profile.small_encoder, device="cpu")
 
 
-expected, changed, loud = vectors_on_cpu(bert), [], []
-print(f"{'its own tokenizer':<34} silent, cosine 1.00, right {np.mean(classifier.predict(expected) == opinions):.0%}")
+def cosines(first, second):
+    return (first * second).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
+
+
+# %%
+expected, mistakes = vectors_on_cpu(bert), wrong_tokenizers(profile)
+changed, loud = [], []
 for mistake, tokenizer in mistakes.items():
     try:
-        found = vectors_on_cpu(tokenizer)
-        cosines = (found * expected).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
-        right = np.mean(classifier.predict(found) == opinions)
-        changed += [mistake] if cosines.min() < 0.999 else []  # rounding alone stays far above
-        print(f"{mistake:<34} silent, cosine {cosines.mean():.2f}, right {right:.0%}")
+        alike = cosines(vectors_on_cpu(tokenizer), expected)
     except IndexError:
         loud.append(mistake)
         print(f"{mistake:<34} loud: IndexError")
+        continue
+    if alike.min() < 0.999:  # rounding alone stays far above
+        changed.append(mistake)
+    print(f"{mistake:<34} silent, cosine {alike.mean():.2f}")
+print(f"two different endings, its own tokenizer: {cosines(expected[1:], expected[:-1]).mean():>6.2f}")
 
 # %%
 cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 
 # %% [markdown]
-# One counterexample is enough. With capitals kept, every word with a capital becomes `[UNK]`: another vector, though
-# this task hardly needs those words. A table at least as large as the other vocabulary never raises the error.
+# One counterexample is enough. The quiet ones differ: without the marks little changes, with capitals much; with a
+# foreign vocabulary or none, less is left on average than two different endings have in common. (mini-t5's ids all lie
+# in the table; some of the real T5's do not.)
 #
-# ## 5. What is it worth?
+# ## 6. What is it worth?
 #
 # > “The output is junk.”
 #
-# Take sentences whose GPT-2 ids all lie in the table (about a third, the plainer ones), 500 of each label, which
-# section 1's classifier has not seen, and give it:
+# Between BERT's ids and GPT-2's, two things differ: the cut (*segmentation*) and the numbers (*ids*). Which of
+# them does the harm? (The sentences are in small letters, so case plays no part.) Change one at a time:
 #
-# - **right ids**: BERT's tokenizer;
-# - **GPT-2's ids**: another cut, other numbers;
-# - **right cut, other numbers**: BERT's pieces, but their ids exchanged at random;
-# - **other cut, right numbers**: GPT-2's pieces, each looked up in BERT's vocabulary by its spelling.
+# | | right numbers | other numbers |
+# |---|---|---|
+# | **BERT's cut** | its own ids | each piece gets one fixed other number, drawn at random |
+# | **GPT-2's cut** | each piece by its spelling in BERT's vocabulary (`##` in a word, or `[UNK]`) | GPT-2's ids |
 #
-# And two more: **learned from GPT-2's ids**, a classifier that met only such ids, of 1,000 other sentences; and
-# **counting words**. **Predict** which of them work. Is it the cut or the numbers?
+# One sentence, as BERT hears it in each of the four:
 
 # %%
-from datasets import concatenate_datasets
+from notebooks.source.lesson_03 import exchange
 
-unseen = sentences["train"].shuffle(seed=0).select(range(1000, len(sentences["train"])))
-others = concatenate_datasets([sentences["test"], sentences["validation"], unseen])
-labels = np.array(others["label"])
-fits = np.array([max(ids) < len(table) for ids in gpt2(list(others["text"]))["input_ids"]])
-of_label = [np.flatnonzero(fits & (labels == label)) for label in (0, 1)]
-test = others.select(np.concatenate([rows[:500] for rows in of_label]))
-to_learn = others.select(np.concatenate([rows[500:1000] for rows in of_label]))
-truth = np.array(test["label"])  # 500 of each: always one answer is right for half of them
+one = ["An unwatchable, but moving film."]
+four = {
+    "BERT's cut, right numbers": bert(one)["input_ids"],
+    "GPT-2's cut, right numbers": exchange.spelled(bert, gpt2, one),
+    "BERT's cut, other numbers": exchange.renumbered(bert, bert(one)["input_ids"]),
+    "GPT-2's cut, other numbers": exchange.gpt2_ids(bert, gpt2, one),
+}
+pieces.show({name: pieces.heard(ids, bert) for name, (ids,) in four.items()})
 
-# %%
-in_bert, special = bert.get_vocab(), set(bert.all_special_ids)
-
-
-def between_ends(rows):
-    return [[bert.cls_token_id, *ids[:62], bert.sep_token_id] for ids in rows]
-
-
-def by_spelling(piece):
-    if piece.startswith("Ġ"):
-        piece = piece[1:]
-    elif piece.isalpha():
-        piece = f"##{piece}"  # goes on with a word, mostly
-    return in_bert.get(piece.lower(), bert.unk_token_id)
-
+# %% [markdown]
+# Section 1's classifier judges 1,000 sentences of all 10,662 that it has not seen and whose GPT-2 ids all have a row
+# (the plainer third). **Predict** in which of the four cells it still works.
 
 # %%
+test, to_learn, _ = exchange.drawn(profile, sentences, gpt2, rows=len(table), seen=1000)
+truth = np.array(test["label"])  # half of each: always the same answer is right for 50%
 right_ids = bert(list(test["text"]), truncation=True, max_length=64)["input_ids"]
-gpt2_ids = gpt2([f" {text}" for text in test["text"]])["input_ids"]
-exchanged = np.random.default_rng(0).permutation(len(table))
 given = {
-    "right ids": right_ids,
-    "GPT-2's ids": between_ends(gpt2(list(test["text"]))["input_ids"]),
-    "right cut, other numbers": [[i if i in special else int(exchanged[i]) for i in ids] for ids in right_ids],
-    "other cut, right numbers": between_ends(
-        [[by_spelling(piece) for piece in gpt2.convert_ids_to_tokens(ids)] for ids in gpt2_ids]
-    ),
+    "BERT's cut, right numbers": right_ids,
+    "GPT-2's cut, right numbers": exchange.spelled(bert, gpt2, test["text"]),
+    "BERT's cut, other numbers": exchange.renumbered(bert, right_ids),
+    "GPT-2's cut, other numbers": exchange.gpt2_ids(bert, gpt2, test["text"]),
 }
 hits = {name: classifier.predict(vectors(ids)) == truth for name, ids in given.items()}
 
+# %% [markdown]
+# Beside them: a classifier that *learned from GPT-2's ids*, of 1,000 other sentences, and *counting words*.
+# **Predict:** does the one that learned from GPT-2's ids find anything?
+
 # %%
 from utils.finetuning import counting_words
+from utils.intervals import paired_difference
 
 learned = LogisticRegression(C=1, max_iter=1000)
-learned.fit(vectors(between_ends(gpt2(list(to_learn["text"]))["input_ids"])), list(to_learn["label"]))
-hits["learned from GPT-2's ids"] = learned.predict(vectors(given["GPT-2's ids"])) == truth
+learned.fit(vectors(exchange.gpt2_ids(bert, gpt2, to_learn["text"])), list(to_learn["label"]))
+hits["learned from GPT-2's ids"] = learned.predict(vectors(given["GPT-2's cut, other numbers"])) == truth
 hits["counting words"] = counting_words().fit(train["text"], train["label"]).predict(test["text"]) == truth
-shares, heard = {name: share(right) for name, right in hits.items()}, "GPT-2's ids"
-plots.number_figure(
-    shares,
-    f"Right with its own ids: {shares['right ids'].value:.0f}%. With GPT-2's: {shares[heard].value:.0f}%",
-    "right (%), with 95% interval; dotted: always one answer",
-    [plots.BLUE] + [plots.ORANGE] * 4 + [plots.GREY],
-    baseline=50,
-)
-cards.is_junk(profile, shares, hits["right ids"], hits["GPT-2's ids"])
+shares = {name: share(right) for name, right in hits.items()}
+cards.cut_or_numbers(shares)  # draws the figure
+otherwise = exchange.cut_otherwise(bert, gpt2, test["text"]).mean()
+gain = paired_difference(hits["BERT's cut, right numbers"], hits["GPT-2's cut, right numbers"])
+print(f"words cut otherwise: {otherwise:.0%}; with right numbers, BERT's cut is better by {gain}")
+cards.is_junk(profile, shares, hits)
 
 # %% [markdown]
-# It is the numbers. With the right cut and other numbers, this classifier has nothing to go by; with another cut and
-# the right numbers, it hardly suffers on these sentences. Not everything was lost: a classifier that learned from the
-# wrong ids finds something in them, as you still see a flower, since equal numbers stay equal. But it finds less than
-# counting words does: what pretraining knew about the words is out of reach.
+# It is the numbers. Wrong numbers alone ruin the output, with the right cut, too. The other cut differs in few words
+# here and costs too little to see. (On sentences with rarer words a cost of a few points shows; whether it is larger
+# than here is open: deeper.) So the quotation is right about the junk, and says *cut* where the numbers do the harm.
 #
-# [Deeper: the damage](deeper/03_the_damage.ipynb) asks BERT's own task, whether “the matrix collapses”, and whether
-# fine-tuning on the wrong ids wins back what they cost.
+# A classifier that learned from the wrong ids finds something in them, as you still see a flower, since equal numbers
+# stay equal. But less than counting words does: what pretraining knew about the words is out of reach, and probably the
+# frozen layers blur what the ids still hold.
 #
-# ## 6. A guard
+# [Deeper: the damage](deeper/03_the_damage.ipynb) asks BERT's own task, rarer words, whether “the matrix collapses”,
+# and whether fine-tuning wins back what wrong ids cost.
 #
-# Silent mistakes need a check. The tokenizer that belongs to a model lies beside it. So compare:
+# ## 7. A guard
+#
+# Silent mistakes need a check. The tokenizer that belongs to a model lies in the same folder or on the same page of the
+# hub. So compare:
 
 
 # %%
@@ -432,51 +436,48 @@ def belongs_to(model, tokenizer):
 print("its own:", belongs_to(encoder, bert), "· GPT-2's:", belongs_to(encoder, gpt2))
 
 # %% [markdown]
-# (It trusts what lies beside the model.) Where the original is not at hand, the course has a guard that looks at model
-# and tokenizer alone: sizes, classes, special ids as far as the model names them, a round trip from text to ids and
-# back, and, where the model guesses tokens, its loss on plain English. It gives a list of findings:
+# It can only be as right as what lies beside the model. Where the original is not at hand, the course has a guard that
+# looks at model and tokenizer alone: sizes, classes, special ids where the model names them, a round trip from text to
+# ids and back, and, for a model that still guesses tokens, whether it guesses plain English badly:
 
 # %%
 from utils.tokenizer_guard import check_tokenizer_matches
 
 for finding in check_tokenizer_matches(encoder, gpt2):
-    print(f"{finding.problem}\n→ {finding.remedy}")
-print("for its own tokenizer:", check_tokenizer_matches(encoder, bert))
+    print(f"- {finding.problem}")
+print("findings for its own tokenizer:", len(check_tokenizer_matches(encoder, bert)))
 
 # %% [markdown]
-# Both are tried on fifteen other mistakes, and on six pairs that belong together:
+# In the vocabulary's file two lines change places, *good* and *bad*. **Predict:** what does the classifier say now? And
+# who notices, the comparison or the guard?
 
 # %%
-from notebooks.source.lesson_03.mistakes import right_pairs, unseen_mistakes
+from notebooks.source.lesson_03.mistakes import exchanged
 
-folders = {"encoder": profile.small_encoder, "BERT": profile.bert, "GPT": profile.gpt, "T5": profile.t5}
-wrong, right = unseen_mistakes(folders), right_pairs(folders)
-print(*wrong, sep="\n")
+swapped = exchanged(bert, "good", "bad")
+for whose, tokenizer in {"its own tokenizer": bert, "good and bad exchanged": swapped}.items():
+    ids = tokenizer(["A good film, with good actors and a good story."])["input_ids"]
+    print(f"{whose:<24} {classifier.predict_proba(vectors(ids))[0, 1]:4.0%} positive")
+print(
+    "it belongs:",
+    belongs_to(encoder, swapped),
+    "· the guard's findings:",
+    len(check_tokenizer_matches(encoder, swapped)),
+)
 
 # %% [markdown]
-# **Predict:** which are hard to find without the original?
-
-# %%
-# NBVAL_CHECK_OUTPUT
-compared = {name: not belongs_to(*pair) for name, pair in wrong.items()}
-guarded = {name: len(check_tokenizer_matches(*pair)) > 0 for name, pair in wrong.items()}
-print("compared guard")
-for name in wrong:
-    print(f"{'found' if compared[name] else 'MISSED':<9}{'found' if guarded[name] else 'MISSED':<7}{name}")
-alarms = {"comparing": 0, "guard": 0}
-for pair in right.values():
-    alarms["comparing"] += not belongs_to(*pair)
-    alarms["guard"] += len(check_tokenizer_matches(*pair)) > 0
-print(f"false alarms, of {len(right)} right pairs: {alarms}")
-
-# %%
-cards.finds_most_mistakes(profile, compared, guarded, alarms, len(right))
-
-# %% [markdown]
-# Comparing also speaks up where you changed the tokenizer on purpose: a piece added, the table enlarged. What the guard
-# misses leaves sizes and classes in order: numbers were exchanged, or a setting is another, and this encoder guesses no
-# tokens that could tell. So the safest rule is older than any check: **load model and tokenizer from the same place,
-# and save them to the same place.**
+# Comparing notices. The guard does not: sizes and classes are in order, and the round trip survives, since cutting and
+# decoding use the same list. (Both on fifteen mistakes: [deeper](deeper/03_the_damage.ipynb).) So the safest rule is
+# older than any check: load both from the same place, and save both to the same place.
+#
+# ```python
+# tokenizer, model = AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name)
+# tokenizer.save_pretrained(folder), model.save_pretrained(folder)
+# ```
+#
+# What must match is the vocabulary and its settings, not the name: all-MiniLM-L6-v2 was trained with BERT's ids.
+# RoBERTa has GPT-2's pieces under other numbers: does GPT-2's tokenizer fit it? And ids also come *out* of a GPT or a
+# T5: there a wrong tokenizer garbles the answer, too.
 
 # %% [markdown]
 # ## To remember
@@ -484,7 +485,7 @@ cards.finds_most_mistakes(profile, compared, guarded, alarms, len(right))
 # - An id is the number of a row. Vocabularies learned apart share many words, and hardly any with the same id in both.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
 # - Ids beyond the table raise an error on a CPU or an NVIDIA GPU; ids within it pass in silence.
-# - It is the numbers more than the cut: with other numbers, what pretraining knew about the words is out of reach.
+# - It is the numbers more than the cut: with other numbers a frozen encoder fell to chance.
 # - Load and save model and tokenizer together, and compare them once with the original.
 #
 # ## Exercises

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils import assets
@@ -24,12 +25,19 @@ def wrong_tokenizers(profile) -> dict[str, PreTrainedTokenizerBase]:
     with_new_piece.add_tokens(["<br />"])  # the line break of IMDB's reviews
     return {
         "GPT-2's tokenizer": AutoTokenizer.from_pretrained(profile.gpt2_tokenizer),
-        "T5's tokenizer": AutoTokenizer.from_pretrained(profile.t5),
+        f"{Path(profile.t5).name}'s tokenizer": AutoTokenizer.from_pretrained(profile.t5),
         "[CLS] and [SEP] left out": no_ends,
         "capitals kept": own(do_lower_case=False),
         "<br /> added, table not enlarged": with_new_piece,
         "made without its vocabulary": type(own())(),
     }
+
+
+def exchanged(tokenizer, first: str, second: str) -> PreTrainedTokenizerBase:
+    """A copy of a WordPiece tokenizer in which two pieces have each other's id."""
+    vocab = tokenizer.get_vocab()
+    vocab[first], vocab[second] = vocab[second], vocab[first]
+    return type(tokenizer)(vocab=vocab)
 
 
 def unseen_mistakes(folders: dict[str, str]) -> dict[str, tuple]:
@@ -50,11 +58,6 @@ def unseen_mistakes(folders: dict[str, str]) -> dict[str, tuple]:
 
     def renumbered(tokenizer, order: list[str]):
         return type(tokenizer)(vocab={piece: number for number, piece in enumerate(order)})
-
-    def exchanged(tokenizer, first: str, second: str):
-        vocab = tokenizer.get_vocab()
-        vocab[first], vocab[second] = vocab[second], vocab[first]
-        return type(tokenizer)(vocab=vocab)
 
     def learned(trainer, model, **special):
         tokenizer = Tokenizer(model)
@@ -85,8 +88,8 @@ def unseen_mistakes(folders: dict[str, str]) -> dict[str, tuple]:
         "a vocabulary of letters": (encoder, renumbered(wordpiece, [*special, *letters])),
         "a vocabulary of whole words, learned on the reviews": (
             encoder,
-            learned(trainers.WordLevelTrainer(vocab_size=30_000, special_tokens=special), models.WordLevel(
-                unk_token="[UNK]"), **ends),
+            learned(trainers.WordLevelTrainer(vocab_size=30_000, special_tokens=special, show_progress=False),
+                    models.WordLevel(unk_token="[UNK]"), **ends),
         ),
         "[MASK] and [UNK] exchanged under lesson 01's BERT": (
             bert, own("BERT", mask_token="[UNK]", unk_token="[MASK]")
@@ -95,8 +98,8 @@ def unseen_mistakes(folders: dict[str, str]) -> dict[str, tuple]:
         "BERT's tokenizer for lesson 01's GPT": (gpt, bert_own),
         "a BPE of its own size, learned on the reviews, for lesson 01's GPT": (
             gpt,
-            learned(trainers.BpeTrainer(vocab_size=len(gpt_own), special_tokens=["<|endoftext|>"]), models.BPE(),
-                    eos_token="<|endoftext|>"),
+            learned(trainers.BpeTrainer(vocab_size=len(gpt_own), special_tokens=["<|endoftext|>"], show_progress=False),
+                    models.BPE(), eos_token="<|endoftext|>"),
         ),
         "a new padding token for lesson 01's GPT, [PAD], table not resized": (gpt, padded),
         "lesson 01's T5 without the end of its texts, </s>": (t5, endless),

@@ -6,6 +6,8 @@ Words of each hint stand in tests/wrong_answers/lesson_04.py, which tries every 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -30,12 +32,11 @@ RATES = 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2
     "How many weights does LoRA train?",
     "a dict with a number of weights for each network",
     function=False,
-    stronger="Draw one detour: the width goes in, as many numbers as the rank are in the middle, the width comes "
-    "out. Each arrow between two of these is a matrix. Count both, then all detours of a layer, then all "
-    "layers.",
-    why="Detours grow in proportion to the width and the rank; the matrices beside them grow with the width squared.",
+    stronger="Look at the drawing: the width goes into A, as many numbers as the rank come out of it, and B makes the "
+    "width of these. Count both matrices, then all of a layer, then all layers.",
+    why="A and B grow in proportion to the width and the rank; the matrices beside them grow with the width squared.",
 )
-def weights_of_detours(answer, rng) -> None:
+def weights_of_lora(answer, rng) -> None:
     weights = {name: number(count, f"{name!r}") for name, count in entries(answer, SHAPES).items()}
     truth = {name: trained_by_peft(*shape) for name, shape in SHAPES.items()}
     for name, (width, layers, rank, beside) in SHAPES.items():
@@ -43,27 +44,27 @@ def weights_of_detours(answer, rng) -> None:
         hint_if(got == right + 2 * (width + 1), f"{name!r}: you counted the head as well; it is left out here.")
         hint_if(
             got == width * width * layers * len(beside),
-            f"{name!r} would train whole matrices. How wide is a detour's middle?",
+            f"{name!r} would train whole matrices. How many numbers come out of A?",
         )
         hint_if(
             got in (right + layers * len(beside) * (rank + width), right + layers * len(beside) * width),
-            f"{name!r}: you gave the detours a bias; they have none.",
+            f"{name!r}: you gave A and B a bias; they have none.",
         )
         hint_if(got in (right // layers, right // layers // 2), f"{name!r}: you counted one layer. All have them.")
         hint_if(
             got in (rank * rank * layers * len(beside), 2 * rank * rank * layers * len(beside)),
-            f"{name!r}: your matrices have the rank on both sides. What goes into a detour?",
+            f"{name!r}: your matrices have the rank on both sides. What goes into A?",
         )
     hint_if(
         2 * weights["encoder"] == truth["encoder"] and weights["queries only"] == truth["queries only"],
-        "'encoder': as many as for the queries only. Beside what else do detours stand there?",
+        "'encoder': as many as for the queries only. Beside what else do A and B stand there?",
     )
     hint_if(
         2 * weights["encoder"] == truth["encoder"],
-        "'encoder': half of the weights. Of how many thin matrices is one detour made?",
+        "'encoder': half of the weights. How many thin matrices stand beside one matrix?",
     )
     require(weights["encoder"] == truth["encoder"], "'encoder' is off. What shapes do the two thin matrices have?")
-    hint_if(weights["queries only"] == truth["encoder"], "'queries only': here the values have no detours.")
+    hint_if(weights["queries only"] == truth["encoder"], "'queries only': here nothing stands beside the values.")
     hint_if(
         weights["rank 16"] in (truth["encoder"], 4 * truth["encoder"]),
         "'rank 16': go back to the two thin matrices. Which side of each does the rank change?",
@@ -80,7 +81,7 @@ def weights_of_detours(answer, rng) -> None:
 
 
 def trained_by_peft(width: int, layers: int, rank: int, beside: tuple[str, ...]) -> int:
-    """The weights of all detours, counted by peft on a network without values."""
+    """The weights of all A and B, counted by peft on a network without values."""
     from peft import LoraConfig, get_peft_model
     from transformers import BertConfig, BertForSequenceClassification
 
@@ -99,8 +100,8 @@ def shown_names(names: list[str]) -> str:
     "04.2",
     "A learning rate that forgets",
     "a function of measured, before and allowed",
-    stronger="First keep the tuples that lose at most `allowed`: `before` minus grammar. If some are left, the best "
-    "task among them decides; if none is, the smallest of these numbers does. Then the smallest rate.",
+    stronger="First keep the tuples that lose at most `allowed`: `before` minus what is left. If there are some, the "
+    "best task among them decides; if none is, the smallest of these numbers does. Then the smallest rate.",
     why="The task alone cannot say what is forgotten: measure both, and say beforehand how much may be lost.",
 )
 def choose_rate(function, rng) -> None:
@@ -116,7 +117,7 @@ def choose_rate(function, rng) -> None:
         got = chosen([0, most - 1, 1, most + 2, most + 5, most + 20], (1, 3, 2, 4, 5, 0))
         hint_if(
             got == 4,
-            f"Of these rates you take the best for the task. It loses {most + 5} points of grammar, and {most} are "
+            f"Of these rates you take the best for the task. It loses {most + 5} points of neighbours, and {most} are "
             "allowed.",
         )
         hint_if(
@@ -126,10 +127,10 @@ def choose_rate(function, rng) -> None:
         )
         hint_if(
             got in (3, 5),
-            f"Grammar was {before} before, and {most} points may be lost. At your rate more are lost. How do you "
+            f"Neighbours were {before} before, and {most} points may be lost. At your rate more are lost. How do you "
             "count the loss?",
         )
-        require(got == 1, "Your rate keeps enough of the grammar, but another one that does is better at the task.")
+        require(got == 1, "Your rate keeps enough, but another one that does is better at the task.")
 
         got = chosen([0, most - 1, 1, most, most + 5, most + 20], (1, 3, 2, 4, 5, 0))
         hint_if(got == 1, f"You leave out a rate that loses exactly {most} points. The text says “at most”.")
@@ -138,13 +139,13 @@ def choose_rate(function, rng) -> None:
         got = chosen([0, most - 1, 1, -most - 2, most + 5, most + 20], (1, 3, 2, 4, 5, 0))
         require(
             got == 3,
-            f"At one of the rates grammar has *gained* {most + 2} points. You treat it as if it had lost them.",
+            f"At one of the rates neighbours have *gained* {most + 2} points. You treat it as if they were lost.",
         )
 
         got = chosen([0, most - 1, 1, most + 2, 0, most + 20], (1, 3, 3, 4, 3, 0))
         require(
             got == 1,
-            "Three rates that keep enough of the grammar are equally good at the task. Which of them is asked for?",
+            "Three rates that keep enough are equally good at the task. Which of them is asked for?",
         )
 
         got = chosen([most + more for more in (3, 1, 1, 2, 4, 9)], (0, 1, 2, 3, 5, 4))
@@ -242,69 +243,55 @@ def below_one_batch(rng) -> tuple[int, int, int]:
 
 @exercise(
     "04.4",
-    "Freezing the lower half",
-    "a function of names and layers",
-    stronger="In a name, a layer's number stands between two dots: compare the whole number, not how it begins. "
-    "Collect what the names of frozen parts begin with, and keep the names that begin so.",
+    "Freeze and count",
+    "a function of sizes and frozen",
+    stronger="Collect what the names of frozen groups begin with: one beginning for the embeddings, and one for each "
+    "frozen layer, its number between two dots. Add up the sizes of the groups whose names begin with none of them.",
     why="A name that contains another freezes too much in silence: count the trained weights after freezing.",
 )
-def still(function, rng) -> None:
-    odd, many = 2 * int(rng.integers(2, 5)) + 1, 2 * int(rng.integers(6, 10))
-    for layers in (many, 2, odd, odd + 10):
-        names = names_of(layers)
-        got = listed(function(names, layers), "the names")
-        require(all(isinstance(name, str) for name in got), "Expected a list of names, which are texts.")
-        unknown = [name for name in got if name not in set(names)]
-        hint_if(unknown, "Some of your names are not in `names`. Give back names as they were given.")
-        require(len(set(got)) == len(got), "Some names come more than once. Once is enough.")
-        of_layer = {number: {name for name in names if f".layer.{number}." in name} for number in range(layers)}
-        embedded = {name for name in names if "embeddings" in name}
-        yours = set(got)
-        frozen = {number for number, weights in of_layer.items() if weights <= yours}
-        touched = {number for number, weights in of_layer.items() if weights & yours}
-        above = set(names) - embedded - set().union(*of_layer.values())
-        half = set(range(layers // 2))
-        where = f"With {layers} layers,"
+def trained_weights(function, rng) -> None:
+    for layers, frozen in ((int(rng.integers(12, 16)), int(rng.integers(2, 5))), (4, 1), (6, 0), (3, 3)):
+        sizes = sizes_of(layers, rng)
+        got = number(function(sizes, frozen), "the trained weights")
+        where = f"With {layers} layers and frozen = {frozen}:"
+        of_layer = [sum(size for name, size in sizes.items() if f".layer.{n}." in name) for n in range(layers)]
+        embedded = sum(size for name, size in sizes.items() if "embeddings" in name)
+        above = sum(sizes.values()) - embedded - sum(of_layer)
+        right = above + sum(of_layer[frozen:])
+        if got == right:
+            continue
+        hint_if(got == sum(sizes.values()) - right, f"{where} these are the *frozen* weights. Asked are the others.")
+        hint_if(got == sum(sizes.values()), f"{where} you count all weights, and freeze nothing.")
+        hint_if(got <= len(sizes), f"{where} you count names, or give a share. How many weights are in each group?")
+        hint_if(got == right + embedded, f"{where} the embeddings are frozen too. Look at how their names begin.")
+        hint_if(got in (right - above, sum(of_layer[frozen:])), f"{where} pooler and classifier are trained as well.")
+        hint_if(got == above + sum(of_layer[: layers - frozen]), f"{where} you freeze the *upper* layers.")
         hint_if(
-            yours == set(names) - embedded - set().union(*(of_layer[number] for number in half)),
-            "Your names are those that *are* trained. Give back the others.",
-        )
-        hint_if(above & yours, f"{where} the pooler or the classifier is frozen. They are above all layers.")
-        require(frozen == touched, f"{where} some layers are frozen in part. A layer's names share its number.")
-        hint_if(
-            layers >= 12 and frozen == {n for n in of_layer if any(str(n).startswith(str(lower)) for lower in half)},
-            f"{where} layer {max(frozen, default=0)} is frozen too. What has its name in common with that of a lower "
-            "one?",
+            got == above + sum(of_layer[frozen + 1 :]), f"{where} one layer too many is frozen. Numbers start at 0."
         )
         hint_if(
-            frozen in ({n for n in of_layer if n not in half}, set(range(layers - layers // 2, layers))),
-            f"{where} the *upper* half is frozen. Layer 0 is the one next to the embeddings.",
+            frozen > 0 and got == above + of_layer[0] + sum(of_layer[frozen + 1 :]),
+            f"{where} layer 0 is trained. Numbers start at 0.",
         )
+        alike = [n for n in range(layers) if any(str(n).startswith(str(lower)) for lower in range(frozen))]
+        extra = sum(of_layer[n] for n in alike if n >= frozen)
         hint_if(
-            layers % 2 != 0 and frozen == set(range(layers // 2 + 1)),
-            f"{where} the one in the middle is frozen; it is to be trained.",
+            extra > 0 and got in (right - extra, right - extra + embedded),
+            f"{where} layer {alike[-1]} is frozen too. What has its name in common with that of a lower one?",
         )
-        hint_if(frozen == set(range(layers // 2 + 1)), f"{where} one layer too many is frozen. Numbers start at 0.")
-        hint_if(frozen == {number + 1 for number in half}, f"{where} layer 0 is trained. Numbers start at 0.")
-        require(
-            frozen == half,
-            f"{where} you freeze {len(frozen)} of them. How many are the lower half? If you compare how names begin, "
-            "look at the names once more: all begin alike.",
-        )
-        require(
-            embedded & yours,
-            f"{where} the embeddings are trained. They lie below layer 0; look at how their names begin.",
-        )
-        require(embedded <= yours, f"{where} some of the embeddings are trained, for example their LayerNorm.")
+        parts = [size for name, size in sizes.items() if "embeddings" in name]
+        sums = {sum(some) for count in range(1, len(parts)) for some in combinations(parts, count)}
+        hint_if(got - right in sums, f"{where} some of the embeddings are trained, such as their LayerNorm.")
+        raise Hint(f"{where} you come to {got:,.0f}. Which groups are not trained, and what do their names begin with?")
 
 
-def names_of(layers: int) -> list[str]:
-    """Names of the weights of a classifier with so many layers, from the library."""
+def sizes_of(layers: int, rng) -> dict[str, int]:
+    """Names of the weights of a classifier with so many layers, from the library, each with a made-up size."""
     from transformers import BertConfig, BertForSequenceClassification
 
     with torch.device("meta"):
         model = BertForSequenceClassification(BertConfig(num_hidden_layers=layers))
-    return [name for name, _ in model.named_parameters()]
+    return {name: int(rng.integers(1_000, 1_000_000)) for name, _ in model.named_parameters()}
 
 
 @exercise(
@@ -394,3 +381,46 @@ def curves(rng) -> tuple[list[int], list[int], list[int], int]:
     pretrained = [counting[0] - 2, counting[0] + 1, counting[2] + 1, goal - 2, goal + 4, goal + 5, goal + 6]
     pretrained[reached : reached + 2] = goal, goal + 2
     return budgets, pretrained, counting, reached
+
+
+@exercise(
+    "04.6",
+    "Three minutes of training",
+    "a list of 600 labels",
+    function=False,
+    stronger="With 200 sentences in batches of 8, an epoch is 25 steps; the lesson trained all weights for three "
+    "epochs. Look at the lesson's figure of rates: which ones learn nothing, which destroy everything?",
+    why="Rate and steps belong together: both were chosen on validation sentences, and the test was asked once.",
+)
+def three_minutes(answer, rng) -> None:
+    truth = opinions()
+    judged = np.array([number(label, "a label") for label in listed(answer, "the labels", len(truth))])
+    require(set(judged.tolist()) <= {0, 1}, "Labels are 0 for negative and 1 for positive; there are others in yours.")
+    hint_if(
+        len(set(judged.tolist())) == 1,
+        "Every sentence gets the same label: nothing was learned. Was the rate too small, or too large?",
+    )
+    right = 100 * float(np.mean(judged == truth))
+    hint_if(right < 40, f"Only {right:.0f}% are right, fewer than a coin has. Which number stands for positive?")
+    hint_if(
+        right < 57,
+        f"{right:.0f}% are right, about what a coin has. Are they in the order of `asked`? Did the loss fall?",
+    )
+    require(
+        right > BEAT,
+        f"{right:.1f}% are right, more than {BEAT}% are asked for. Try other rates and epochs on `validation`.",
+    )
+
+
+BEAT = 69
+
+
+@lru_cache(maxsize=1)
+def opinions() -> np.ndarray:
+    """The labels of the sentences that exercise 04.6 asks about, drawn as its notebook draws them."""
+    from datasets import load_dataset
+
+    from utils import assets
+
+    test = load_dataset(str(assets.rotten_tomatoes()))["test"]
+    return np.array(test.shuffle(seed=4).select(range(600))["label"])

@@ -1,46 +1,74 @@
-"""Lesson 05 beforehand: which learning rate suits each recipe, and the runs that would take longer than a lesson.
+"""Lesson 05 beforehand: a learning rate for each arm, and the runs that come with the course.
 
-Rates that are in the file already are not run again.
-Run: python -m notebooks.source.lesson_05.beforehand rates      (accuracies of several rates; about 5 minutes)
-     python -m notebooks.source.lesson_05.beforehand runs       (the runs that come with the course; about 5 minutes)
+The same rule for all arms: of the rates of a grid, the one with most validation sentences right over three seeds; the
+grid goes on until the best rate has a neighbour on either side. What is in a file already is not run again.
+Run: python -m notebooks.source.lesson_05.beforehand rates      (about 15 minutes on one core)
+     python -m notebooks.source.lesson_05.beforehand runs 20    (so many seeds; about 2 minutes for each)
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import argparse
+import json
+import os
 
 import numpy as np
 
-from utils.beforehand import compare, run_part
+from notebooks.source.lesson_05.runs import RECIPES, RESULTS, Runs, configurations
+from utils.beforehand import compare, measure
 from utils.console import run_program
+from utils.environment import begin
+from utils.errors import CourseError
+from utils.files import ROOT
 
-HERE = Path(__file__).parent
-RATES = {
-    "plain": (1e-4, 2e-4, 4e-4, 8e-4), "discriminative": (2e-4, 4e-4, 8e-4, 1.6e-3, 3.2e-3),
-    "slanted triangular": (1e-4, 2e-4, 4e-4, 8e-4), "gradual unfreezing": (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3),
-    "all three": (2e-4, 4e-4, 8e-4, 1.6e-3, 3.2e-3),
-}  # fmt: skip
-SEARCH_SEEDS = (10, 11)  # not the lesson's
+GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+FIRST = {"discriminative rates": 1e-3, "all of ULMFiT": 3e-3}  # the middle of the first three rates; else 3e-4
+SEARCH_SEEDS = (100, 101, 102)  # not the lesson's
+RATES = RESULTS / "rates.json"
 
 
 def main() -> int:
     """Run one part; write its JSON into `results`."""
-    return run_part(__doc__, HERE, from_beforehand, compare_rates)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("rates", "runs"))
+    parser.add_argument("seeds", type=int, nargs="?", default=20)
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    profile = begin("embedded")
+    if profile.quick:
+        raise CourseError("COURSE_SIZES is quick; results are measured in their whole size. Unset it.")
+    lesson = Runs(profile)
+    names = {"profile": profile, "experiments": lesson.experiments}
+    if options.part == "rates":
+        for arm in RECIPES:
+            search(lesson, names, arm)
+        return 0
+    # By seed, so that what is there after an interrupt is whole seeds.
+    for seed in range(options.seeds):
+        measure(names, {lesson.run: configurations(profile, range(seed + 1), yours=False)}, RESULTS / "runs.json")
+    return 0
 
 
-def compare_rates(lesson: dict) -> None:
-    """Try learning rates on validation sentences."""
-    grid = [
-        {"recipe": recipe, "rate": rate, "seed": seed, "judged": "validation"}
-        for recipe, rates in RATES.items() for rate in rates for seed in SEARCH_SEEDS
-    ]  # fmt: skip
-    compare(lesson, lesson["run"], grid, ("recipe", "rate"), lambda result: float(np.mean(result["right"])),
-            HERE / "results" / "rates.json")  # fmt: skip
+def search(lesson: Runs, names: dict, arm: str) -> None:
+    """Try rates for an arm until the best has neighbours."""
+    middle = GRID.index(FIRST.get(arm, 3e-4))
+    low, high = middle - 1, middle + 1
+    while True:
+        grid = [
+            {"arm": arm, "rate": rate, "seed": seed, "judged": "validation"}
+            for rate in GRID[low : high + 1] for seed in SEARCH_SEEDS
+        ]  # fmt: skip
+        compare(names, lesson.run, grid, ("arm", "rate"), lambda result: float(np.mean(result["right"])), RATES)
+        found = {row["rate"]: np.mean(row["validation"]) for row in read_rates() if row["arm"] == arm}
+        best = GRID.index(max(found, key=found.get))
+        if low < best < high:
+            return
+        low, high = min(low, best - 1), max(high, best + 1)
 
 
-def from_beforehand(lesson: dict) -> dict:
-    """Function -> the configurations whose results come with the course."""
-    return {lesson["run"]: lesson["beforehand_recipes"]}
+def read_rates() -> list[dict]:
+    """The rows of the file of rates."""
+    return json.loads(RATES.read_text(encoding="utf-8"))["runs"]
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def judge_line(name: str, factors: np.ndarray, truth: np.ndarray) -> None:
     "A loop that never settles",
     "a function of x, y, rate and steps",
     stronger="`backward` does not replace the gradient that is there, it adds to it. Look at the last lines of "
-    "`train` in section 1: what does that loop do after each step? (Clipping and schedule are not wanted "
+    "section 1's loop: what does it do after each step? (Clipping and schedule are not wanted "
     "here.)",
     why="`backward` adds to the gradients: without clearing, each step goes along the sum of all gradients so far.",
 )
@@ -390,3 +390,75 @@ def gradient_of_mean(weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     weights = weights.clone().requires_grad_()
     (rows @ weights.T).square().sum(dim=1).mean().backward()
     return weights.grad
+
+
+HEAD, REST, DECAYED = 1e-3, 1e-4, 0.01  # of exercise 6
+
+
+@exercise(
+    "05.6",
+    "Groups for a real model",
+    "what `options_by_name` reads off your optimizer",
+    function=False,
+    stronger="Go through `model.named_parameters()` once and ask two questions of each name: does it belong to the "
+    "head, as `depth_of` in section 2 decides? Is it decayed, as `is_decayed` decides? Each pair of answers makes a "
+    "group.",
+    why="An optimizer sees groups of weights, not layers: names are all that says which weight is which.",
+)
+def groups_of_a_model(answer, rng) -> None:
+    names = names_of_bert(12 if any(".layer.6." in name for name in answer) else 6)
+    hint_if("no weight of this model" in answer, "Your optimizer has weights that are not this model's. Made anew?")
+    options = {name: numbers(listed(pair, name, 2), name, (2,)) for name, pair in answer.items()}
+    missing = [name for name in names if name not in options]
+    if missing:
+        parts = {"the head": [*map(is_head, missing)], "biases": [name.endswith("bias") for name in missing]}
+        where = next((f" They are all of {part}." for part, hits in parts.items() if all(hits)), "")
+        raise Hint(f"{len(missing)} tensors are in no group, such as {missing[0]}; they would never move.{where}")
+    rates = {name: pair[0] for name, pair in options.items()}
+    decays = {name: pair[1] for name, pair in options.items()}
+    heads, rest = [name for name in names if is_head(name)], [name for name in names if not is_head(name)]
+
+    def all_have(values, some, wanted):
+        return all(abs(values[name] - wanted) < 1e-9 for name in some)
+
+    hint_if(all_have(rates, heads, REST) and all_have(rates, rest, HEAD), "The two rates are the wrong way round.")
+    hint_if(len(set(rates.values())) == 1, "All groups have one rate. Where does a group get its own?")
+    pooler = [name for name in heads if "pooler" in name]
+    hint_if(
+        all_have(rates, pooler, REST),
+        "The pooler has the rate of the rest. What lies above the last layer belongs to the head.",
+    )
+    embeddings = [name for name in rest if "embeddings." in name]
+    hint_if(all_have(rates, embeddings, HEAD), "The embeddings have the head's rate. On which end do they lie?")
+    wrong = [name for name in names if abs(rates[name] - (HEAD if is_head(name) else REST)) >= 1e-9]
+    if wrong:
+        raise Hint(f"The rate of {wrong[0]} is {rates[wrong[0]]:g}. Is it part of the head?")
+    plain = [name for name in names if name.endswith("bias") or "LayerNorm" in name]
+    others = [name for name in names if name not in plain]
+    hint_if(
+        all_have(decays, names, DECAYED),
+        "Everything is decayed: AdamW's own default is 0.01. A group without decay must say so.",
+    )
+    hint_if(all_have(decays, names, 0), "Nothing is decayed. Which weights should be?")
+    hint_if(all_have(decays, plain, DECAYED) and all_have(decays, others, 0), "The decay is on the wrong weights.")
+    scales = [name for name in plain if name.endswith("LayerNorm.weight")]
+    hint_if(all_have(decays, scales, DECAYED), "The scales of layer normalisation are decayed. What are their names?")
+    biases = [name for name in plain if name.endswith("bias")]
+    hint_if(all_have(decays, biases, DECAYED), "The biases are decayed. What do their names end with?")
+    wrong = [name for name in names if abs(decays[name] - (0 if name in plain else DECAYED)) >= 1e-9]
+    if wrong:
+        raise Hint(f"The weight decay of {wrong[0]} is {decays[wrong[0]]:g}. Is it a bias, or a scale?")
+
+
+def is_head(name: str) -> bool:
+    """Does a weight of a BERT classifier lie above the last layer?"""
+    return ".layer." not in name and "embeddings." not in name
+
+
+def names_of_bert(layers: int) -> list[str]:
+    """The names of all weights of a BERT classifier."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    sizes = {"hidden_size": 4, "num_attention_heads": 1, "intermediate_size": 4, "vocab_size": 8}
+    model = BertForSequenceClassification(BertConfig(num_hidden_layers=layers, **sizes))
+    return [name for name, _ in model.named_parameters()]

@@ -170,3 +170,58 @@ def average(gradients, sizes):
 
 # %%
 check("05.5", average)
+
+# %% [markdown]
+# ## 05.6 Build: groups for a real model
+#
+# The encoder of the lesson with a new head, all 22.7 million weights of it. (Under `full` it is bert-base.) Build an
+# AdamW optimizer of four groups: the *head*, that is the pooler and the classifier, has the learning rate `HEAD`, all
+# the rest has `REST`. Both are split once more: biases and all weights of layer normalisation have the weight decay 0,
+# the others have `DECAY`. Every weight belongs to one group. Names as in section 2 of the lesson; these are some of
+# them:
+
+# %%
+import torch
+from transformers import AutoModelForSequenceClassification
+
+model = AutoModelForSequenceClassification.from_pretrained(profile.small_encoder, num_labels=2, dtype=torch.float32)
+names = [name for name, weight in model.named_parameters()]
+print(*names[:5], "...", *names[15:21], "...", *names[-4:], sep="\n")
+
+# %%
+HEAD, REST, DECAY = 1e-3, 1e-4, 0.01
+optimizer = None
+# Your lines start here.
+groups = {}
+for name, weight in model.named_parameters():
+    is_head = ".layer." not in name and "embeddings." not in name
+    is_decayed = not (name.endswith("bias") or "LayerNorm" in name)
+    groups.setdefault((is_head, is_decayed), []).append(weight)
+optimizer = torch.optim.AdamW(
+    [
+        {"params": weights, "lr": HEAD if is_head else REST, "weight_decay": DECAY if is_decayed else 0.0}
+        for (is_head, is_decayed), weights in groups.items()
+    ]
+)
+# Your lines end here.
+
+# %% [markdown]
+# What the check looks at: for each weight, the options of the group in which the optimizer has it.
+
+
+# %%
+def options_by_name(optimizer, model):
+    """Name of each weight -> [learning rate, weight decay], read off the optimizer."""
+    name_of = {id(weight): name for name, weight in model.named_parameters()}
+    found = {}
+    for group in optimizer.param_groups if optimizer else []:
+        for weight in group["params"]:
+            found[name_of.get(id(weight), "no weight of this model")] = [group["lr"], group["weight_decay"]]
+    return found
+
+
+options = options_by_name(optimizer, model)
+print(f"{len(options)} of {len(names)} tensors are in a group")
+
+# %%
+check("05.6", options)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from utils.claims import SIGNS, Claim
 
 JOBS = (  # job, what to try first, what then, the claims on which this rests
-    ("tell texts apart, tens of labels", "frozen encoder and a linear classifier", "fine-tune, several seeds", ""),
-    ("tell texts apart, hundreds or more", "counting words, then fine-tune", "LoRA, half frozen", "02.2 04.2 04.7"),
-    ("the same for many tasks", "one encoder, LoRA for each task", "frozen vectors, one head a task", "04.7"),
+    ("tell texts apart, tens of labels", "frozen encoder and a linear classifier", "fine-tune, several seeds", "04.5"),
+    ("tell texts apart, hundreds or more", "counting words, then fine-tune", "LoRA, half frozen", "02.2 04.1 04.4"),
+    ("the same for many tasks", "one encoder, LoRA for each task", "frozen vectors, one head a task", "04.4"),
     ("fill a gap", "encoder (BERT's family)", "encoder–decoder", "01.1 01.4"),
     ("mark words, find passages", "encoder (BERT's family)", "a larger encoder", ""),
     ("write on, answer, chat", "decoder (GPT's family)", "encoder–decoder", "01.5"),

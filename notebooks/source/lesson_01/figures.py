@@ -1,0 +1,90 @@
+"""The figures of lesson 01."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from notebooks.source.lesson_01.measures import CONTEXTS
+from utils import plots
+from utils.intervals import Number, share
+
+
+def who_notices(before: dict, after: dict, left: dict, right: dict) -> None:
+    """Bars: how much each position's vector changes when a word does.
+
+    Args:
+        before, after: of `measures.last_vectors`.
+        left, right: of `measures.changes`.
+    """
+    fig, axes = plots.figure(6.4, rows=len(before), sharey=True)
+    for ax, (name, (tokens, _)) in zip(axes, before.items(), strict=True):
+        change = np.concatenate([left[name], right[name]])
+        plots.token_bars(ax, tokens[: len(change)], change)
+        ax.axvline(len(left[name]) - 0.5, color=plots.BLACK, linestyle=":")
+        ax.set_title(f"{name}: left of the changed word at most {left[name].max():.2g}%", fontsize=10)
+    fig.supylabel("change of the vector, % of its norm")
+    place = len(left["BERT"])
+    old, new = (found["BERT"][0][place] for found in (before, after))
+    fig.suptitle(f"“{old}” becomes “{new}”, right of the dotted line: who notices on its left?")
+    largest = "; ".join(f"{name} {change.max():.2g}%" for name, change in left.items())
+    plots.show(fig, f"Bars: how much each position's vector changes. Largest change on the left: {largest}")
+
+
+def attention_means(attentions: dict) -> None:
+    """Grids of attention weights, mean over layers and heads.
+
+    Args:
+        attentions: network -> weights of shape (layers, heads, positions, positions), tokens, tokens.
+    """
+    fig, axes = plots.figure(3.7, columns=len(attentions))
+    for ax, (name, (weights, rows, columns)) in zip(axes, attentions.items(), strict=True):
+        plots.attention(ax, weights.mean(axis=(0, 1)), rows, columns)
+        zeros = f"{(weights == 0).mean():.0%} of the attention weights are 0"
+        ax.set(title=f"{name}, mean of layers and heads:\n{zeros}", xlabel="looked at", ylabel="looks")
+        ax.title.set_fontsize(10)
+    plots.show(fig, "Two grids of attention weights; in GPT's, all weights to the right are 0.")
+
+
+def cross_attention(weights, written: list[str], read: list[str]) -> None:
+    """A grid: for each token that is written, where the decoder looks in what was read. Shape (written, read)."""
+    fig, ax = plots.figure(3.6)
+    plots.attention(ax, weights, written, read)
+    ax.set(ylabel="being written", xlabel="read", title="Cross-attention of the last layer, mean of its heads")
+    plots.show(fig, "For each token that is written, where in the English date the decoder looks.")
+
+
+def senses(vectors, same_sense: dict) -> None:
+    """Left, one word's vectors at the bottom and at the top; right, nearest vectors of the same sense by layer.
+
+    Args:
+        vectors: of *bank*, shape (layers, 8, width), four about money and four about rivers.
+        same_sense: of `measures.nearest_of_same_sense`.
+    """
+    fig, axes = plots.figure(3.4, columns=3, width_ratios=(1, 1, 1.3))
+    for ax, layer, place in zip(axes, (0, -1), ("bottom", "last layer"), strict=False):
+        plots.groups_of_vectors(ax, vectors[layer], {"money": range(4), "river": range(4, 8)})
+        ax.set_title(f"“bank”, {place}", fontsize=10)
+        ax.set_xlabel("two main directions (PCA)", fontsize=8)
+    axes[1].legend()
+    for (name, shares), line in zip(same_sense.items(), ("-", "--"), strict=True):
+        axes[2].plot(100 * np.mean(shares, axis=0), line, color=plots.BLACK, label=name)
+    axes[2].axhline(300 / 7, color=plots.GREY, linestyle=":", label="by chance")
+    axes[2].set(xlabel="layer", ylabel="nearest of the same sense (%)", ylim=(0, 100))
+    axes[2].legend(fontsize=8)
+    last = ", ".join(f"{name} {100 * np.mean(shares, axis=0)[-1]:.0f}%" for name, shares in same_sense.items())
+    plots.show(fig, f"“bank”: mixed at the bottom, apart by sense in the last layer. Same sense in the last: {last}.")
+
+
+def agreement(found: dict[str, list[bool]]) -> None:
+    """Bars: pairs of sentences in which the right form is the likelier, of each network and kind."""
+    numbers = {f"{name} ({sum(right)} of {len(right)})": share(right) for name, right in found.items()}
+    title = "The right form of the verb is the likelier one; dotted: a coin"
+    plots.number_figure(numbers, title, "% of the pairs, with 95% interval", text="{:.0f}", baseline=50)
+
+
+def blanks(filled: dict) -> None:
+    """Bars: hidden tokens that were the first guess, from each context."""
+    rates: dict[str, Number] = {name: share(filled[name]) for name in CONTEXTS}
+    title = f"From both sides {rates['both sides'].value:.0f}%, from 40 on the left {rates['40 left'].value:.0f}%"
+    label = f"first guess right (% of {len(filled['both sides'])} tokens)"
+    plots.number_figure(rates, title, label, [plots.BLUE] + [plots.GREY] * (len(rates) - 1))

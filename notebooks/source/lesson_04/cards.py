@@ -1,0 +1,193 @@
+"""The sentences that lesson 04 puts to the test: what is asked of the numbers, and the card that shows the verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from notebooks.source.lesson_04.runs import (
+    BASE_FROZEN,
+    FEW,
+    LABELS,
+    MANY,
+    MOST,
+    RANDOM,
+    SMALL_FROZEN,
+    SMALL_TUNED,
+    WORDS,
+)
+from utils import claims
+from utils.intervals import Number, over_seeds
+
+MARGIN = 3  # points that this lesson calls a small difference
+MUCH = 10  # points of forgetting
+
+
+def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
+    """04.1. `right`: what `Runs.lines` gives."""
+    base, small, words = right[BASE_FROZEN][LABELS], right[SMALL_TUNED][LABELS], right[WORDS][MOST]
+    ahead, lines = lead(base, words), runs.plotted()
+    claims.record(
+        "04.1",
+        f"Pretraining saves labels: a frozen encoder does more with {LABELS} than counting words with {MOST:,}.",
+        tests={f"with {LABELS} labels it beats counting words with {MOST:,}": ahead.above(0)},
+        number={f"base encoder, frozen, {LABELS} labels, above counting words, {MOST:,} labels": ahead},
+        context={
+            f"base encoder, frozen, {LABELS} labels": over_seeds(base, "%"),
+            f"small encoder, all trained, {LABELS} labels": over_seeds(small, "%"),
+            f"the same from a random start, {MANY:,} labels": over_seeds(right[RANDOM][MANY], "%"),
+            f"counting words, {MANY:,} labels": over_seeds(right[WORDS][MANY], "%"),
+            f"counting words, {MOST:,} labels": over_seeds(words, "%"),
+        },
+        model="all-mpnet-base-v2, 109 million weights" if runs.profile.name == "embedded" else runs.profile.encoder,
+        origin=runs.origin(lines[BASE_FROZEN][LABELS], lines[WORDS][MOST]),
+        source="Sentences of Rotten Tomatoes. Howard and Ruder 2018, arXiv 1801.06146, section 5, on few labels",
+        profile=runs.profile.name,
+    )
+
+
+def lead(first: np.ndarray, second: np.ndarray) -> Number:
+    """Points by which the first is ahead, over the seeds that both have. Shapes (seeds, sentences), in %."""
+    seeds = min(len(first), len(second))
+    return over_seeds(first[:seeds] - second[:seeds], " points")
+
+
+def destroys(runs, before: dict[str, list[int]]) -> None:
+    """04.2. `before`: what `Runs.headlines_told` finds in the pretrained network."""
+    task = runs.searched("all")
+    best = runs.best_rate("all")
+    larger = min((rate for rate in task if rate > 9.9 * best), default=max(task))
+    lost = {
+        (key, rate): over_seeds(100 * np.array(before[key]) - runs.asked_after(rate, key), " points")
+        for key in ("topics", "neighbours") for rate in (best, larger)
+    }  # fmt: skip
+    claims.record(
+        "04.2",
+        "Use a tiny learning rate, or you destroy what pretraining knows.",
+        tests={
+            f"at {larger:.0e}, topics that a linear classifier can tell fall by over {MUCH} points":
+                lost["topics", larger].above(MUCH),
+            f"at the best rate, {best:.0e}, by less": lost["topics", best].below(MUCH),
+            f"a tiny one, {min(task):.0e}, learns the task in these steps": task[min(task)] > 50 + MUCH,
+        },
+        on="the rate",
+        number={f"topics told, lost at {larger:.0e}": lost["topics", larger]},
+        context={
+            f"topics told, lost at {best:.0e}": lost["topics", best],
+            f"neighbours of the same topic, lost at {best:.0e}": lost["neighbours", best],
+            f"neighbours of the same topic, lost at {larger:.0e}": lost["neighbours", larger],
+        }
+        | {f"the task at {rate:.0e}, on validation sentences": Number(right, unit="%") for rate, right in task.items()},
+        model=Path(runs.profile.small_encoder).name,
+        origin=runs.origin((runs.run, [run for run in runs.search("all") if run["rate"] in (best, larger)])),
+        source="Headlines of the BBC. Sun et al. 2019, arXiv 1905.05583: at 4e-4 bert-base does not converge",
+        profile=runs.profile.name,
+    )  # fmt: skip
+
+
+def one_epoch(runs, one: np.ndarray, more: np.ndarray) -> None:
+    """04.3. Right test sentences, in %, shape (seeds, sentences), each at its own best rate."""
+    gain, arms = over_seeds(more - one, " points"), ("one epoch", "all")
+    claims.record(
+        "04.3",
+        f"One single epoch is enough, also for {LABELS} labels.",
+        tests={f"three epochs gain less than {MARGIN} points": gain.below(MARGIN)},
+        number={f"what three epochs gain over one, {LABELS} labels": gain},
+        context={
+            f"one epoch, at {runs.best_rate('one epoch'):.0e}": over_seeds(one, "%"),
+            f"three epochs, at {runs.best_rate('all'):.0e}": over_seeds(more, "%"),
+        },
+        model=Path(runs.profile.small_encoder).name,
+        origin=runs.origin(*((runs.run, runs.final(arm, LABELS)) for arm in arms)),
+        source="Few labels need more steps: Zhang et al. 2020, arXiv 2006.05987; Mosbach et al. 2020, arXiv 2006.04884",
+        profile=runs.profile.name,
+    )
+
+
+def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> None:
+    """04.4. `costs`: method -> `costs.Cost`; `measured`: method -> right test sentences, in %, (seeds, sentences)."""
+
+    def saved(what: str) -> float:
+        return 100 * (1 - getattr(costs["LoRA"], what) / getattr(costs["all"], what))
+
+    parts = {"what is stored for a task": "stored", "memory for training": "memory", "time of a step": "step"}
+    claims.record(
+        "04.4",
+        "LoRA trains a small part of the weights, so it costs that part.",
+        tests={f"{name}, {saved(what):.0f}% less": saved("trained") - saved(what) < MUCH
+               for name, what in parts.items()},
+        on="what is counted",
+        number={"time of a step that LoRA saves": Number(saved("step"), unit="%")},
+        context={
+            "memory for training that it saves": Number(saved("memory"), unit="%"),
+            "what is stored for a task that it saves": Number(saved("stored"), unit="%"),
+            "weights that it does not train": Number(saved("trained"), unit="%"),
+            "accuracy that it loses to training all weights": lead(measured["all"], measured["LoRA"]),
+        },
+        model=Path(profile.small_encoder).name,
+        origin=claims.MEASURED_HERE,
+        source="A step of 16 sentences of 32 tokens. Hu et al. 2021, arXiv 2106.09685; rank 8, queries and values",
+        profile=profile.name,
+    )  # fmt: skip
+
+
+def freeze_and_read(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
+    """04.5. `right`: what `Runs.lines` gives."""
+    base, frozen, tuned, words = (right[name][FEW] for name in (BASE_FROZEN, SMALL_FROZEN, SMALL_TUNED, WORDS))
+    same, larger, lines = lead(tuned, frozen), lead(tuned, base), runs.plotted()
+    claims.record(
+        "04.5",
+        f"With {FEW} labels, a small encoder that is fine-tuned beats a larger one that is frozen.",
+        tests={"more are right": larger.above(0)},
+        number={f"small encoder, fine-tuned, above base encoder, frozen, {FEW} labels": larger},
+        context={
+            "small encoder, fine-tuned, above the same frozen": same,
+            "base encoder, frozen": over_seeds(base, "%"),
+            "small encoder, frozen": over_seeds(frozen, "%"),
+            "small encoder, fine-tuned": over_seeds(tuned, "%"),
+            "counting words": over_seeds(words, "%"),
+        },
+        model="all-MiniLM-L6-v2 and all-mpnet-base-v2" if runs.profile.name == "embedded" else runs.profile.encoder,
+        origin=runs.origin(*(lines[name][FEW] for name in (BASE_FROZEN, SMALL_FROZEN, SMALL_TUNED))),
+        source="Peters et al. 2019, arXiv 1903.05987, compare both on larger sets",
+        profile=runs.profile.name,
+    )
+
+
+def read_the_last(profile, by_layer, untrained) -> None:
+    """04.6. Right test sentences, in %, of a pretrained and a random network: shape (seeds, layers + 1, sentences)."""
+    last, below = by_layer[:, -1], by_layer[:, -2]
+    lead = over_seeds(last - below, " points")
+    claims.record(
+        "04.6",
+        "The upper layers carry the meaning: read the last one.",
+        tests={"the last layer beats the layer below it": lead.above(0)},
+        number={"last layer, above the layer below": lead},
+        context={
+            "last layer": over_seeds(last, "%"),
+            "above the embeddings": over_seeds(last - by_layer[:, 0], " points"),
+            "above that of a network with random weights": over_seeds(last - untrained[:, -1], " points"),
+        },
+        model=Path(profile.small_encoder).name,
+        origin=claims.Origin(yours=1, seeds=len(by_layer)),
+        source="Tenney et al. 2019, arXiv 1905.05950, on what BERT's layers know",
+        profile=profile.name,
+    )
+
+
+def destroys_grammar(profile, model: str, lost: dict, best: float, seeds: int) -> None:
+    """04.7. `lost`: rate -> points of minimal pairs that are told right no more; `best`: the best rate for the task."""
+    larger = max(lost)
+    claims.record(
+        "04.7",
+        "A learning rate that is too large destroys a BERT's grammar.",
+        tests={f"at {larger:.0e}, more than {MUCH} points are lost": lost[larger].above(MUCH)},
+        number={f"grammar lost at {larger:.0e}": lost[larger]},
+        context={f"grammar lost at {rate:.0e}": number for rate, number in lost.items() if rate != larger}
+        | {"best of these rates for the task": best},
+        model=model,
+        origin=claims.Origin(yours=seeds * len(lost), seeds=seeds),
+        source="Sun et al. 2019, arXiv 1905.05583, section 5.3.3. The minimal pairs are this course's",
+        profile=profile.name,
+    )

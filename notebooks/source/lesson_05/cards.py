@@ -1,0 +1,116 @@
+"""The sentences that lesson 05 puts to the test: what is asked of the numbers, and the card that shows the verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from notebooks.source.lesson_05.runs import EPOCHS, LABELS, SMALLER
+from utils import claims
+from utils.intervals import Number, over_seeds, smallest
+
+SAME = 1e-4  # a loss that differs by less is the same but for rounding
+TASK = f"Rotten Tomatoes, {LABELS} sentences, {EPOCHS} epochs, each arm at its best rate on validation sentences"
+LITTLE = 2.0  # points; a gain that is surely smaller is none that one would notice
+RULE = f"yes: surely more; no: surely less, or surely no {LITTLE:.0f} points more"
+
+
+def is_this_loop(profile, model, losses: list[float], logged: list[float]) -> None:
+    """05.1. The loss of each step, by the loop and by the Trainer."""
+    largest = max(abs(ours - theirs) for ours, theirs in zip(losses, logged, strict=True))
+    claims.record(
+        "05.1",
+        "The Trainer is this loop.",
+        tests={f"no loss differs by more than {SAME}": largest <= SAME},
+        number={"largest difference of a loss": largest},
+        context={"steps": len(losses)},
+        model=claims.with_size(profile.small_encoder, model),
+        origin=claims.MEASURED_HERE,
+        source="float32, one process; the rest of the Trainer saves, resumes, logs and spreads over machines",
+        profile=profile.name,
+    )
+
+
+def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str]) -> None:
+    """05.2. Arm -> control, which lacks its recipe: are more test sentences right? `counted`: by counting words."""
+    gains = {arm: over_seeds(_points(results, arm, control), " points") for arm, control in controls.items()}
+    claims.record(
+        "05.2",
+        "Each of ULMFiT's three recipes helps by itself.",
+        tests={arm: is_gain(gain) for arm, gain in gains.items()},
+        on="the recipe",
+        number={f"right, more than without the recipe, the least of {len(gains)}": smallest(gains)},
+        context={f"right, {arm}, more than {controls[arm]}": gain for arm, gain in gains.items()}
+        | {f"right, {arm}": over_seeds(100.0 * found["right"], "%") for arm, found in results.items()}
+        | {"right, plain, more than counting words":
+           over_seeds(100.0 * results["plain"]["right"] - 100.0 * counted, " points")},
+        model=Path(task.profile.small_encoder).name,
+        origin=task.origin(*controls, *controls.values()),
+        source=f"{TASK}; Howard and Ruder 2018, section 3; {RULE}",
+        profile=task.profile.name,
+    )  # fmt: skip
+
+
+def together_help(task, results: dict, arm: str) -> None:
+    """05.3. Are more test sentences right by all recipes together than by plain fine-tuning?"""
+    gain = over_seeds(_points(results, arm, "plain"), " points")
+    claims.record(
+        "05.3",
+        "ULMFiT's three recipes together help.",
+        tests={f"more are right than by plain (no: surely under {LITTLE:.0f} points more)": is_gain(gain)},
+        number={"right, more than by plain": gain},
+        context={f"right, {name}": over_seeds(100.0 * results[name]["right"], "%") for name in (arm, "plain")}
+        | {f"right, more than by {other}": over_seeds(_points(results, arm, other), " points")
+           for other in ("linear decay", SMALLER)},
+        model=Path(task.profile.small_encoder).name,
+        origin=task.origin(arm, "plain"),
+        source=f"{TASK}; Howard and Ruder 2018, section 3",
+        profile=task.profile.name,
+    )  # fmt: skip
+
+
+def is_gain(gain: Number) -> bool | None:
+    """Is it one? Yes if it is above 0; no if it is below 0, or surely too small to notice; else None."""
+    if gain.above(0):
+        return True
+    return False if gain.below(0) or gain.below(LITTLE) else None
+
+
+def forgets_less(task, results: dict, *arms: str) -> None:
+    """05.4. Are more topics found after each of the arms than after the control, plain at a third of its rate?"""
+    kept = {arm: over_seeds(_points(results, arm, SMALLER, "topics"), " points") for arm in arms}
+    claims.record(
+        "05.4",
+        "ULMFiT's recipes make the network forget less than a third of plain's rate does.",
+        tests={arm: is_gain(number) for arm, number in kept.items()},
+        on="the recipe",
+        number={f"topics found, more than after {SMALLER}, the worst of {len(arms)}": smallest(kept)},
+        context={f"topics found, more than after {SMALLER}, {arm}": number for arm, number in kept.items()}
+        | {f"right on the task, more than by {SMALLER}, {arm}": over_seeds(_points(results, arm, SMALLER), " points")
+           for arm in arms},
+        model=Path(task.profile.small_encoder).name,
+        origin=task.origin(*arms, SMALLER),
+        source=f"{TASK}; topics of {len(task.topics)} BBC headlines by the nearest mean vector; {RULE}",
+        profile=task.profile.name,
+    )  # fmt: skip
+
+
+def same_losses(profile, one: list[float], two: list[float]) -> None:
+    """05.5. The loss of each step by one process and by two."""
+    largest = max(abs(alone - shared) for alone, shared in zip(one, two, strict=True))
+    claims.record(
+        "05.5",
+        "More processes do not change the losses, if they split each batch.",
+        tests={f"no loss differs by more than {SAME}": largest <= SAME},
+        number={"largest difference of a loss": largest},
+        context={"steps": len(one)},
+        model=Path(profile.bert).name,
+        origin=claims.MEASURED_HERE,
+        source="split_batches=True, no dropout; the differences are rounding. By default each process takes a batch",
+        profile=profile.name,
+    )
+
+
+def _points(results: dict, arm: str, control: str, what: str = "right") -> np.ndarray:
+    return 100.0 * results[arm][what] - 100.0 * results[control][what]

@@ -1,0 +1,106 @@
+"""The figures of lesson 05."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from notebooks.source.lesson_05.runs import SMALLER
+from utils import plots
+from utils.intervals import over_seeds
+
+
+def schedules(factors: dict[str, list[float]]) -> None:
+    """Show the factors of several schedules; the title says how far the first two are apart.
+
+    Args:
+        factors: name -> shape (steps,).
+    """
+    first, second = list(factors)[:2]
+    apart = float(np.abs(np.subtract(factors[first], factors[second])).max())
+    fig, ax = plots.figure(2.6)
+    styles = (("-", plots.BLUE), ("--", plots.ORANGE), (":", plots.BLACK))
+    for (name, values), (style, color) in zip(factors.items(), styles, strict=False):
+        ax.plot(values, style, color=color, label=name)
+    ax.set(xlabel="step", ylabel="share of the peak rate", ylim=(0, 1.08))
+    ax.legend(fontsize=8)
+    title = f"{first[0].upper()}{first[1:]} and {second}: never more than {np.ceil(1000 * apart) / 1000:.3f} apart"
+    fig.suptitle(title)
+    plots.show(fig, f"{title}. Both rise over the first tenth of the steps and fall to the end in a straight line; a "
+                    "constant rate stays at 1.")  # fmt: skip
+
+
+def stairs(shared, staged, parts: list[str]) -> None:
+    """Show the rate of each part at each step, under one schedule and under one for each stage; white is frozen.
+
+    Args:
+        shared, staged: shape (parts, steps), shares of the peak rate, 0 where a part is frozen.
+        parts: names, from the bottom up.
+    """
+    fig, axes = plots.figure(3.0, columns=2, sharey=True)
+    titles = {"one schedule for all": np.asarray(shared), "a triangle for each stage": np.asarray(staged)}
+    for ax, (title, rates) in zip(axes, titles.items(), strict=True):
+        image = ax.imshow(
+            np.ma.masked_equal(rates, 0), cmap="Blues", vmin=-0.25, vmax=1, origin="lower", aspect="auto",
+            interpolation="nearest",
+        )  # fmt: skip
+        ax.set(title=title, xlabel="step", yticks=range(len(parts)), yticklabels=parts)
+        for part in range(1, len(parts)):
+            ax.axhline(part - 0.5, color="white", linewidth=1)
+    bar = fig.colorbar(image, ax=axes, label="share of the peak rate", ticks=(0, 0.5, 1))
+    bar.ax.set_ylim(0, 1)
+    lowest, own = (100 * rates[0].max() for rates in titles.values())
+    title = (
+        f"The embeddings learn at no more than {lowest:.0f}% of the peak, or at {own:.0f}% with triangles of their own"
+    )
+    fig.suptitle(title, fontsize=10)
+    alt = "Two staircases: the head learns from the first step, lower parts join in three later epochs."
+    plots.show(fig, f"{title}. {alt} On the left the colour fades from left to right; on the right it starts anew.")
+
+
+def arms(results: dict[str, dict], counted, before) -> None:
+    """Show each arm's difference to plain on the task, and what it has forgotten; a dot is a seed.
+
+    Args:
+        results: arm -> "right" and "topics", outcomes of shape (seeds, items); "plain" among them.
+        counted: outcomes of counting words, shape (seeds, test sentences).
+        before: topics found before fine-tuning, shape (headlines,).
+    """
+    plain = 100.0 * results["plain"]["right"]
+    gains = {arm: 100.0 * found["right"] - plain for arm, found in results.items() if arm != "plain"}
+    lost = {arm: 100.0 * found["topics"] - 100.0 * before for arm, found in results.items()}
+    gains["counting words"] = 100.0 * counted - plain
+    names = [*results, "counting words"]
+    fig, axes = plots.figure(3.6, columns=2, sharey=True)
+    for ax, values in zip(axes, (gains, lost), strict=True):
+        for place, name in enumerate(names[::-1]):
+            if name in values:
+                color = {SMALLER: plots.ORANGE, "counting words": plots.GREY, "plain": plots.BLACK}.get(
+                    name, plots.BLUE
+                )
+                _seeds(ax, place, values[name], color)
+        ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
+    axes[1].axvline(lost[SMALLER].mean(), color=plots.ORANGE, linewidth=1)
+    axes[0].set(yticks=range(len(names)), yticklabels=names[::-1], xlabel="right, minus plain (points)")
+    axes[1].set(xlabel="topics found, minus before (points)")
+    written = {name: over_seeds(values, " points") for name, values in gains.items()}
+    spread = {
+        what: np.ptp([values.mean() for values in some.values()])
+        for what, some in (
+            ("task", {name: values for name, values in gains.items() if name != "counting words"}),
+            ("lost", lost),
+        )
+    }
+    title = f"The arms' means lie {spread['task']:.0f} points apart on the task, {spread['lost']:.0f} in forgetting"
+    fig.suptitle(title, fontsize=10)
+    said = "; ".join(f"{name} {gain}" for name, gain in written.items())
+    forgotten = "; ".join(f"{name} {over_seeds(values, ' points')}" for name, values in lost.items())
+    plots.show(fig, f"{title}. Right on the task, minus plain: {said}. Topics found, minus before: {forgotten}.")
+
+
+def _seeds(ax, place: int, values: np.ndarray, color: str) -> None:
+    """A dot for each seed, and the mean with its interval below."""
+    mean = over_seeds(values)
+    by_seed = values.mean(axis=1)
+    ax.plot(by_seed, np.full(len(by_seed), place + 0.18), "o", color=color, markersize=3, alpha=0.45)
+    arms = [[mean.value - mean.low], [mean.high - mean.value]]
+    ax.errorbar(mean.value, place - 0.12, xerr=arms, fmt="D", color=color, markersize=5, capsize=3)
