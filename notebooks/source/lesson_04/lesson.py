@@ -68,7 +68,7 @@ print(f"fine-tuned, {trainer.state.global_step} steps: {np.mean(judged == truth)
 # - **random start**: the same network with nothing pretrained, trained for twice as many epochs;
 # - **frozen**: nothing of the network is trained; logistic regression learns from the vectors that it makes. Three
 #   encoders: *small*; *base*, all-mpnet-base-v2, a sentence encoder of 109 million weights; *mini*, lesson 01's
-#   mini-bert, 4 million, which is pretrained only.
+#   mini-bert, 4 million, pretrained only, on film reviews and news.
 #
 # *Predict:* with 50 labels, where is the base encoder? With 4,000, counting words?
 
@@ -89,7 +89,7 @@ cards.saves_labels(runs, right)
 #
 # ## 2. What did it know before it saw a label?
 #
-# For counting words, two sentences without a common word have nothing in common. Ask the small encoder as it comes: for
+# Ask the small encoder as it comes: for
 # each test sentence, which one has the nearest vector (by *cosine*), among those that share *no* word with it, not even
 # a word's first five letters? (*The* and its like do not count.)
 #
@@ -191,13 +191,13 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# Too small a rate learns nothing in these 75 steps. Too large a one destroys everything, the task included. Look at the
-# two lower curves: at the best rate neighbours have suffered, while a linear classifier finds nearly as many topics as
-# before. The knowledge can still be read out, but no longer decides which vectors are near: it has *moved*. The
-# accuracy of the task will not tell you.
+# Too small a rate learns nothing in these 75 steps. Too large a one destroys nearly everything, the task included
+# (*catastrophic forgetting*). Look at the two lower curves: at the best rate neighbours have suffered, while a linear
+# classifier (a *probe*) finds nearly as many topics as before. The knowledge can still be read out, but counts for less
+# in which vectors are near: it has partly *moved*. The accuracy of the task will not tell you.
 #
-# The best rate belongs to a network, here of 23 million weights, and to a number of steps. For bert-base the usual ones
-# are smaller, 2e-5 to 5e-5 (Devlin et al., 2018). [Deeper: forgetting](deeper/04_forgetting.ipynb) of grammar.
+# The best rate belongs to a network and a number of steps; for bert-base the usual ones are 2e-5 to 5e-5 (Devlin et
+# al., 2018). [Deeper: forgetting](deeper/04_forgetting.ipynb) of grammar.
 #
 # ## 4. Is one epoch enough?
 #
@@ -215,15 +215,16 @@ for name, right_of in (("one epoch", once), ("three", thrice)):
 cards.one_epoch(runs, once, thrice)
 
 # %% [markdown]
-# Look at the seeds: 25 steps may do, or nearly fail, even at the rate that suits them best. Probably it is steps that
-# count, not epochs: over IMDB's 25,000 reviews one epoch makes more than a thousand.
+# That three gain something is shown; that it is 3 points or more, the card's margin, is not. And look at the seeds: 25
+# steps may do, or nearly fail. Probably steps count, not epochs: IMDB's 25,000 reviews make 3,125.
 #
 # ## 5. What to train?
 #
 # Four ways, from little to all:
 #
 # - **head only**: freeze the encoder, and fit a linear classifier to its vectors, as in section 1;
-# - **LoRA** (Hu et al., 2021): freeze the encoder, and put two thin matrices beside some of its matrices;
+# - **LoRA** (Hu et al., 2021): freeze the encoder, and train the head and two thin matrices beside some of its
+#   matrices;
 # - **upper half**: freeze the embeddings and the lower half of the layers;
 # - **all**: fine-tuning as in section 3.
 
@@ -255,8 +256,9 @@ lora = get_peft_model(plain, config)
 lora.print_trainable_parameters()
 
 # %% [markdown]
-# Train it for an epoch, then *merge*. (The rate 3e-3 would destroy the network if $W$ moved. $W$ stays, and LoRA wants
-# a larger rate.) $W + \Delta W$ is one matrix, as large as $W$.
+# (6 layers × 2 matrices × (8 · 384 + 384 · 8), and 770 for the head.) Train it for an epoch, then *merge*. (The rate
+# 3e-3 would destroy the network if $W$ moved. $W$ stays, and LoRA wants a larger rate.) $W + \Delta W$ is one matrix,
+# as large as $W$.
 #
 # *Predict:* how much do the outputs differ before and after merging?
 
@@ -321,10 +323,10 @@ for name, line in right.items():
 cards.freeze_and_read(runs, right)
 
 # %% [markdown]
-# Whether the small encoder gains, these seeds do not tell; the base encoder, with nothing trained, is ahead.
-# (Fine-tuning it was not measured.) So count words, as the baseline. Then let the largest *sentence encoder* that
-# you can run read your texts, once, and fit logistic regression, `C` by cross-validation. With hundreds of labels
-# fine-tune it as well, with several seeds, and keep what validation prefers.
+# Whether the small encoder gains, the seeds that both have do not tell; the base encoder, with nothing trained, is
+# ahead. (Fine-tuning it was not measured.) So count words, as the baseline. Then let a large *sentence encoder* read
+# your texts, once, and fit logistic regression, `C` by cross-validation. With hundreds of labels fine-tune it as well,
+# with several seeds, and keep what validation prefers.
 
 # %% [markdown]
 # ## To remember
@@ -333,7 +335,7 @@ cards.freeze_and_read(runs, right)
 # - Before it sees a label, the network tells senses and meanings apart; a few labels then point out the opinion.
 # - A learning rate can be too small to learn, or so large that it destroys. What is forgotten is measured apart.
 # - Few labels make few steps: think in steps, not in epochs.
-# - LoRA and freezing save memory and what is stored for each task; they save less time.
+# - LoRA saves memory and storage, less time; reading a frozen network once saves time, too.
 #
 # ## Exercises
 #

@@ -160,8 +160,8 @@ cards.is_this_loop(profile, model, in_pairs, logged)
 
 # %% [markdown]
 # The losses agree but for rounding. Clipping at 1, no weight decay and the falling line are the Trainer's defaults; so
-# is the order by seed and epoch. What else it does: save, resume, log.
-# [Deeper: resuming by hand](deeper/05_resuming_by_hand.ipynb).
+# is the order by seed and epoch. It also saves, resumes, logs and, with `load_best_model_at_end=True`, keeps the best
+# weights. [Deeper: resuming by hand](deeper/05_resuming_by_hand.ipynb).
 #
 # ## 2. A rate for each layer
 #
@@ -386,17 +386,16 @@ print(f"before fine-tuning: {'':<31} topics {task.topics_before().mean():.1%}")
 print(task.origin())
 
 # %% [markdown]
-# All arms have the same seeds and sentences, so take differences. A dot is a seed; the interval is for other seeds and
-# other sentences; the thin line on the right is the control's mean. **Predict:** in which of the two pictures do the
-# arms differ more?
+# All arms have the same seeds and sentences, so take differences. A dot is a seed (sentences, order, head); the thin
+# line is the control's mean. **Predict:** in which of the two pictures do the arms differ more?
 
 # %%
 figures.arms(results, counted, task.topics_before())
 
 # %% [markdown]
-# The cards take each recipe against what lacks only that recipe: unfreezing with triangles against the triangle alone.
-# *Yes*: the whole interval lies above 0. *No*: it lies below 0, or surely below 2 points. Else not settled. **Predict**
-# the verdicts.
+# The cards take each recipe against what lacks it: unfreezing with triangles (anew at each stage) against the triangle
+# alone, not the picture's zero line. *Yes*: the whole interval lies above 0. *No*: it lies below 2 points. Else not
+# settled. **Predict** the verdicts.
 
 # %%
 controls = {
@@ -411,11 +410,11 @@ cards.together_help(task, results, "all of ULMFiT")
 cards.forgets_less(task, results, *controls, "all of ULMFiT")
 
 # %% [markdown]
-# On the task no recipe is shown to help: each is open, and plain does as well at a third of its rate. The seed
-# (sentences, order, head) moves the result more. All three together gain surely under 2 points, and forget most,
-# perhaps since 0.01 was their best rate on validation. What the recipes change is *forgetting*: low rates below, and
-# freeing lower layers late, keep more topics than a third of plain's rate does; the triangle alone does not. (Much
-# hangs on the rate: for discriminative rates, 0.0003 to 0.003 did equally well on validation; the lowest was taken.)
+# On this task no recipe is shown to help, nor to beat plain at a third of its rate.  All three together gain surely
+# under 2 points, and forget most, perhaps by their rate: 0.01 was best on validation, and 0.03 learned nothing. What
+# the recipes change here is *forgetting*: low rates below, and freeing lower layers late, keep more topics than a third
+# of plain's rate does; the triangle alone does not. (Much hangs on the rate: for discriminative rates 0.0003 won on
+# validation by a hair.) So begin with a small rate, warm-up and linear decay, and search the rate first.
 #
 # ## 6. When one process is not enough
 #
@@ -451,7 +450,7 @@ cards.same_losses(profile, one, two)
 # %% [markdown]
 # ## To remember
 #
-# - The `Trainer` is a loop: forward, backward, clip, step, schedule; yours validates and keeps the best weights.
+# - The `Trainer` is a loop: forward, backward, clip, step, schedule; validate, and keep the best weights.
 # - Parameter groups carry what differs between weights: decay, rates. `requires_grad` says who learns.
 # - The slanted triangle as printed can divide by zero, or turn the rate negative: try formulas at their ends.
 # - Judge a recipe over many seeds, each arm at its own best rate, with simple baselines beside it.

@@ -25,20 +25,23 @@
 # %%
 from utils import claims
 
-ran = profile.name if claims.ledger(profile.name) else "embedded"  # what lessons run where the hub fails them
+ran = profile.name if claims.ledger(profile.name) else "embedded"  # without the hub, lessons run under `embedded`
 recorded = claims.ledger(ran)
 for claim in recorded:
     print(f"{claim.id:<6}{claim.words}")
 
 # %% [markdown]
-# *Predict:* which of them do **not** hold as they are said? Write their numbers into the cell, then run it.
+# *Predict:* which of them would you **not** sign as they stand? (*Depends* and *not settled here* count as not
+# holding.) Write their numbers into the cell, then run it.
 
 # %%
 doubted = set()  # for example {"00.1", "02.2"}
 
 holds = {claim.id: claim.verdict == claims.HOLDS for claim in recorded}
-right = sum((id not in doubted) == truth for id, truth in holds.items())
-print(f"your guesses that are right: {right} of {len(holds)}")
+missed = [id for id, truth in holds.items() if (id not in doubted) != truth]
+print(f"your guesses that are right: {len(holds) - len(missed)} of {len(holds)}")
+if doubted:
+    print("look again at", ", ".join(missed))
 print(f"who believes every sentence: {sum(holds.values())}; who doubts every one: {len(holds) - sum(holds.values())}")
 
 # %% [markdown]
@@ -73,7 +76,8 @@ Markdown(jobs.table(recorded))
 
 # %% [markdown]
 # Three rules go with every row. Load model and tokenizer together, and compare the pair (03.6). Draw counting words on
-# every curve (02.2, 04.1). Keep a test set that you touch once, and report an interval (02.1).
+# every curve (02.2, 04.1). Split so that related texts stay on one side (02.1), touch the test set once, and report an
+# interval.
 #
 # ## 4. Exercises and words
 #
