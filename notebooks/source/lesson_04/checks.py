@@ -6,7 +6,6 @@ Words of each hint stand in tests/wrong_answers/lesson_04.py, which tries every 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -381,46 +380,3 @@ def curves(rng) -> tuple[list[int], list[int], list[int], int]:
     pretrained = [counting[0] - 2, counting[0] + 1, counting[2] + 1, goal - 2, goal + 4, goal + 5, goal + 6]
     pretrained[reached : reached + 2] = goal, goal + 2
     return budgets, pretrained, counting, reached
-
-
-@exercise(
-    "04.6",
-    "Three minutes of training",
-    "a list of 600 labels",
-    function=False,
-    stronger="With 200 sentences in batches of 8, an epoch is 25 steps; the lesson trained all weights for three "
-    "epochs. Look at the lesson's figure of rates: which ones learn nothing, which destroy everything?",
-    why="Rate and steps belong together: both were chosen on validation sentences, and the test was asked once.",
-)
-def three_minutes(answer, rng) -> None:
-    truth = opinions()
-    judged = np.array([number(label, "a label") for label in listed(answer, "the labels", len(truth))])
-    require(set(judged.tolist()) <= {0, 1}, "Labels are 0 for negative and 1 for positive; there are others in yours.")
-    hint_if(
-        len(set(judged.tolist())) == 1,
-        "Every sentence gets the same label: nothing was learned. Was the rate too small, or too large?",
-    )
-    right = 100 * float(np.mean(judged == truth))
-    hint_if(right < 40, f"Only {right:.0f}% are right, fewer than a coin has. Which number stands for positive?")
-    hint_if(
-        right < 57,
-        f"{right:.0f}% are right, about what a coin has. Are they in the order of `asked`? Did the loss fall?",
-    )
-    require(
-        right > BEAT,
-        f"{right:.1f}% are right, more than {BEAT}% are asked for. Try other rates and epochs on `validation`.",
-    )
-
-
-BEAT = 69
-
-
-@lru_cache(maxsize=1)
-def opinions() -> np.ndarray:
-    """The labels of the sentences that exercise 04.6 asks about, drawn as its notebook draws them."""
-    from datasets import load_dataset
-
-    from utils import assets
-
-    test = load_dataset(str(assets.rotten_tomatoes()))["test"]
-    return np.array(test.shuffle(seed=4).select(range(600))["label"])

@@ -25,14 +25,16 @@ from transformers import AutoModel, set_seed
 from notebooks.source.lesson_04.runs import Runs
 
 runs = Runs(profile)
-SEEDS, LABELS = (0, 1) if profile.quick else range(8), 200
 sentences, truth = runs.test
-if profile.quick:
-    sentences, truth = sentences[::20], truth[::20]
-print(f"{LABELS} labels, {len(SEEDS)} draws of them, {len(sentences):,} test sentences")
+print(f"{len(sentences):,} test sentences, {sum(truth)} of them positive")
 
 
 # %%
+SEEDS, LABELS = (0, 1) if profile.quick else range(8), 200
+if profile.quick:
+    sentences, truth = sentences[::20], truth[::20]
+
+
 @torch.inference_mode()
 def layer_vectors(network, texts):
     """For each layer, the mean of its vectors over each text. Shape (layers + 1, texts, width); embeddings first."""
