@@ -292,17 +292,16 @@ def test_results_are_not_measured_in_quick_sizes(monkeypatch, tmp_path):
             beforehand.run_part("", tmp_path, lambda lesson: {}, lambda lesson: None)
 
 
-@pytest.mark.parametrize("lesson", ["03", "05"])
-def test_what_comes_with_a_lesson_is_from_its_code_and_data(lesson):
-    """Lesson 04 has more than one function, see its own tests."""
+def test_what_comes_with_lesson_03_is_from_its_code_and_data():
+    """Lessons 04 and 05 keep their plans in their rooms, see their own tests."""
     from tests.conftest import planned
 
-    with planned(lesson) as (beforehand, names):
+    with planned("03") as (beforehand, names):
         ((function, configurations),) = beforehand.from_beforehand(names).items()
         key = names["experiments"]._key
         comes = {key(function, one) for one in configurations}
         assert comes == set(names["experiments"].beforehand)
         assert comes == set(json.loads((beforehand.HERE / "results" / "runs.json").read_text())["results"])
-        live = [one for one in names[{"03": "runs", "05": "recipes"}[lesson]] if key(function, one) not in comes]
-        assert len(live) == {"03": 4, "05": 3}[lesson]
+        live = [one for one in names["runs"] if key(function, one) not in comes]
+        assert len(live) == 4
         assert {one["seed"] for one in live} == {names["SEEDS"][0]}
