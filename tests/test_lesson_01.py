@@ -20,11 +20,11 @@ from transformers import (
 )
 
 from notebooks.source.lesson_01 import cards, measures
-from notebooks.source.lesson_01.senses import SENSES
 from pretraining import t5, vocabulary
 from pretraining.tasks import head_and_tail
 from utils import assets, claims
 from utils.minimal_pairs import right_is_likelier
+from utils.senses import SENSES
 
 SCRAP = ["The film is good and the actors are good.", "The film is bad, and I was bored by the end of it."] * 40
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from notebooks.source.lesson_01.senses import SENSES
+from utils.senses import SENSES
 
 CONTEXTS = {"both sides": (20, 20), "20 left": (20, 0), "40 left": (40, 0), "20 right": (0, 20), "40 right": (0, 40)}
 
