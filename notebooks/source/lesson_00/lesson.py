@@ -43,7 +43,7 @@ normalised = (images[:1400] - mean) / deviation
 network = MLPClassifier(hidden_layer_sizes=(32,), max_iter=500, random_state=0).fit(normalised, digits[:1400])
 
 # %% [markdown]
-# Then 397 new images come in three ways: normalised; not normalised, that is, as they are stored; and as a negative,
+# Then 397 new images come in three ways: normalised; not normalised; and as a negative,
 # dark ink on white paper, as when somebody forgot to invert a scan.
 #
 # *Predict:* ten digits, so guessing finds 10%. What share does the network read in each way? (In brackets a 95%
@@ -113,7 +113,6 @@ cards.must_match(profile, right)
 # %% [markdown]
 # ## 3. How to work with the notebooks
 #
-# - *Predict*, then run. Where you were wrong, you learn.
 # - `NameError`: a cell above was skipped. `ModuleNotFoundError`: the wrong kernel.
 #   **Kernel > Restart Kernel and Run All Cells** runs everything again.
 # - Lessons 01 to 05 have exercises that check your answer. *Deeper* notebooks are for those who ask “really?”
@@ -123,8 +122,6 @@ cards.must_match(profile, right)
 # `COURSE_PROFILE`, set before Jupyter starts, chooses. Trouble with downloads: [docs/hub.md](../docs/hub.md).
 #
 # ## 4. The day
-#
-# Your minutes are estimates; the machine's seconds were measured.
 
 # %%
 from IPython.display import Markdown

@@ -175,8 +175,8 @@ tokens = [t5_tokenizer.convert_ids_to_tokens(ids.tolist()) for ids in (written[0
 figures.cross_attention(across.cpu().numpy(), *tokens)
 
 # %% [markdown]
-# `▁Mä` and most digits look at what they translate; the dot that German dates have, at *German*; other rows are not so
-# neat. And attention shows where a network looks, not why.
+# `▁Mä` and most digits look at what they translate; the dot that German dates have, at *German*. But attention shows
+# where a network looks, not why.
 #
 # > “… at the exact same millisecond.”
 #
@@ -193,7 +193,7 @@ cards.reads_at_once(profile, sizes, apart)
 
 # %% [markdown]
 # So “at once” is true of BERT, and just as true of GPT: a layer needs only the layer below, at a position and on its
-# left, and that is there already. Only *writing* goes one by one (it is *autoregressive*).
+# left, and that is there already. Only *writing* goes one by one (*autoregressive*).
 #
 # ## 4. What each learned to guess
 #
@@ -250,8 +250,8 @@ for place in (seen["labels"][0] != -100).nonzero():  # -100: the loss leaves thi
     print(f"{now} ← {true}", end="   ")
 
 # %% [markdown]
-# No: some were left, some replaced by others. And 15% is of the *tokens*; a word of several pieces has several chances.
-# [Deeper: the objectives in code](deeper/01_objectives.ipynb) counts.
+# No: some were left, some replaced by others. And 15% is of the *tokens*. [Deeper: the objectives in
+# code](deeper/01_objectives.ipynb) counts words.
 #
 # ## 5. Context
 #
@@ -293,8 +293,7 @@ cards.understands_context(profile, encoder, same_sense)
 
 # %% [markdown]
 # The senses separate within a few layers. At the top the full stop does nearly as well: the topic of the sentence alone
-# would nearly do. (This encoder was trained to spread it; in layers 9 and 10 the full stop lags far behind.) (At the
-# bottom only positions differ, so points coincide.)
+# would nearly do. (This encoder was trained to spread it. At the bottom only positions differ, so points coincide.)
 #
 # > “… robustly.”
 #
@@ -314,14 +313,13 @@ figures.agreement(agreement)
 cards.knows_the_subject(profile, sizes, agreement)
 
 # %% [markdown]
-# mini-bert mostly sides with the *nearer* noun, mini-gpt does not. bert-base does better (Goldberg, 2019).
+# mini-bert mostly sides with the *nearer* noun, mini-gpt does not; bert-base does better (Goldberg, 2019).
 #
 # ## 6. Which for which job?
 #
 # **Fill a blank: BERT.** Take a token out of each of a few hundred reviews. How often is BERT's first guess right, from
-# 20 tokens on both sides, from 20 or 40 on the left, from 20 or 40 on the right? (On an empty side stand ten `[MASK]`,
-# so that the text does not seem to end there. BERT rarely met so many: part of the gap may be that.) **Predict** the
-# order.
+# 20 tokens on both sides, or from 20 or 40 on one? (On an empty side stand ten `[MASK]`, rare in training: part of the
+# gap may be that.) **Predict** the order.
 
 # %%
 filled = measures.blanks_filled(bert, bert_tokenizer, rows["input_ids"])
@@ -391,9 +389,8 @@ for question, written in zip(prompts, answer(prompts), strict=True):
     print(f"{question}\n   → {written}")
 
 # %% [markdown]
-# How well on texts that it was not trained on? A translation counts if it is right to
-# the letter; the baseline copies the English, which is right for some numbers. **Predict:** of 40 reviews that it is
-# asked to translate, how many does it judge instead?
+# On new texts, a translation counts if it is right to the letter; the baseline copies the English, right for some
+# numbers. **Predict:** of 40 reviews that it is asked to translate, how many does it judge instead?
 
 # %%
 outcomes = measures.tasks_of_t5(answer, profile.sentiment_prefix, reviews)
@@ -423,13 +420,8 @@ cards.led_when_it_came_out(profile)
 cards.classifies_better(profile)
 
 # %% [markdown]
-# Today:
-#
-# | | BERT | GPT | T5 |
-# |---|---|---|---|
-# | papers | Devlin et al., 2018 | Radford et al., 2018 and 2019 | Raffel et al., 2019 |
-# | at home in | classifying, tagging, search, cheaply | chat, and by a prompt nearly all else | text to text |
-# | relatives | RoBERTa, ModernBERT | Llama, Qwen | FLAN-T5, NLLB |
+# Today encoders (ModernBERT) classify, tag and search at a small cost; decoders (Llama, Qwen) chat and do, asked by a
+# prompt, nearly all else; encoder-decoders (FLAN-T5, NLLB) turn one text into another.
 
 # %% [markdown]
 # ## To remember
@@ -452,10 +444,8 @@ cards.classifies_better(profile)
 #
 # ## Exercises
 #
-# [Five exercises](exercises/01_bert_gpt_t5.ipynb) say whether you are right. Two more: predict, then try.
-#
-# 1. In section 3, let `changed` be the sentence with *were* for *are*. Which positions change in each family?
-# 2. In section 5, put a word of your own into `measures.SENSES`: one token, four sentences for each of two senses.
+# [Five exercises](exercises/01_bert_gpt_t5.ipynb) say whether you are right. One more: predict, then try. In section 3,
+# let `changed` be the sentence with *were* for *are*. Which positions change in each family?
 #
 # ## Deeper
 #

@@ -89,7 +89,7 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# This takes some minutes. **Read on meanwhile**; cells that you run now wait for their turn.
+# This takes some minutes: **read on meanwhile**.
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
 # that were judged right. (*Validation Loss* is the loss on whatever was given to evaluate.)
@@ -213,15 +213,13 @@ with torch.inference_mode():
 #
 # ### `args = TrainingArguments(…)`
 #
-# | argument | what it says |
-# |---|---|
-# | `output_dir`, `save_strategy="no"` | a folder for checkpoints, and that none are kept |
-# | `eval_strategy="epoch"` | measure after each epoch |
-# | `learning_rate` | the size of a step. Pretrained weights need small ones: lesson 04 |
-# | `per_device_train_batch_size` | reviews of one step: the gradient is the mean over them |
-# | `num_train_epochs=1` | one pass over the training reviews |
-# | `logging_steps=5`, `disable_tqdm=False` | note the loss every 5 steps (default 500: “No log”); show the bar |
-# | `**profile.arithmetic` | compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it |
+# - `output_dir`, `save_strategy="no"`: a folder for checkpoints, and that none are kept;
+# - `eval_strategy="epoch"`: measure after each epoch;
+# - `learning_rate`: the size of a step. Pretrained weights need small ones: lesson 04;
+# - `per_device_train_batch_size`: reviews of one step: the gradient is the mean over them;
+# - `num_train_epochs=1`: one pass over the training reviews;
+# - `logging_steps=5`, `disable_tqdm=False`: note the loss every 5 steps (default 500: “No log”); show the bar;
+# - `**profile.arithmetic`: compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it.
 #
 # All else is the default: AdamW, a rate that falls to 0 in a straight line.
 # **Predict:** how many steps were that?
@@ -245,8 +243,8 @@ print(f"learning rate {args.learning_rate:g}, falling to 0")
 #
 # ### `trainer.train()`
 #
-# Each step: the loss of a batch, its gradient, one step of the optimizer. Lesson 05 writes this loop by hand.
-# **Predict:** where does the curve start, and does it fall evenly?
+# Each step: the loss of a batch, its gradient, one step of the optimizer (lesson 05). **Predict:** where does the curve
+# start, and does it fall evenly?
 
 # %%
 from utils import plots
@@ -293,7 +291,7 @@ right["feature extraction"] = probe.predict(vectors["test"]) == truth
 print(f"feature extraction {right['feature extraction'].mean():.1%}")
 
 # %% [markdown]
-# Would other reviews give the same? And the random start takes as long as your training. So the course brings results:
+# The random start takes as long as your training, so the course brings results:
 # 192 tokens, 1,000 test reviews. (For a random start of your own, take away the `#`.) **Predict:** how far apart are
 # three draws of counting words?
 
@@ -318,11 +316,10 @@ for name, runs in {"counting words, 200": draws, "random start, 500": starts, "f
     print(f"{name} labels:", ", ".join(f"{hits.mean():.1%}" for hits in runs))
 
 # %% [markdown]
-# The one random start gave every review the same label. With many more steps it would learn.
+# The one random start gave every review the same label. With many more steps it may learn.
 #
-# How sure is a difference? An *interval* of 95% is made so that, over many such samples of reviews, 95 of 100 intervals
-# hold the true value. Compare **review by review**: all met the same easy and hard ones, so the difference is surer
-# than two accuracies side by side. (Other labels move it too, as you saw.)
+# How sure is a difference? Compare **review by review**: all met the same easy and hard ones, so the difference is
+# surer than two accuracies side by side. (Other labels move it too, as you saw.)
 
 # %% tags=["readme"]
 from utils.intervals import over_seeds, paired_difference, share
@@ -382,8 +379,8 @@ claims.record(
 #
 # ## 4. Your own sentences
 #
-# Twenty everyday opinions, ten good and ten bad, were written before any model saw them: “What a waste of money.”,
-# “Take tissues with you.” **Predict:** how many will it get right, and which kind will it get wrong?
+# Twenty everyday opinions, ten good and ten bad, were written before any model saw them. **Predict:** how many will it
+# get right, and which kind will it get wrong?
 
 # %%
 from utils.opinions import OPINIONS
@@ -480,7 +477,7 @@ table.head(3)
 #
 # ## Exercises
 #
-# [Five exercises](exercises/02_fine_tuning_with_the_trainer.ipynb) say whether you are right. Three more: predict, then
+# [Five exercises](exercises/02_fine_tuning_with_the_trainer.ipynb) say whether you are right. Two more: predict, then
 # run section 1 again, with `eval_dataset=tokenized["validation"]` and these lines behind `load_dataset`:
 #
 # ```python
@@ -491,8 +488,7 @@ table.head(3)
 #
 # 1. Leave out `truncation_side="left"`, so that the *beginning* of each review is kept. Is the accuracy lower by more
 #    than chance?
-# 2. Set `learning_rate=100 * profile.learning_rate`. What does the loss do?
-# 3. Take a tenth of the labels, and ten epochs, so that the steps stay as many. Who loses more, the encoder or counting
+# 2. Take a tenth of the labels, and ten epochs, so that the steps stay as many. Who loses more, the encoder or counting
 #    words?
 #
 # ## Deeper

@@ -109,7 +109,7 @@ fig.suptitle("The same numbers")
 plots.show(fig, "A flower drawn from 16 numbered colours, with its own palette and with that of another picture.")
 
 # %% [markdown]
-# Equal numbers stay equal, so you still see a flower; its colours are lost.  An embedding table is such a palette: an
+# Equal numbers stay equal, so you still see a flower; its colours are lost. An embedding table is such a palette: an
 # id is looked up, a vector comes out. A *vocabulary* says which piece each row stands for, a list that was learned from
 # much text before. Pretraining then filled the rows. **Predict** which rows are most similar to that of *film*.
 
@@ -126,7 +126,7 @@ print("most similar:", *bert.convert_ids_to_tokens((unit @ unit[film]).topk(7).i
 
 # %% [markdown]
 # Three vocabularies, each named after the way in which it was learned. All three have *film* as one piece. **Predict:**
-# which piece has *film*'s number, 2143, in the other two? (Section 3 explains the names; `▁` is the sign for a space in
+# which piece has *film*'s number, 2143, in the other two? (`▁` is the sign for a space in
 # *SentencePiece*, the library behind T5's tokenizer. Under `embedded`, T5's vocabulary is that of mini-t5, learned from
 # this course's texts; the real one has 32,100 pieces.)
 
@@ -236,8 +236,7 @@ for name, tokenizer in tokenizers.items():
 #   with the space before it. 256 bytes, 50,000 merges and one special token make its 50,257 pieces.
 # - **Unigram**: what it cannot write becomes `<unk>`.
 #
-# [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb), each in a few lines. Now your own text: your name,
-# another language, code.
+# [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb), each in a few lines. Now your own text.
 
 # %%
 from utils import widgets
@@ -374,8 +373,8 @@ four = {
 pieces.show({name: pieces.heard(ids, bert) for name, (ids,) in four.items()})
 
 # %% [markdown]
-# Section 1's classifier judges 1,000 sentences of all 10,662 that it has not seen and whose GPT-2 ids all have a row
-# (the plainer third). **Predict** in which of the four cells it still works.
+# Section 1's classifier judges 1,000 sentences that it has not seen and whose GPT-2 ids all have a row (the plainer
+# third). **Predict** in which of the four cells it still works.
 
 # %%
 test, to_learn, _ = exchange.drawn(profile, sentences, gpt2, rows=len(table), seen=1000)
@@ -413,12 +412,12 @@ cards.is_junk(profile, shares, hits)
 # here and costs too little to see. (On sentences with rarer words a cost of a few points shows; whether it is larger
 # than here is open: deeper.) So the quotation is right about the junk, and says *cut* where the numbers do the harm.
 #
-# A classifier that learned from the wrong ids finds something in them, as you still see a flower, since equal numbers
-# stay equal. But less than counting words does: what pretraining knew about the words is out of reach, and probably the
-# frozen layers blur what the ids still hold.
+# A classifier that learned from the wrong ids finds something in them, as you still see a flower. But less than
+# counting words does: what pretraining knew about the words is out of reach, and probably the frozen layers blur what
+# the ids still hold.
 #
-# [Deeper: the damage](deeper/03_the_damage.ipynb) asks BERT's own task, rarer words, whether “the matrix collapses”,
-# and whether fine-tuning wins back what wrong ids cost.
+# [Deeper: the damage](deeper/03_the_damage.ipynb) asks about rarer words, whether “the matrix collapses”, and whether
+# fine-tuning helps.
 #
 # ## 7. A guard
 #
@@ -476,8 +475,8 @@ print(
 # ```
 #
 # What must match is the vocabulary and its settings, not the name: all-MiniLM-L6-v2 was trained with BERT's ids.
-# RoBERTa has GPT-2's pieces under other numbers: does GPT-2's tokenizer fit it? And ids also come *out* of a GPT or a
-# T5: there a wrong tokenizer garbles the answer, too.
+# RoBERTa has GPT-2's pieces under other numbers: does GPT-2's tokenizer fit it? Ids also come *out* of a GPT or a T5: a
+# wrong tokenizer garbles the answer, too.
 
 # %% [markdown]
 # ## To remember
@@ -490,14 +489,11 @@ print(
 #
 # ## Exercises
 #
-# [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right. Three more: predict, then
-# try.
+# [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right. Two more: predict, then try.
 #
 # 1. Cut your own name, in small letters, with section 3's merges, then after twenty merges (`range(1, 21)`; run both
 #    cells again).
-# 2. Leave out the special tokens: `classifier.predict(vectors([ids[1:-1] for ids in right_ids]))`. Is it worse? Compare
-#    with `paired_difference` of `utils.intervals`.
-# 3. Break the check: find a wrong tokenizer that `belongs_to` passes. (Look at what it never compares.)
+# 2. Break the check: find a wrong tokenizer that `belongs_to` passes.
 #
 # ## Deeper
 #

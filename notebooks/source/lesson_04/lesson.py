@@ -18,8 +18,6 @@
 # > “Pretraining has already taught the network the language, so a few labels are enough. Use a tiny learning rate, or
 # > you destroy what it knows. One epoch is enough. And train only a small part of it.”
 #
-# All four are about amounts: measure them.
-#
 # ## 1. See it work
 #
 # A small task: is a sentence from a film review positive or negative (Rotten Tomatoes, Pang and Lee 2005)? For the test
@@ -80,7 +78,7 @@ cards.saves_labels(runs, right)
 # %% [markdown]
 # (Bars: 95%, for other seeds and sentences. Counting words and *mini* ran on your machine, the others came with the
 # course. Learning rates and regression's `C`, which says how freely it fits, were chosen by one rule: the best mean of
-# three seeds on 400 validation sentences. That is a luxury: with 50 labels, cross-validate. The random start had one
+# three seeds on 400 validation sentences. The random start had one
 # rate. Frozen reads the mean of the token vectors, fine-tuning the first.)
 #
 # Frozen, the base encoder is with 50 labels about where counting words is with 4,000. Even mini is ahead of counting
@@ -91,7 +89,7 @@ cards.saves_labels(runs, right)
 #
 # Ask the small encoder as it comes: for
 # each test sentence, which one has the nearest vector (by *cosine*), among those that share *no* word with it, not even
-# a word's first five letters? (*The* and its like do not count.)
+# a word's first five letters?
 #
 # *Predict:* what will such pairs have in common?
 
@@ -142,7 +140,7 @@ print(f"the same opinion: {share(truth[nearest] == truth)}")
 #
 # The network also tells the senses of a word apart. Take 8 words, each in four sentences of one sense and four of
 # another (*bank*: money, river). Which of the other seven sentences has the nearest vector of that word? By chance it
-# has the same sense in 3 of 7 cases, 43%.
+# has the same sense in 3 of 7 cases.
 #
 # *Predict* the share for the pretrained network, and for the same one with random weights.
 
@@ -305,7 +303,7 @@ cards.saves_training(profile, of_step, measured)
 #
 # ## 6. Fifty labels at work
 #
-# You have 50 labelled texts and an afternoon. Freeze and read, in three lines:
+# You have 50 labelled texts and an afternoon. Freeze and read:
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -314,7 +312,7 @@ reader = LogisticRegression(C=1000, max_iter=2000).fit(vectors(texts[:50]), labe
 print(f"{np.mean(reader.predict(asked) == truth):.1%} right")
 
 # %% [markdown]
-# Again, one draw proves little. *Predict:* does the small encoder gain by fine-tuning, with 50 labels?
+# *Predict:* does the small encoder gain by fine-tuning, with 50 labels?
 
 # %%
 for name, line in right.items():
@@ -339,7 +337,7 @@ cards.freeze_and_read(runs, right)
 #
 # ## Exercises
 #
-# [Exercises](exercises/04_why_transfer_works.ipynb) say whether you are right. And some for this notebook:
+# [Exercises](exercises/04_why_transfer_works.ipynb) say whether you are right. Two more:
 #
 # 1. Predict how section 6 does with 10 labels, then measure it for three seeds with `runs.drawn(10, seed)`.
 # 2. In a new cell, give LoRA rank 1 and train with it as above. Predict the number of trained weights first.

@@ -30,7 +30,7 @@
 #
 # ## 1. See it work
 #
-# The data: sentences of film reviews, positive or negative, cut at 24 tokens.
+# The data: sentences of film reviews, cut at 24 tokens.
 
 # %%
 import torch
@@ -110,7 +110,7 @@ model.load_state_dict(best_weights)
 # The loss falls on while validation may stand still: so the loop keeps the best weights. Line by line:
 #
 # - `AdamW` moves `params`, each weight against the running mean of its gradient, divided by the gradient's usual size,
-#   times the rate `lr`. *Weight decay* would pull weights towards 0.
+#   times the rate `lr`.
 # - `scheduler`: the rate rises from 0 over 4 steps (*warm-up*) and falls to 0 at step 32.
 # - `manual_seed(epoch)`: in each epoch another order, the Trainer's.
 # - `model.train()` switches dropout on, where there is any; `model.eval()` switches it off.
@@ -120,8 +120,6 @@ model.load_state_dict(best_weights)
 # - `optimizer.step()`, `scheduler.step()`, then `zero_grad()`, or the next step would carry the old gradients.
 # - `best_weights`: without `deepcopy` they would go on changing with the model's. Validation chooses; the test set
 #   stays out of it.
-#
-#
 #
 # ### Is that the Trainer?
 #
@@ -159,7 +157,7 @@ for step in (0, 15, 31):
 cards.is_this_loop(profile, model, in_pairs, logged)
 
 # %% [markdown]
-# The losses agree but for rounding. Clipping at 1, no weight decay and the falling line are the Trainer's defaults; so
+# They agree but for rounding. Clipping at 1, no weight decay and the falling line are the Trainer's defaults; so
 # is the order by seed and epoch. It also saves, resumes, logs and, with `load_best_model_at_end=True`, keeps the best
 # weights. [Deeper: resuming by hand](deeper/05_resuming_by_hand.ipynb).
 #
@@ -273,7 +271,7 @@ for steps in (100, 103, 109, 19, 9):
         print(f"{steps:>3} steps: division by zero")
 
 # %% [markdown]
-# Two failures. Below 10 steps, $cut$ is 0. And where $T \cdot cut\_frac$ is not whole, $cut$ is rounded down, the fall
+# Below 10 steps, $cut$ is 0. And where $T \cdot cut\_frac$ is not whole, $cut$ is rounded down, the fall
 # becomes too steep, and the *rate can turn negative*: the loop would climb, without an error. The repair: at least one
 # step of rise, and a fall that lasts for all steps that are left. `LambdaLR` makes a scheduler of such a factor.
 # **Predict:** where does the repair change the printed formula?
@@ -314,14 +312,13 @@ figures.schedules(
 )
 
 # %% [markdown]
-# Nearly the same line: what ULMFiT proposed in 2018 is, with warm-up, the Trainer's usual schedule today. So test it
-# against a constant rate.
+# Nearly the same line; so test it against a constant rate.
 #
 # ## 4. Gradual unfreezing
 #
 # The head starts at random, and its first gradients are noise for what lies below. So in *gradual unfreezing* the head
-# learns alone, then the last layer too, and so on. In PyTorch, `requires_grad` switches a part's gradients on; the
-# optimizer skips weights that have none.
+# learns alone, then the last layer too, and so on (here two or three at a time). In PyTorch, `requires_grad` switches a
+# part's gradients on; the optimizer skips weights that have none.
 #
 # The simple way keeps one falling schedule. In the paper's code (`train_clas.py`), each stage is a training with a
 # triangle of its own. **Predict:** in the simple way, how much of the peak rate is left when the embeddings are freed?
@@ -362,15 +359,14 @@ figures.stairs(shared, staged, parts)
 # - **linear decay**, **slanted triangle**: the rate rises and falls;
 # - **discriminative rates**: divided by 2.6 from part to part;
 # - **gradual, one schedule** (linear decay), **gradual, a triangle per stage**;
-# - **all of ULMFiT**: discriminative rates, unfreezing, triangles (without ULMFiT's further pretraining on the task's
-#   texts);
+# - **all of ULMFiT**: discriminative rates, unfreezing, triangles (without its further pretraining);
 # - a *control*, **plain, smaller rate**: a third of plain's.
 #
 # One rule gave each arm its rate: the best on validation sentences over three other seeds, of 1e-5, 3e-5, 1e-4, …
 # (under `full`, fixed rates). Forgetting is measured on what the encoder could do before: find the topic of a BBC
 # headline, one of five: that whose headlines have the nearest mean vector.
 #
-# Two runs are made here, the others came with the course. **Predict:** which arm wins, and by how many points?
+# **Predict:** which arm wins, and by how many points?
 
 # %%
 from notebooks.source.lesson_05 import runs
@@ -410,11 +406,10 @@ cards.together_help(task, results, "all of ULMFiT")
 cards.forgets_less(task, results, *controls, "all of ULMFiT")
 
 # %% [markdown]
-# On this task no recipe is shown to help, nor to beat plain at a third of its rate.  All three together gain surely
-# under 2 points, and forget most, perhaps by their rate: 0.01 was best on validation, and 0.03 learned nothing. What
-# the recipes change here is *forgetting*: low rates below, and freeing lower layers late, keep more topics than a third
-# of plain's rate does; the triangle alone does not. (Much hangs on the rate: for discriminative rates 0.0003 won on
-# validation by a hair.) So begin with a small rate, warm-up and linear decay, and search the rate first.
+# On this task no recipe is shown to help, nor to beat plain at a third of its rate. All three together gain surely
+# under 2 points, and forget most, perhaps by their high rate. What the recipes change here is *forgetting*: low rates
+# below, and freeing lower layers late, keep more topics than a third of plain's rate does; the triangle alone does not.
+# At work begin with a small rate, warm-up and linear decay, and search the rate first.
 #
 # ## 6. When one process is not enough
 #
@@ -444,8 +439,8 @@ for step in (0, len(one) - 1):
 cards.same_losses(profile, one, two)
 
 # %% [markdown]
-# They do, but for rounding (the script's network is mini-bert). With several GPUs the configuration changes, not the
-# code. [Deeper: several processes](deeper/05_several_processes.ipynb): the default, measured, and two machines.
+# They do, but for rounding (the script's network is mini-bert). [Deeper: several
+# processes](deeper/05_several_processes.ipynb): the default, measured, and two machines.
 
 # %% [markdown]
 # ## To remember

@@ -32,7 +32,7 @@ for claim in recorded:
 
 # %% [markdown]
 # *Predict:* which of them would you **not** sign as they stand? (*Depends* and *not settled here* count as not
-# holding.) Write their numbers into the cell, then run it.
+# holding.) Write their numbers into the cell.
 
 # %%
 doubted = set()  # for example {"00.1", "02.2"}
