@@ -10,6 +10,7 @@ import nbformat
 import pytest
 import torch
 
+from tests.wrong_answers import lesson_05
 from tools.notebooks.files import NOTEBOOKS
 from tools.notebooks.source import CHECK, END, START, exercises, load_checks, read_exercises, without_solution
 from utils import progress
@@ -89,6 +90,14 @@ def test_a_typical_wrong_answer_gets_its_hint(id, answer, words):
         assert verdict.right is False
         assert words in verdict.message
         assert len(verdict.message) < 300
+
+
+@pytest.mark.parametrize("layers", [3, 6, 12])
+def test_groups_are_judged_for_a_model_of_any_depth(layers):
+    """Under `full` the model of 05.6 is another than here."""
+    assert judge("05.6", lesson_05.options(layers=layers)).right
+    missed = judge("05.6", lesson_05.options(layers=layers, drop=f".layer.{layers - 1}."))
+    assert missed.message.startswith("16 tensors are in no group")
 
 
 def test_each_exercise_has_at_least_three_typical_wrong_answers():

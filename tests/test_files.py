@@ -291,6 +291,7 @@ ALLOWED = {
     "notebooks/source/lesson_02/lesson.py": dict.fromkeys(
         (" save_model", " to_csv"), "a folder of `run_folder` in the cache"
     ),
+    "notebooks/source/lesson_05/deeper_resuming_by_hand.py": {"save save": "a folder of `run_folder` in the cache"},
 }  # fmt: skip
 
 

@@ -195,7 +195,7 @@ def add_mathml(app) -> None:
     def draw(display: str):
         def visit(writer, node) -> None:
             formula = convert(node.astext(), display=display)
-            writer.body.append(f'<div class="formula">{formula}</div>' if display == "block" else formula)
+            writer.body.append(f'<div class="formula" tabindex="0">{formula}</div>' if display == "block" else formula)
             raise SkipNode
 
         return visit

@@ -90,14 +90,17 @@ def means_undone_by_dividing(gradients, sizes):
     return sum(one / size for one, size in zip(gradients, sizes, strict=True))
 
 
-def options(rate=lambda name, head: 1e-3 if head else 1e-4, decay=lambda name, plain: 0.0 if plain else 0.01, drop=""):
-    """Name -> [rate, decay] of an optimizer for a BERT classifier of six layers."""
+def options(
+    rate=lambda name, head: 1e-3 if head else 1e-4, decay=lambda name, plain: 0.0 if plain else 0.01, drop="", layers=6
+):
+    """Name -> [rate, decay] of an optimizer for a BERT classifier; None for the names with `drop` in them."""
     from notebooks.source.lesson_05.checks import is_head, names_of_bert
 
-    kept = [name for name in names_of_bert(6) if not drop or drop not in name]
-    return {
-        name: [rate(name, is_head(name)), decay(name, name.endswith("bias") or "LayerNorm" in name)] for name in kept
-    }
+    found = dict.fromkeys(names_of_bert(layers))
+    for name in found:
+        if not drop or drop not in name:
+            found[name] = [rate(name, is_head(name)), decay(name, name.endswith("bias") or "LayerNorm" in name)]
+    return found
 
 
 WRONG = [
@@ -191,5 +194,6 @@ WRONG = [
     ("05.6", options(drop="bias"), "They are all of biases"),
     ("05.6", options(drop="classifier"), "They are all of the head"),
     ("05.6", options(drop="embeddings"), "are in no group"),
+    ("05.6", options(drop=".layer.5."), "16 tensors are in no group"),
     ("05.6", options() | {"no weight of this model": [1e-3, 0.0]}, "not this model's"),
 ]  # fmt: skip

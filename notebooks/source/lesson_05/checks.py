@@ -406,9 +406,10 @@ HEAD, REST, DECAYED = 1e-3, 1e-4, 0.01  # of exercise 6
     why="An optimizer sees groups of weights, not layers: names are all that says which weight is which.",
 )
 def groups_of_a_model(answer, rng) -> None:
-    names = names_of_bert(12 if any(".layer.6." in name for name in answer) else 6)
+    layers = {name.split(".layer.")[1].split(".")[0] for name in answer if ".layer." in name}
+    names = names_of_bert(len(layers))
     hint_if("no weight of this model" in answer, "Your optimizer has weights that are not this model's. Made anew?")
-    options = {name: numbers(listed(pair, name, 2), name, (2,)) for name, pair in answer.items()}
+    options = {name: numbers(listed(pair, name, 2), name, (2,)) for name, pair in answer.items() if pair is not None}
     missing = [name for name in names if name not in options]
     if missing:
         parts = {"the head": [*map(is_head, missing)], "biases": [name.endswith("bias") for name in missing]}

@@ -211,17 +211,19 @@ optimizer = torch.optim.AdamW(
 
 # %%
 def options_by_name(optimizer, model):
-    """Name of each weight -> [learning rate, weight decay], read off the optimizer."""
+    """Name of each weight -> [learning rate, weight decay], read off the optimizer; None: in no group."""
     name_of = {id(weight): name for name, weight in model.named_parameters()}
-    found = {}
-    for group in optimizer.param_groups if optimizer else []:
+    if optimizer is None:
+        return {}
+    found = dict.fromkeys(name_of.values())
+    for group in optimizer.param_groups:
         for weight in group["params"]:
             found[name_of.get(id(weight), "no weight of this model")] = [group["lr"], group["weight_decay"]]
     return found
 
 
 options = options_by_name(optimizer, model)
-print(f"{len(options)} of {len(names)} tensors are in a group")
+print(f"{sum(pair is not None for pair in options.values())} of {len(names)} tensors are in a group")
 
 # %%
 check("05.6", options)
