@@ -1,4 +1,4 @@
-"""Lesson 05's training loop on one process or on several, with Accelerate: what is different is marked.
+"""Lesson 05's training loop on one process or on several, with Accelerate: what differs is marked.
 
 One process:    python scripts/several_processes.py
 Two processes:  accelerate launch --config_file scripts/two_processes.yaml scripts/several_processes.py
@@ -108,8 +108,8 @@ def train(options: argparse.Namespace) -> None:
         print(f"processes: {accelerator.num_processes}, steps: {len(losses)}, last loss: {losses[-1]:.4f}")
     # The model goes before its process group: the other way round, Gloo's thread and this one can wait for each other
     # for ever (seen in 2 of 67 runs; pytorch/pytorch#56297).
-    model, optimizer, loader, scheduler = accelerator.free_memory(model, optimizer, loader, scheduler)  # different
-    accelerator.end_training()  # different
+    model, optimizer, loader, scheduler = accelerator.free_memory(model, optimizer, loader, scheduler)
+    accelerator.end_training()
 
 
 def check(options: argparse.Namespace, sentences: int, processes: int) -> None:

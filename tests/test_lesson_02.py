@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, load_dataset
+from datasets import load_dataset
 from transformers import AutoTokenizer
 
 from notebooks.source.lesson_02 import beforehand
@@ -164,30 +164,6 @@ def test_the_verdict_of_a_card_turns_with_its_numbers(verdict_of, id, numbers, v
 
 def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
     assert cards_are_turned("02", CASES) == {"02.1", "02.2", "02.3"}
-
-
-def test_a_random_start_trains_the_same_network_without_the_weights(from_lesson, tmp_path):
-    from transformers import AutoConfig, AutoModelForSequenceClassification, Trainer, TrainingArguments, set_seed
-
-    folder = assets.small_model("mini-bert")
-    rows = Dataset.from_dict({"input_ids": [[5, 6, 7]] * 8, "label": [0, 1] * 4})
-    args = TrainingArguments(tmp_path, eval_strategy="epoch", max_steps=1, use_cpu=True, save_strategy="no")
-    accuracy, random_start = from_lesson(
-        "02", "accuracy", "random_start", AutoConfig=AutoConfig, set_seed=set_seed, Trainer=Trainer, args=args,
-        AutoModelForSequenceClassification=AutoModelForSequenceClassification,
-        profile=SimpleNamespace(encoder=str(folder)), tokenized={"train": rows, "test": rows},
-        tokenizer=AutoTokenizer.from_pretrained(folder),
-    )  # fmt: skip
-    trainer = random_start(seed=0)
-    assert trainer.compute_metrics is accuracy
-    assert trainer.model.config.attention_probs_dropout_prob == 0
-    pretrained = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
-    for ours, theirs in zip(trainer.model.parameters(), pretrained.parameters(), strict=True):
-        assert ours.shape == theirs.shape
-    word = "bert.embeddings.word_embeddings.weight"
-    assert not torch.equal(trainer.model.get_parameter(word), pretrained.get_parameter(word))
-    trainer.train()
-    assert any("eval_accuracy" in row for row in trainer.state.log_history)
 
 
 def test_the_head_starts_near_guessing(tokenizer):

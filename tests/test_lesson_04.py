@@ -18,6 +18,7 @@ from notebooks.source.lesson_04.runs import (
     EPOCHS,
     FEW,
     LABELS,
+    MINI_FROZEN,
     RANDOM,
     SEARCH,
     SEEDS,
@@ -265,7 +266,7 @@ class Told:
         self.task = {1e-5: task_at_tiny, 1e-4: 73.0, 1e-3: 50.0}
 
     def plotted(self):
-        names = BASE_FROZEN, SMALL_TUNED, SMALL_FROZEN, WORDS
+        names = BASE_FROZEN, SMALL_TUNED, SMALL_FROZEN, MINI_FROZEN, WORDS
         return {name: dict.fromkeys((FEW, LABELS, 1000, 4000), ()) for name in names}
 
     def origin(self, *asked):
@@ -287,9 +288,10 @@ class Told:
         return outcomes(self.at[rate])
 
 
-def lines(base, words):
-    """Outcomes of the lines that 04.1 reads; the seeds differ in number."""
+def lines(base, words, small=None):
+    """Outcomes of the lines that 04.1 reads; the seeds differ in number. `small`: of the two smaller encoders."""
     others = {SMALL_TUNED: {LABELS: outcomes(0.7)}, RANDOM: {1000: outcomes(0.6, 3)}}
+    others |= {name: {LABELS: outcomes(small or base)} for name in (SMALL_FROZEN, MINI_FROZEN)}
     return {BASE_FROZEN: {LABELS: outcomes(base)}, WORDS: {4000: outcomes(words, 10), 1000: outcomes(0.6)}, **others}
 
 
@@ -316,6 +318,7 @@ CARDS = {
 HOLDS, DEPENDS, FAILS, OPEN = claims.HOLDS, claims.DEPENDS, claims.FAILS, claims.OPEN
 CASES = [
     ("04.1", (0.75, 0.6), HOLDS),
+    ("04.1", (0.75, 0.65, 0.5), DEPENDS),
     ("04.1", (0.6, 0.75), FAILS),
     ("04.1", (0.7, 0.7), OPEN),
     ("04.2", (0.79, 0.3), HOLDS),

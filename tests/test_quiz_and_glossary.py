@@ -80,7 +80,20 @@ def test_the_glossary_is_in_order_and_each_term_is_explained():
     for part in parts:
         _, _, words = part.partition("\n")
         assert len(re.sub(r"^Also:.*$", "", words, flags=re.MULTILINE).split()) >= 8, part
-        assert re.search(r"\[lesson 0\d\]\(0\d_\w+\.ipynb\)", words), part
+        assert re.search(r"\[(lesson 0\d\]\(|deeper 0\d\]\(deeper/)0\d_\w+\.ipynb\)", words), part
+
+
+def test_a_page_that_the_glossary_names_uses_the_term():
+    entries = re.split(r"^### ", GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    forms, unused = glossary(GLOSSARY), []
+    for entry in entries:
+        term = entry.splitlines()[0]
+        words = [form.strip("`") for form, anchor in forms.items() if anchor == forms[term.lower()]]
+        for page in set(re.findall(r"\(((?:deeper/)?\d\d_\w+\.ipynb)\)", entry)):
+            text = " ".join(" ".join(cell.source for cell in nbformat.read(NOTEBOOKS / page, 4).cells).lower().split())
+            if not any(word in text for word in words):
+                unused.append(f"{term}: {page}")
+    assert unused == []
 
 
 def test_a_form_that_stands_twice_is_refused(tmp_path):

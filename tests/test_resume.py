@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -213,7 +214,10 @@ def _hold(folder, ready, done):
     done.wait()
 
 
-def test_two_processes_get_two_folders(cache):
+@pytest.mark.parametrize("name", ["MainProcess", "LokyProcess-1"])
+def test_two_processes_get_two_folders(cache, monkeypatch, capsys, name):
+    """A kernel says so; the workers of one kernel do not."""
+    monkeypatch.setattr("utils.resume.current_process", lambda: SimpleNamespace(name=name))
     context = multiprocessing.get_context("spawn")
     ready, done = context.Queue(), context.Event()
     other = context.Process(target=_hold, args=(str(cache), ready, done))
@@ -224,3 +228,4 @@ def test_two_processes_get_two_folders(cache):
     other.join()
     assert theirs != str(mine)
     assert run_folder("lesson") == mine
+    assert ("Another kernel has the run lesson" in capsys.readouterr().out) == (name == "MainProcess")

@@ -32,7 +32,7 @@ def families() -> None:
     _stack(above, APART, "decoder", "GPT: the decoder", "The film was", "head: the next token", ORANGE)
     _stack(below, 0, "encoder", "", "Tuesday", None, BLUE, below="embeddings: token")
     _stack(
-        below, APART, "decoder that looks at an encoder", "", "<start> Diens", "head: the next token", ORANGE,
+        below, APART, "decoder that looks at an encoder", "", "<pad> ▁Di en", "head: the next token", ORANGE,
         below="embeddings: token",
     )  # fmt: skip
     below.text(APART / 2, 6.5, "T5: both", ha="center", va="bottom", fontsize=15, weight="bold", color=BLACK)

@@ -8,6 +8,7 @@ takes longer than a lesson may come with the course: results measured beforehand
 from __future__ import annotations
 
 import ast
+import functools
 import gc
 import hashlib
 import importlib.metadata
@@ -177,6 +178,7 @@ def _unpacked(value):
     return [_unpacked(part) for part in value] if isinstance(value, list) else value
 
 
+@functools.cache  # for hundreds of configurations, a second and not forty; a function that is defined anew is another
 def _syntax(function: Callable) -> list:
     """What a function's source says to Python, as nested lists; the same for every release of Python."""
     return _as_lists(ast.parse(textwrap.dedent(inspect.getsource(function))))

@@ -72,8 +72,8 @@ class Number:
 
 
 def smallest(numbers: dict[str, Number]) -> Number:
-    """The number with the smallest value: the weakest of a claim's parts."""
-    return min(numbers.values(), key=lambda number: number.value)
+    """The number whose interval begins lowest: the weakest of a claim's parts, which decides whether all hold."""
+    return min(numbers.values(), key=lambda number: (number.low, number.value))
 
 
 def share(hits) -> Number:

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import shutil
+from multiprocessing import current_process
 from pathlib import Path
 
 from utils.errors import CourseError
@@ -55,7 +56,7 @@ def run_folder(name: str) -> Path:
             continue  # another kernel's
         if not foreign(folder):
             claim(folder, REMEDY)
-        if folder.name != name:
+        if folder.name != name and current_process().name == "MainProcess":  # nothing for a kernel's own workers
             print(f"Another kernel has the run {name}; this one works in {folder.name}.")
         _mine[runs, name] = folder
         _locks.append(lock)  # held until this process ends

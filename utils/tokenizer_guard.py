@@ -80,7 +80,7 @@ def _classes(model, tokenizer):
     if {_plain(wanted), _plain(given)} & generic or _plain(wanted) == _plain(given):
         return
     yield Finding(
-        f"A model of the type {model.config.model_type} goes with a {_plain(wanted)}; this is a {given}.",
+        f"A model of the type {model.config.model_type} usually goes with a {_plain(wanted)}; this is a {given}.",
         f"Load the tokenizer from where the model came from: {_origin(model)}.",
         loud=False,
     )

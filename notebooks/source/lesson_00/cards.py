@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from utils import claims, plots
-from utils.intervals import paired_difference, smallest
+from utils.intervals import over_seeds, smallest
 
 
 def show_digits(images, digits, read: dict[str, np.ndarray], inverted: str) -> None:
@@ -40,10 +40,12 @@ def must_match(profile, right: dict[str, np.ndarray]) -> None:
 
     Args:
         profile: the profile in use.
-        right: way -> whether each image was read rightly; the first way is the one of training.
+        right: way -> whether each image was read rightly by networks of several starts, shape (starts, images); the
+            first way is the one of training.
     """
     matching, *others = right
-    gains = {way: paired_difference(right[matching], right[way]) for way in others}
+    points = {way: 100 * np.asarray(hits, dtype=float) for way, hits in right.items()}
+    gains = {way: over_seeds(points[matching] - points[way], " points") for way in others}
     claims.record(
         "00.1",
         "Preprocessing must match what the model was trained with.",
@@ -52,7 +54,7 @@ def must_match(profile, right: dict[str, np.ndarray]) -> None:
         number={"the smaller of the two losses": smallest(gains)},
         context={f"lost, {way}": gain for way, gain in gains.items()},
         model="a network with one hidden layer of 32",
-        origin=claims.MEASURED_HERE,
-        source="Measured with pixels, one network, one start. Some networks normalise inside: their model cards say so",
+        origin=claims.Origin(yours=len(points[matching]), seeds=len(points[matching])),
+        source="Measured with pixels, one kind of network. Some networks normalise inside: their model cards say so",
         profile=profile.name,
     )

@@ -136,20 +136,20 @@ def does_several_tasks(profile, sizes: dict[str, str], translations, copies, sen
         "01.7",
         "One T5 does several tasks, told apart by a prefix.",
         tests={
-            "dates and numbers into three languages": paired_difference(translations, copies).above(0),
-            "sentiment": paired_difference(sentiments, majority).above(0),
-            "a review under another prefix": share(strays).below(50),
+            "the language, of dates and numbers": paired_difference(translations, copies).above(0),
+            "translate or judge, of a review": share(strays).below(50),
         },
-        on="the task",
+        on="what the prefix says",
         number={f"asked to translate a review, it judged it: {sum(strays)} of {len(strays)}": share(strays)},
         context={
             "translations right to the letter": share(translations),
             "right by copying": share(copies),
             "sentiments right": share(sentiments),
+            "sentiments, above always the same": paired_difference(sentiments, majority),
         },
         model=sizes[profile.t5],
         origin=claims.MEASURED_HERE,
-        source="Raffel et al. 2019, section 2.4. Translation and sentiment: better than copying, than one word always",
+        source="Raffel et al. 2019, section 2.4. Translation: better than copying",
         profile=profile.name,
     )
 
@@ -197,22 +197,22 @@ def classifies_better(profile, glue: dict[str, float] = GLUE) -> None:
 def understands_context(profile, encoder, same_sense: dict) -> None:
     """01.10. "the word" and "the full stop" -> share of the same sense; shape (words, layers), bottom first."""
     word, stop = (100 * np.array(shares) for shares in same_sense.values())
-    gained = mean(word[:, -1] - word[:, 0], " points")
-    beyond = mean((word[:, 1:] - stop[:, 1:]).mean(axis=1), " points")
+    gained, beyond = mean(word[:, -1] - word[:, 0], " points"), mean((word - stop)[:, 1:].mean(axis=1), " points")
+    at_the_top = mean(word[:, -1] - stop[:, -1], " points")
+    from_to = "{} {:.0f}% to {:.0f}%"
+    both = ", ".join(from_to.format(what, of[:, 0].mean(), of[:, -1].mean())
+                     for what, of in (("word", word), ("full stop", stop)))  # fmt: skip
     claims.record(
         "01.10",
-        "An encoder understands context: a word's vector tells its sense.",
+        "An encoder reads a word in its context: the word's vectors tell its sense, more than the full stop's do.",
         tests={
             "more often of the same sense than at the bottom": gained.above(0),
-            "and than for the full stop, over all layers": beyond.above(0),
+            "and than the full stop, mean over the layers": beyond.above(0),
         },
         on="what it is compared with",
-        number={"nearest of the same sense, word above full stop, mean over layers": beyond},
+        number={f"word above full stop, mean over the layers (last layer alone: {at_the_top})": beyond},
         context={
-            "the word, gained from bottom to top": gained,
-            "the word, last layer": Number(word[:, -1].mean(), unit="%"),
-            "the word, bottom": Number(word[:, 0].mean(), unit="%"),
-            "the full stop, last layer": Number(stop[:, -1].mean(), unit="%"),
+            f"of the same sense, from bottom to last layer: {both}; the word gained": gained,
             "by chance": Number(300 / 7, unit="%"),
         },
         model=claims.with_size(profile.encoder, encoder),

@@ -7,13 +7,14 @@
 #       - let three families guess the same hidden words, fairly
 #       - read labels off frozen vectors with a probe and its controls
 #       - tell the padding mask from the causal mask
+#       - ask a model which noun a verb belongs to
 #     minutes_cpu: about 1
 #     minutes_gpu: not yet measured
 #     needs: lesson 01
 # ---
 
 # %% [markdown]
-# Three comparisons of the families that need some care to be fair.
+# Comparisons of the families that need some care to be fair.
 
 # %%
 import numpy as np
@@ -305,9 +306,8 @@ for name, draws in probe_hits.items():
     print(f"{name:<13} {probe_rates[name]}; the five draws: {', '.join(f'{100 * draw.mean():.1f}' for draw in draws)}")
 
 # %% [markdown]
-# The interval is over the judged reviews, each counted by the share of the five probes that were right. It takes them
-# as independent, though reviews of one film are not quite; the same holds for the intervals of section 5. How much the
-# draw of the training reviews matters stands beside it.
+# The interval is for other reviews and other draws of training reviews. It takes reviews as independent, though those
+# of one film are not quite.
 
 # %%
 fig, ax = plots.figure(2.2)
@@ -323,6 +323,43 @@ plots.show(fig, "Accuracy of linear probes: " + ", ".join(f"{name} {rate}" for n
 # %% [markdown]
 # So GPT's vectors classify too. Look at the bag of words as well: the frozen mean of BERT's vectors is a weak use of
 # BERT. In pretraining, nothing asked it to sum a text up; fine-tuning does, and lesson 02 is about it.
+
+# %% [markdown]
+# ## 4. Which noun does a verb belong to?
+#
+# *The actors in this movie `[MASK]` great.* Does mini-bert find *are* likelier than *is*, though a noun of the other
+# number stands beside it? And without such a noun? mini-gpt is asked for the next token after *movie*. (Half of the
+# subjects are plural. A pair whose two verbs are not one token each is left out.)
+
+# %%
+from notebooks.source.lesson_01 import figures
+from utils.minimal_pairs import pairs, right_is_likelier
+
+agreement = {}
+for name, model, tokenizer in (("BERT", bert, bert_tokenizer), ("GPT", gpt, gpt_tokenizer)):
+    for kind in ("side by side", "another noun between"):
+        found = right_is_likelier(model, tokenizer, pairs(more=True)[f"subject and verb, {kind}"])
+        agreement[f"{name}, {kind}"] = found
+figures.agreement(agreement)
+cards.knows_the_subject(profile, sizes, agreement)
+
+# %% [markdown]
+# mini-bert mostly sides with the *nearer* noun, mini-gpt does not; why, this test cannot say. bert-base does better
+# (Goldberg, 2019). And agreement is one narrow part of “robust”.
+#
+# ## 5. Published: who led at which job?
+#
+# The largest T5 beside the best before it (BLEU and ROUGE, from 0 to 100, count what a text shares with a human one);
+# BERT beside GPT-1. Two cautions: T5's unlabelled text was English only, while the systems that translated better also
+# learned from text of the other language; and BERT had about four times GPT-1's text.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+cards.led_when_it_came_out(profile)
+
+# %%
+# NBVAL_CHECK_OUTPUT
+cards.classifies_better(profile)
 
 # %% [markdown]
 # ## To remember

@@ -85,6 +85,7 @@ def agreement(found: dict[str, list[bool]]) -> None:
 def blanks(filled: dict) -> None:
     """Bars: hidden tokens that were the first guess, from each context."""
     rates: dict[str, Number] = {name: share(filled[name]) for name in CONTEXTS}
-    title = f"From both sides {rates['both sides'].value:.0f}%, from 40 on the left {rates['40 left'].value:.0f}%"
+    best = max((name for name in rates if name != "both sides"), key=lambda name: rates[name].value)
+    title = f"From both sides {rates['both sides'].value:.1f}%; best from one side: {best}, {rates[best].value:.1f}%"
     label = f"first guess right (% of {len(filled['both sides'])} tokens)"
     plots.number_figure(rates, title, label, [plots.BLUE] + [plots.GREY] * (len(rates) - 1))

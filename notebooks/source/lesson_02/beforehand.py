@@ -85,9 +85,7 @@ def judged(start: str, labels: int, seed: int) -> np.ndarray:
     test = reviews["test"].shuffle(seed=0).select(range(TESTED))
     truth = np.array(test["label"])
     if start == "counting words":
-        counter = counting_words().set_params(
-            logisticregression__class_weight="balanced"
-        )  # a draw has more of one label
+        counter = counting_words(class_weight="balanced")
         return counter.fit(train["text"], train["label"]).predict(test["text"]) == truth
     folder = str(assets.small_encoder() if start == "small encoder" else assets.encoder())
     tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")

@@ -75,8 +75,9 @@ for draw in range(4):
     gains.append(100 * (right["same"].astype(float) - right["other"]))
 
 # %% [markdown]
-# Each draw has reviews of its own, and an interval. What holds over draws is told by how much their means differ (a *t
-# interval*; the draws of one half overlap a little, so it is somewhat too narrow).
+# Each draw has an interval over its reviews. How much the draws' means differ gives another (a *t interval*). But there
+# are only two sets of films, and the draws from one set share most of their films: so it is too narrow, and says little
+# about a third set.
 
 # %%
 from scipy.stats import ttest_1samp
@@ -181,8 +182,7 @@ print("over reviews and seeds:", over_seeds(100 * hits, "%"))
 
 # %% [markdown]
 # The pooled interval leaves out two things: the 500 reviews are not 1,500, and three draws of labels say little about
-# others. `over_seeds` adds both variances. With three seeds it covers about 92% instead of 95, and it is wide: that is
-# what three seeds tell.
+# others. `over_seeds` adds both variances. With three seeds it is wide: that is what three seeds tell.
 
 # %% [markdown]
 # ## To remember

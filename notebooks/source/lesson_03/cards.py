@@ -48,11 +48,12 @@ def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str],
 
 def cut_or_numbers(shares: dict[str, Number]) -> None:
     """Section 6's figure. `shares`: what the classifier gets -> share right; right numbers, other numbers, two more."""
-    first, *_, counted = shares.values()
-    others = shares["GPT-2's cut, other numbers"]
+    first, *_, learned, _ = shares.values()
+    low, high = sorted(f"{number.value:.0f}" for name, number in shares.items() if "other numbers" in name)
+    others = f"{low}%" if low == high else f"{low} to {high}%"
     plots.number_figure(
         shares,
-        f"Right numbers: {first.value:.0f}%. Other numbers: {others.value:.0f}%. Counting words: {counted.value:.0f}%",
+        f"Right numbers: {first.value:.0f}%. Other numbers: {others}; learned from them: {learned.value:.0f}%",
         "right (%), with 95% interval; dotted: always the same answer",
         [plots.BLUE] * 2 + [plots.ORANGE] * 2 + [plots.GREEN, plots.GREY],
         baseline=50,
@@ -67,7 +68,7 @@ def is_junk(profile, shares: dict[str, Number], hits: dict) -> None:
         "03.3",
         "For a classifier that knows BERT's ids, the output for GPT-2's is junk.",
         tests={"less than a fifth is left of what right ids are worth": mean(wrong - LITTLE * right).below(0)},
-        number={"right with GPT-2's ids": shares[foreign]},
+        number={"right with GPT-2's ids, where all have a row": shares[foreign]},
         context={name: number for name, number in shares.items() if name != foreign},
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,

@@ -11,6 +11,7 @@ from notebooks.source.lesson_04.runs import (
     FEW,
     LABELS,
     MANY,
+    MINI_FROZEN,
     MOST,
     RANDOM,
     SMALL_FROZEN,
@@ -26,22 +27,23 @@ MUCH = 10  # points of forgetting
 
 def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
     """04.1. `right`: what `Runs.lines` gives."""
-    base, small, words = right[BASE_FROZEN][LABELS], right[SMALL_TUNED][LABELS], right[WORDS][MOST]
-    ahead, lines = lead(base, words), runs.plotted()
+    words, lines = right[WORDS][MOST], runs.plotted()
+    ahead = {name: lead(right[name][LABELS], words) for name in (BASE_FROZEN, SMALL_FROZEN, MINI_FROZEN)}
     claims.record(
         "04.1",
         f"Pretraining saves labels: a frozen encoder does more with {LABELS} than counting words with {MOST:,}.",
-        tests={f"with {LABELS} labels it beats counting words with {MOST:,}": ahead.above(0)},
-        number={f"base encoder, frozen, {LABELS} labels, above counting words, {MOST:,} labels": ahead},
-        context={
-            f"base encoder, frozen, {LABELS} labels": over_seeds(base, "%"),
-            f"small encoder, all trained, {LABELS} labels": over_seeds(small, "%"),
+        tests={name.removesuffix(", frozen"): number.above(0) for name, number in ahead.items()},
+        on="the encoder",
+        number={f"{BASE_FROZEN}, {LABELS} labels, above counting words, {MOST:,} labels": ahead[BASE_FROZEN]},
+        context={f"{name}, the same": ahead[name] for name in (SMALL_FROZEN, MINI_FROZEN)}
+        | {
+            f"small encoder, all trained, {LABELS} labels": over_seeds(right[SMALL_TUNED][LABELS], "%"),
             f"the same from a random start, {MANY:,} labels": over_seeds(right[RANDOM][MANY], "%"),
             f"counting words, {MANY:,} labels": over_seeds(right[WORDS][MANY], "%"),
             f"counting words, {MOST:,} labels": over_seeds(words, "%"),
         },
-        model="all-mpnet-base-v2, 109 million weights" if runs.profile.name == "embedded" else runs.profile.encoder,
-        origin=runs.origin(lines[BASE_FROZEN][LABELS], lines[WORDS][MOST]),
+        model="the encoders of the figure" if runs.profile.name == "embedded" else runs.profile.encoder,
+        origin=runs.origin(*(lines[name][LABELS] for name in ahead), lines[WORDS][MOST]),
         source="Sentences of Rotten Tomatoes. Howard and Ruder 2018, arXiv 1801.06146, section 5, on few labels",
         profile=runs.profile.name,
     )
@@ -115,7 +117,7 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
     claims.record(
         "04.4",
         "LoRA trains a small part of the weights, so it costs that part.",
-        tests={f"{name}, {saved(what):.0f}% less": saved("trained") - saved(what) < MUCH
+        tests={f"{name}, {saved(what):.1f}% less": saved("trained") - saved(what) < MUCH
                for name, what in parts.items()},
         on="what is counted",
         number={"time of a step that LoRA saves": Number(saved("step"), unit="%")},
@@ -127,7 +129,8 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         },
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
-        source="A step of 16 sentences of 32 tokens. Hu et al. 2021, arXiv 2106.09685; rank 8, queries and values",
+        source="A step of 16 sentences of 32 tokens; a file of what was trained. Rank 8, queries and values; Hu et al. "
+        "2021, arXiv 2106.09685",
         profile=profile.name,
     )  # fmt: skip
 
@@ -161,7 +164,7 @@ def read_the_last(profile, by_layer, untrained) -> None:
     lead = over_seeds(last - below, " points")
     claims.record(
         "04.6",
-        "The upper layers carry the meaning: read the last one.",
+        "Read the last layer.",
         tests={"the last layer beats the layer below it": lead.above(0)},
         number={"last layer, above the layer below": lead},
         context={

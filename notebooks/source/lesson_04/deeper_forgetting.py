@@ -117,9 +117,9 @@ from utils import claims
 cards.destroys_grammar(profile, claims.with_size(profile.bert, original.base_model), lost, best, len(SEEDS))
 
 # %% [markdown]
-# Look for three ranges: rates at which nothing is destroyed and nothing is learned; rates at which the task is learned
-# and grammar kept; rates at which both are lost, and the accuracy says so. The loss at hidden tokens moves first, and
-# it may go beyond that of guessing evenly: the original layer is then sure, and wrong. That alone does not prove that
+# Look for rates at which nothing is destroyed and nothing is learned, and for rates at which both are lost, and the
+# accuracy says so; what lies between, three seeds do not tell. The loss at hidden tokens moves first, and it may go
+# beyond that of guessing evenly: the original layer is then sure, and wrong. That alone does not prove that
 # the knowledge is gone: a classifier need not keep its vectors where that layer expects them. (LoRA is said to forget
 # less, at the price of learning less: Biderman et al. 2024, arXiv 2405.09673.)
 
@@ -127,5 +127,5 @@ cards.destroys_grammar(profile, claims.with_size(profile.bert, original.base_mod
 # ## To remember
 #
 # - Put a fine-tuned encoder back under its original layer, and you can ask what is left of its old work.
-# - The loss at hidden tokens moves before grammar does, and grammar before the task fails.
+# - The loss at hidden tokens moves before grammar does.
 # - Where the original layer fails, knowledge may be gone or may have moved; measure what you need it for.

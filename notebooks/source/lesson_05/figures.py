@@ -79,18 +79,14 @@ def arms(results: dict[str, dict], counted, before) -> None:
                 )
                 _seeds(ax, place, values[name], color)
         ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
-    axes[1].axvline(lost[SMALLER].mean(), color=plots.ORANGE, linewidth=1)
+    for ax, values in zip(axes, (gains, lost), strict=True):
+        ax.axvline(values[SMALLER].mean(), color=plots.ORANGE, linewidth=1)
     axes[0].set(yticks=range(len(names)), yticklabels=names[::-1], xlabel="right, minus plain (points)")
     axes[1].set(xlabel="topics found, minus before (points)")
     written = {name: over_seeds(values, " points") for name, values in gains.items()}
-    spread = {
-        what: np.ptp([values.mean() for values in some.values()])
-        for what, some in (
-            ("task", {name: values for name, values in gains.items() if name != "counting words"}),
-            ("lost", lost),
-        )
-    }
-    title = f"The arms' means lie {spread['task']:.0f} points apart on the task, {spread['lost']:.0f} in forgetting"
+    on_task = np.ptp([values.mean() for name, values in gains.items() if name != "counting words"])
+    in_forgetting = np.ptp([values.mean() for values in lost.values()])
+    title = f"The fine-tuned arms' means lie {on_task:.0f} points apart on the task, {in_forgetting:.0f} in forgetting"
     fig.suptitle(title, fontsize=10)
     said = "; ".join(f"{name} {gain}" for name, gain in written.items())
     forgotten = "; ".join(f"{name} {over_seeds(values, ' points')}" for name, values in lost.items())

@@ -258,7 +258,8 @@ class Runs:
             chosen = self.drawn(seed, labels)
             texts = [self.texts["train"][number] for number in chosen]
             labels_of = [self.rows["train"][number]["labels"] for number in chosen]
-            outcomes.append(counting_words().fit(texts, labels_of).predict(self.texts["test"]) == truth)
+            counter = counting_words(class_weight="balanced").fit(texts, labels_of)
+            outcomes.append(counter.predict(self.texts["test"]) == truth)
         return np.array(outcomes)
 
     def topics_before(self) -> np.ndarray:

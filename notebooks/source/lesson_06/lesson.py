@@ -7,7 +7,7 @@
 #       - say of each sentence of the day whether it held on your machine, and with which number
 #       - choose a family and a way to train for a job, and say what you would try first
 #       - see which exercises are left, and what to read next
-#     minutes_yours: 15
+#     minutes_yours: 25
 #     minutes_cpu: under a minute
 #     minutes_gpu: under a minute
 #     needs: the other lessons, as far as you have run them
