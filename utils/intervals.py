@@ -73,7 +73,7 @@ class Number:
 
 def smallest(numbers: dict[str, Number]) -> Number:
     """The number whose interval begins lowest: the weakest of a claim's parts, which decides whether all hold."""
-    return min(numbers.values(), key=lambda number: (number.low, number.value))
+    return min(numbers.values(), key=lambda number: number.value if number.low is None else number.low)
 
 
 def share(hits) -> Number:

@@ -28,7 +28,7 @@ def show_digits(images, digits, read: dict[str, np.ndarray], inverted: str) -> N
         row[0].set_ylabel(way, fontsize=9)
     for ax, digit in zip(axes[0], digits, strict=False):
         ax.set_title(str(digit))
-    fig.suptitle("Above, the digit; below each picture, what the network says (red: wrong)")
+    fig.suptitle("Above, the digit; below each picture, what the network says (in colour: wrong)")
     said = "; ".join(f"{way}: {', '.join(map(str, labels[: len(images)]))}" for way, labels in read.items())
     plots.show(
         fig, f"The digits {', '.join(map(str, digits[: len(images)]))} in three rows. What the network says: {said}."
@@ -51,7 +51,7 @@ def must_match(profile, right: dict[str, np.ndarray]) -> None:
         "Preprocessing must match what the model was trained with.",
         tests={f"{way}, it is read worse": gain.above(0) for way, gain in gains.items()},
         on="the way in which it differs",
-        number={"the smaller of the two losses": smallest(gains)},
+        number={"the smaller of the two drops": smallest(gains)},
         context={f"lost, {way}": gain for way, gain in gains.items()},
         model="a network with one hidden layer of 32",
         origin=claims.Origin(yours=len(points[matching]), seeds=len(points[matching])),

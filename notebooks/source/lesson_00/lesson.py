@@ -63,8 +63,9 @@ for way, labels in read.items():
     print(f"{way:<16} right: {share(labels == answers)}")
 
 # %% [markdown]
-# No error. Forgotten normalisation costs so little that nobody may notice: that is the danger. The negative is
-# worse than guessing, since what spoke for the right digit now speaks against it. What you see, and what it says:
+# No error. Without normalisation most answers stay right, so nobody may notice: that is the danger. The negative is
+# worse than guessing, since what spoke for the right digit now speaks against it. Rows 1 and 2 look the same to you,
+# not to the network:
 
 # %%
 from notebooks.source.lesson_00 import cards
@@ -104,7 +105,7 @@ print(bert.decode(gpt2(sentence)["input_ids"]))
 #
 # This course puts popular sentences to the test. The result is a *card*: the sentence, the verdict that follows from
 # what was measured, and the number that decides. A sentence *holds*, *does not hold*, *depends* or is *not settled
-# here*. For this one, eight networks with other random starts.
+# here*. Here eight networks, from eight random starts.
 
 # %%
 right = {way: [] for way in given}

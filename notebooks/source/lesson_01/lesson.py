@@ -27,9 +27,9 @@
 #
 # ## 1. See it work
 #
-# One model of each family. Without a GPU (profile `embedded`): mini-bert, mini-gpt and mini-t5, made for this course,
-# four million weights each instead of 60 million and more. All learned from the same film reviews (none that is tested
-# here) and news; mini-t5 then learned some small tasks.
+# Without a GPU (profile `embedded`), you run mini-bert, mini-gpt and mini-t5, made for this course. Each has four
+# million weights; the models of `full` have 60 million and more. All learned from the same news and film reviews (not
+# those tested here); mini-t5 then learned some small tasks.
 #
 # **BERT fills a blank.** **Predict** its first guess.
 
@@ -42,8 +42,8 @@ for guess in fill("I [MASK] my time on this movie."):
     print(f"{guess['score']:4.0%}  {guess['sequence']}")
 
 # %% [markdown]
-# **GPT writes on.** It draws each next token (word or piece of one) among the 50 likeliest, by their probability, a
-# little sharpened. **Predict** how this goes on: will it make sense?
+# **GPT writes on.** It draws each next token (word or piece) by probability from the 50 likeliest; `temperature=0.7`
+# makes likely ones slightly likelier. **Predict** how this goes on: will it make sense?
 
 # %%
 from transformers import set_seed
@@ -53,9 +53,9 @@ write = pipeline("text-generation", model=profile.gpt, device=profile.device, dt
 print(write("This movie was", max_new_tokens=30, do_sample=True, temperature=0.7, top_k=50)[0]["generated_text"])
 
 # %% [markdown]
-# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. Among mini-t5's tasks:
-# translate dates and numbers, judge reviews. **Predict:** does it know where the month and the day stand in German, and
-# in French?
+# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. mini-t5 learned to
+# translate dates and numbers and to call reviews positive or negative. **Predict:** does it order day and month as
+# German and French do?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -89,33 +89,33 @@ drawings.families()
 
 # %% [markdown]
 # From the bottom up. A *tokenizer* cuts text into *tokens*, words or pieces of words (lesson 03). A token's
-# **embedding** is a vector from a table; another vector, for its *position* in the text, is added (T5 instead adds to
-# the attention scores a number for the distance). In **attention**, each position makes a *query*, a *key* and a
-# *value*. Its query is compared with all keys; softmax makes *attention weights* of these scores; and the position
-# takes the mean of the values with these weights. A layer does so several times side by side, in *attention heads*.
-# Nothing else connects positions. There are three kinds:
+# **embedding** is a vector from a table; a vector for its *position* in the text is added. In **attention**, each
+# position makes a *query*, a *key* and a *value*. Comparing its query with every key gives scores. (T5, without
+# position vectors, here adds a number for the distance.) Softmax turns the scores into *attention weights*, and the
+# position takes the weighted mean of the values. A layer does this several times side by side, in *attention heads*.
+# Only attention connects positions. It comes in three kinds:
 #
 # - **self-attention** in the encoder looks at all positions of the text (*bidirectional*);
-# - **masked self-attention** in the decoder looks at the position itself and those on its left (the right side is shut
-#   off; nothing to do with the token `[MASK]`);
-# - **cross-attention**: the decoder's queries, the encoder's keys and values. So it looks at what was read. GPT lacks
-#   it.
+# - **masked self-attention** in the decoder looks at the position itself and those on its left; the right is shut off
+#   (the token `[MASK]` is something else);
+# - **cross-attention** applies the decoder's queries to the encoder's keys and values, so the decoder sees what was
+#   read. GPT lacks it.
 #
 # The **feed-forward** part, two linear layers with a nonlinearity between, works on each position alone. *Add & norm*
-# adds what went in, as in a ResNet, and normalises (*layer normalization*; GPT-2 and T5 normalise before each part). N
-# such layers stand on top of each other. Above the last, an output layer, also called **head**, makes a number for each
-# token of the vocabulary, the *logits*, which softmax turns into probabilities.
+# adds a part's input to its output, as in a ResNet, then normalises (*layer normalization*). GPT-2 and T5 normalise
+# before each part instead. N such layers are stacked. On top, an output layer, also called **head**, gives each token
+# of the vocabulary a number; softmax turns these numbers, the *logits*, into probabilities.
 
 # %% [markdown]
 # ## 3. Who may look where?
 #
 # Change the last word of a sentence. Which *earlier* positions notice, that is, get another vector in the last layer?
-# **Predict** for BERT, for GPT, for T5's encoder, and for T5's decoder. (It gets the sentence itself, shifted by one:
-# at `<pad> The actors` it must say `The actors are`. That is *teacher forcing*. For this test its encoder keeps the old
-# sentence.)
+# **Predict** for BERT, GPT, T5's encoder and T5's decoder. The decoder gets the sentence itself, shifted by one token
+# (*teacher forcing*): at `<pad>`, `The`, `actors` it must say `The`, `actors`, `are`. For this test, T5's encoder keeps
+# the unchanged sentence.
 #
-# Signs in the picture: `[CLS]` and `[SEP]` open and close BERT's text; `</s>` ends T5's, `<pad>` starts its decoder's,
-# `<|endoftext|>` GPT's. `Ġ` and `▁` stand for a space before. This BERT is *uncased*: it lowercases.
+# In the picture, BERT's text stands between `[CLS]` and `[SEP]`. T5's ends with `</s>`; its decoder's starts with
+# `<pad>`, GPT's with `<|endoftext|>`. `Ġ` and `▁` mark a space before. This BERT is *uncased*: it lowercases.
 
 # %%
 import torch
@@ -140,10 +140,10 @@ sizes = cards.sizes(profile, bert, gpt, t5)
 cards.looks_both_ways(profile, sizes, left, right)
 
 # %% [markdown]
-# On the left, BERT and T5's encoder notice everywhere, GPT and T5's decoder nowhere: exactly 0. Behind it stands the
-# **causal mask**: before the softmax, each place to the right gets a score so low that its attention weight becomes 0.
-# In the next pictures (means over layers and heads) a row looks and a column is looked at; dark is much, a cross is a
-# weight of 0. **Predict** what share of GPT's weights is 0.
+# Left of the change, BERT and T5's encoder notice at every position, GPT and T5's decoder at none (exactly 0). The
+# **causal mask** makes these zeros: before the softmax, each place to the right gets a score so low that its attention
+# weight becomes 0. In the next pictures (means over layers and heads), the row's token looks at the column's. Darker
+# means more weight; a cross means 0. **Predict** what share of GPT's weights is 0.
 
 # %%
 attentions = {}
@@ -157,8 +157,8 @@ for name, tokenizer, model in (("BERT", bert_tokenizer, bert), ("GPT", gpt_token
 figures.attention_means(attentions)
 
 # %% [markdown]
-# 55 of 121 places. (GPT's first column is dark at the top, where there are few places.) Find a head that looks at the
-# token before.
+# 55 of 121 weights are 0. (GPT's first column starts dark: early tokens see few places.) Below, find a head where each
+# token looks one back.
 
 # %%
 from utils import widgets
@@ -177,13 +177,13 @@ tokens = [t5_tokenizer.convert_ids_to_tokens(ids.tolist()) for ids in (written[0
 figures.cross_attention(across.cpu().numpy(), *tokens)
 
 # %% [markdown]
-# `▁Mä` and most digits look at what they translate, `▁Di` mostly at the colon; the dot that German dates have, at
+# `▁Mä` and most digits look at what they translate. `▁Di` looks mostly at the colon; the added German dot looks at
 # *German*. Attention shows where a network looks, not why.
 #
 # > “… at the exact same millisecond.”
 #
-# That sounds as if GPT had to *read* word by word. Compare one run over the sentence with one run for each beginning of
-# it. **Predict:** does GPT give the same logits?
+# That sounds as if GPT had to *read* word by word. Run GPT over the sentence, then over its first one, two, three …
+# tokens. **Predict:** does each token get the same logits?
 
 # %%
 ids = encode(gpt_tokenizer, start + sentence)["input_ids"]
@@ -194,13 +194,13 @@ apart = (100 * (one_run - word_by_word).abs().max() / one_run.abs().max()).item(
 cards.reads_at_once(profile, sizes, apart)
 
 # %% [markdown]
-# So “at once” is true of BERT, and just as true of GPT: a layer needs only the layer below, and that is there already.
-# Only *writing* goes one by one (*autoregressive*).
+# So “at once” is true of both BERT and GPT: a layer needs only the layer below, which is already computed for all
+# tokens. Only *writing* goes token by token (*autoregressive*).
 #
 # ## 4. What each learned to guess
 #
-# What a model may see decides what it can be asked. BERT sees the next token, so something must be taken out. GPT does
-# not, so it can be asked for the next one everywhere. What a training text becomes:
+# What a model may see decides what it can be asked. BERT sees every token, so some must be taken out. GPT cannot see
+# the next token, so every position can guess it. Here is what a training text becomes:
 #
 # | | what it reads | what it must say |
 # |---|---|---|
@@ -209,14 +209,14 @@ cards.reads_at_once(profile, sizes, apart)
 # | T5 | The actors `<extra_id_0>` because the `<extra_id_1>` | `<extra_id_0>` are good `<extra_id_1>` story is good. |
 #
 # - **BERT** (*masked language modelling*; from Wikipedia and books): 15% of the tokens are selected. Of these, 80%
-#   become `[MASK]`, 10% a random token, 10% stay (the last two because a fine-tuned BERT never meets `[MASK]`). (And:
-#   do two passages follow each other? Later models dropped that.)
+#   become `[MASK]`; 10% become random tokens and 10% stay, because a fine-tuned BERT never meets `[MASK]`. BERT also
+#   guessed whether two passages follow each other; later models dropped that.
 # - **GPT** (*causal language modelling*; from books, GPT-2 from web pages): at each position, the next token.
-# - **T5** (*span corruption*; from web pages): *spans* of about three tokens, 15% in all, are taken out. A *sentinel*,
-#   `<extra_id_0>` and so on, marks each gap; the answer lists each sentinel with what belongs there, and one at the
-#   end.
+# - **T5** (*span corruption*; from web pages): *spans* (runs of about three tokens, 15% in all) are taken out. A
+#   *sentinel* (`<extra_id_0>`, `<extra_id_1>` …) marks each gap. The answer repeats each sentinel, followed by its
+#   missing span, and ends with one more.
 #
-# The loss is cross-entropy, at the asked positions only. (`##` continues a word.) **Predict** what our three say.
+# The loss is the cross-entropy at the asked positions only. **Predict** what our three models say.
 
 # %%
 print("BERT  the actors [MASK] good because the [MASK] is good.")
@@ -231,12 +231,12 @@ written = t5_tokenizer.decode(t5.generate(**encode(t5_tokenizer, gaps), max_new_
 print("T5    ", gaps, "\n      ", written.partition("<extra_id_2>")[0].removeprefix("<pad>"))
 
 # %% [markdown]
-# GPT's line has each token and its guess for the next. mini-t5's gaps have the form, not the sense.
+# GPT's line pairs each token with GPT's guess for the next. mini-t5's answer has the form, but makes no sense.
 #
 # > “BERT hides 15% of the words and guesses them.”
 #
-# A review, as BERT's training sees it. Below it, what is asked. **Predict:** is it asked only
-# where `[MASK]` stands?
+# Here is a review as BERT's training sees it, with the asked tokens below (`##` continues a word). **Predict:** is BERT
+# asked only at `[MASK]`?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -253,15 +253,15 @@ for place in (seen["labels"][0] != -100).nonzero():  # -100: the loss leaves thi
     print(f"{now} ← {true}", end="   ")
 
 # %% [markdown]
-# No: some were replaced by others, or left, as *bri*. And 15% is of the *tokens*. [Deeper: the objectives in
+# No: some asked tokens were replaced by others, and *bri* was left. The 15% are *tokens*; [Deeper: the objectives in
 # code](deeper/01_objectives.ipynb) counts words.
 #
 # ## 5. Context
 #
 # > “It understands words in context.”
 #
-# Eight words with two senses, such as *bank*; four sentences for each sense. Take lesson 02's encoder, of BERT's kind
-# and size (under `embedded` trained further to give texts of one subject similar vectors).
+# Take eight words with two senses, such as *bank*, and four sentences per sense. Lesson 02's encoder, of BERT's kind
+# and size, reads them. (Under `embedded`, further training gave texts of one subject similar vectors.)
 
 # %%
 from transformers import AutoModel
@@ -283,10 +283,10 @@ bank_sentences = [text for sense in measures.SENSES["bank"] for text in sense]
 print(bank_sentences[0], bank_sentences[4], sep="\n")
 
 # %% [markdown]
-# Below the first layer, *bank* is one row of the table, plus its position. Take one sentence: among the other seven,
-# whose *bank* has the most similar vector? (Similar: the *cosine*, 1 if two vectors point the same way.) How often is
-# that one of the same sense? By chance in 3 of 7. As a control, ask the same of the full stop, which has no senses.
-# **Predict** four numbers: word and full stop, at the bottom and in the last layer.
+# At the bottom, before any layer, *bank* is the same table row everywhere, plus its position's vector. Take one
+# sentence. In which of the other seven is *bank*'s vector most similar, by *cosine* (1 if two vectors point the same
+# way)? How often do both have the same sense? Chance gives 3 of 7. As a control, ask the same of the full stop, which
+# has no senses. **Predict** four shares: word and full stop, at the bottom and in the last layer.
 
 # %%
 same_sense = measures.nearest_of_same_sense(vectors_of)
@@ -294,19 +294,20 @@ figures.senses(vectors_of("bank", bank_sentences), same_sense)
 cards.understands_context(profile, encoder, same_sense)
 
 # %% [markdown]
-# The senses separate within a few layers. In the last, the full stop does nearly as well: by then all tokens know what
-# the sentence is about (probably by this encoder's training). At the bottom, equal positions give equal points.
+# The senses separate within a few layers. In the last layer, the full stop does nearly as well: by then, probably
+# through this encoder's training, every token knows the sentence's subject. At the bottom, points coincide where
+# positions do.
 #
 # > “… robustly.”
 #
-# One narrow test, [deeper](deeper/01_guessing_and_probing.ipynb): does a verb fit its noun if another stands between?
-# mini-bert mostly sides with the other; bert-base does better (Goldberg, 2019).
+# [One narrow test](deeper/01_guessing_and_probing.ipynb): does a verb match its noun if another noun stands between?
+# mini-bert mostly follows the wrong noun; bert-base does better (Goldberg, 2019).
 #
 # ## 6. Which for which job?
 #
-# **Fill a blank: BERT.** Take a token out of each of a few hundred reviews. How often is BERT's first guess right, from
-# 20 tokens on each side, or from 20 or 40 on one? (On an empty side stand ten `[MASK]`, rare in training: part of the
-# gap may be that.) **Predict** which is best, and by how much.
+# **Fill a blank: BERT.** Hide one token in each of a few hundred reviews. How often is BERT's first guess right if it
+# sees 20 tokens on each side, or 20 or 40 on one side? (An empty side gets ten `[MASK]`: rare in training, these may
+# explain part of the gap.) **Predict** which is best, and by how much.
 
 # %%
 filled = measures.blanks_filled(bert, bert_tokenizer, rows["input_ids"])
@@ -314,8 +315,8 @@ figures.blanks(filled)
 cards.uses_both_sides(profile, sizes, filled)
 
 # %% [markdown]
-# Twice as many on one side did not replace the other. (GPT and T5: [deeper](deeper/01_guessing_and_probing.ipynb).) In
-# your own sentence, find a word on the right that decides.
+# Doubling one side did not replace the other. ([Deeper](deeper/01_guessing_and_probing.ipynb) shows GPT and T5.) In
+# your own sentence, find a word after the blank that decides the guess.
 
 
 # %%
@@ -327,9 +328,9 @@ blank = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted m
 widgets.display(blank, "A box to fill blanks in your own sentences; section 1 shows one of its answers.")
 
 # %% [markdown]
-# **Write on: GPT.** *Greedy* always takes the likeliest next token, *sampling* draws one. The **temperature** divides
-# the logits before: below 1, likely tokens get likelier. **Top-p** keeps the likeliest tokens that together reach the
-# probability p. **Predict** how each will read.
+# **Write on: GPT.** *Greedy* always takes the likeliest next token, *sampling* draws one. Before drawing, the
+# **temperature** divides the logits: below 1, likely tokens get likelier. **Top-p** keeps the likeliest tokens that
+# together reach probability p. **Predict** how both will read.
 
 # %%
 gpt_tokenizer.pad_token = gpt_tokenizer.eos_token  # GPT-2 has no token to fill up a batch with
@@ -377,23 +378,23 @@ for question, written in zip(prompts, answer(prompts), strict=True):
     print(f"{question}\n   → {written}")
 
 # %% [markdown]
-# An accident? Now 40 reviews under the prefix for German, and new dates and numbers (right: to the letter; the baseline
-# copies the English).
+# An accident? Now try 40 reviews with the German prefix, and new dates and numbers. Only exact translations count; the
+# baseline copies the English.
 
 # %%
 outcomes = measures.tasks_of_t5(answer, profile.sentiment_prefix, reviews)
 cards.does_several_tasks(profile, sizes, *outcomes)
 
 # %% [markdown]
-# Probably because mini-t5 met film reviews under one prefix only: the text told it the task.
+# mini-t5 met film reviews under one prefix only, so probably the text told it the task.
 #
 # > “The absolute industry standard for translation and summarization.”
 #
-# When it came out, the largest T5 was the best on the one data set of summaries it tried, and not in translation
-# ([the numbers](deeper/01_guessing_and_probing.ipynb)).
+# At its release, the largest T5 was best on the one summary data set it tried, but not in translation ([the
+# numbers](deeper/01_guessing_and_probing.ipynb)).
 #
-# **Classify: BERT.** It beat GPT-1, equally large, on four times the text; on equal text it beat its own left-only
-# twin, by half a point to nine (the same page). Lesson 02 does it.
+# **Classify: BERT.** With four times the text, BERT beat the equally large GPT-1. With equal text, it beat its
+# left-only twin by half a point to nine points (same page). Lesson 02 classifies texts.
 #
 # Today encoders (ModernBERT) classify, tag and search cheaply; decoders (Llama, Qwen) do most else.
 
@@ -414,7 +415,7 @@ cards.does_several_tasks(profile, sizes, *outcomes)
 # | every task into text to text | several, yes; mini-t5 took a review's task from its text |
 # | absolute industry standard | at its release best on the one data set of summaries it tried |
 #
-# - The encoder reads, the decoder writes. BERT is the one, GPT the other, T5 both.
+# - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.
 # - Only attention connects positions.
 # - What a model cannot see, it can be asked.
 # - To classify, tag, search: an encoder. To write, chat, do tasks by a prompt: a decoder.

@@ -24,15 +24,15 @@
 # review → tokenizer → ids → encoder: 12 layers, pretrained → vector of the first token → head: new → neg or pos
 # ```
 #
-# An *encoder* such as BERT turns each token of a text into a vector that depends on all the others, so the first one
-# can come to hold the whole text. Its weights were learned on other text: that is *pretraining*. *Fine-tuning* goes on
-# training all of them, and the new *head*, on labelled examples of your task.
+# An *encoder* such as BERT turns each token of a text into a vector that depends on all the others. So the first
+# token's vector can represent the whole text. The encoder learned its weights on other text: that is *pretraining*.
+# *Fine-tuning* trains all of them further, with the new *head*, on labelled examples of your task.
 #
 # ## 1. See it work
 #
 # The script, `scripts/day4_ex.py`, stands in the next three cells. It learns from film reviews with a label, `neg` or
-# `pos`, and is tested on others. `profile` is what the first cell chose for this machine. At home you would write
-# `"stanfordnlp/imdb"`, `"google-bert/bert-base-uncased"` and numbers.
+# `pos`, and is tested on other reviews. `profile` holds the first cell's choices for this machine. At home you would
+# write `"stanfordnlp/imdb"`, `"google-bert/bert-base-uncased"` and numbers.
 #
 # **Predict:** a coin is right on 50 of 100 reviews. How many will a classifier get right that only counts words, and
 # how many the fine-tuned encoder?
@@ -92,21 +92,21 @@ trainer.train()
 # This takes some minutes: **read on meanwhile** and note your predictions.
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
-# that were judged right. (*Validation Loss*: on whatever was given to evaluate. *Training Loss*: of the last steps;
-# `training_loss`: of all.)
+# judged right. *Validation Loss* is computed on `eval_dataset`, here the test reviews. *Training Loss* covers the last
+# steps, `training_loss` all steps.
 #
-# Without a GPU your encoder is all-mpnet-base-v2, as large as
-# bert-base: 12 layers, 109 million weights. It was pretrained by filling blanks (Song et al., 2020), and then on a
-# billion pairs of texts, so that the mean of its token vectors tells what a text is about.
+# Without a GPU your encoder is all-mpnet-base-v2, as large as bert-base: 12 layers, 109 million weights. It was
+# pretrained by filling blanks (Song et al., 2020). Then a billion pairs of texts taught it to express in the mean of
+# its token vectors what a text is about.
 
 # %% [markdown]
 # ## 2. Line by line
 #
 # ### `dataset = load_dataset(profile.imdb)`
 #
-# IMDB (Maas et al., 2011) has 50,000 labelled film reviews, half of them for training and half for testing. Only clear
-# opinions are in it: at most 4 of 10 points, or at least 7. (Without a GPU: the 25,000 for training, split again, each
-# film on one side.)
+# IMDB (Maas et al., 2011) has 50,000 labelled film reviews, half for training and half for testing. All state clear
+# opinions: at most 4 of 10 points, or at least 7. Without a GPU you use only the 25,000 for training, split again with
+# each film on one side.
 
 # %%
 for number in (0, 1):
@@ -141,14 +141,14 @@ print(tokenizer.convert_ids_to_tokens(ids))
 print(ids)
 
 # %% [markdown]
-# (`##` goes on with the word before; this tokenizer lowercases.) The first and the last are *special tokens*: they mark
-# beginning and end. The head will read the vector of the first.
+# `##` marks a piece that continues a word; this tokenizer lowercases. The first and last tokens are *special tokens*:
+# they mark beginning and end. The head will read the first one's vector.
 #
 # ### `tokenized = dataset.map(tokenize, batched=True)`
 #
-# `map` applies the function to all reviews, many at a time (`batched=True`). `truncation=True` cuts what is longer than
-# `max_length`, since tokens cost time; the banner says how many yours are. A token is about three quarters of a word,
-# and a review has some 230 words. **Predict:** which share of the reviews is cut?
+# `map` applies the function to all reviews, many at a time (`batched=True`). Tokens cost time, so `truncation=True`
+# cuts reviews longer than `max_length`; the banner shows your limit. A token is about three quarters of a word, and a
+# review has some 230 words. **Predict:** which share of the reviews is cut?
 
 # %%
 import numpy as np
@@ -161,12 +161,12 @@ print("\nthe longest begins:  ", review["text"][:150])
 print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_special_tokens=True)[:150])
 
 # %% [markdown]
-# Which end is cut off? Most scripts say nothing, and then it is the end. But reviewers often close with their opinion,
-# so `truncation_side="left"` keeps the end.
+# Which end is cut off? Most scripts do not say, and lose the end. But reviewers often close with their opinion, so
+# `truncation_side="left"` cuts the beginning instead.
 #
-# A batch is a rectangle. Since the Trainer knows the tokenizer, it fills up short reviews with *padding*, to the
-# longest of their batch, by a function called the *data collator* (here with id 1). The *attention mask* has a 0 there:
-# no token attends to it.
+# A batch is a rectangle, so its short reviews get *padding* (here id 1) up to the length of the longest. The Trainer,
+# which knows the tokenizer, uses a function for this, the *data collator*. The *attention mask* is 0 at padding: no
+# token attends to it.
 
 # %%
 batch = trainer.data_collator([{"input_ids": ids} for ids in tokenizer(["A masterpiece.", "No."])["input_ids"]])
@@ -176,9 +176,9 @@ print(batch["attention_mask"])
 # %% [markdown]
 # ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, num_labels=2, …)`
 #
-# The encoder's weights are loaded; the head is new and starts at random. Outside this course, loading prints a report
-# about that, which looks like an error and is none. (*Dropout* inside attention takes much time on a CPU, so the script
-# turns it off.)
+# The encoder's weights are loaded; the head is new and starts at random. Outside this course, loading reports the new
+# weights; the report looks like an error and is none. `attention_probs_dropout_prob=0.0` turns off *dropout* inside
+# attention, which takes much time on a CPU.
 #
 # **Predict:** which share of the weights is new?
 
@@ -194,12 +194,12 @@ print(f"new: {', '.join(new)}: {share_new:.2%} of {sum(size.values()):,} weights
 print(f"in the file, but not used here: {', '.join(sorted(report['unexpected_keys'])) or 'nothing'}")
 
 # %% [markdown]
-# Without a GPU the head has two layers, of 768 × 768 weights and of 768 × 2, on the first token. (The *pooler* in its
-# file was never trained and is left out; bert-base's is used.)
+# Without a GPU the head has two layers, of 768 × 768 and 768 × 2 weights, above the first token's vector. The *pooler*
+# in this encoder's file was never trained and is ignored; bert-base's is used.
 #
-# A head that knows nothing gives both labels about one half. The *loss* is *cross-entropy*: −ln of the probability that
-# was given to the true label (in *nats*, because of the ln). The model computes it itself, from the batch's `labels`
-# (the collator renames `label`).
+# An untrained head gives both labels a probability near one half. The *loss* is *cross-entropy*: −ln of the
+# probability given to the true label. With ln, its unit is *nats*. The model computes the loss from the batch's
+# `labels`, which the collator renames from `label`.
 # **Predict:** what is the loss before training?
 
 # %%
@@ -215,15 +215,15 @@ with torch.inference_mode():
 #
 # ### `args = TrainingArguments(…)`
 #
-# - `output_dir`, `save_strategy="no"`: a folder for checkpoints, and that none are kept;
+# - `output_dir`, `save_strategy="no"`: a folder for checkpoints, of which none are kept;
 # - `eval_strategy="epoch"`: measure after each epoch;
-# - `learning_rate`: the size of a step. Pretrained weights need small ones: lesson 04;
-# - `per_device_train_batch_size`: reviews of one step: the gradient is the mean over them;
+# - `learning_rate`: the size of a step. Pretrained weights need small steps (lesson 04);
+# - `per_device_train_batch_size`: reviews in one step. Their gradients are averaged;
 # - `num_train_epochs=1`: one pass over the training reviews;
-# - `logging_steps=5`, `disable_tqdm=False`: note the loss every 5 steps (default 500: “No log”); show the bar;
+# - `logging_steps=5`, `disable_tqdm=False`: log the loss every 5 steps (the default 500 shows “No log”); show the bar;
 # - `**profile.arithmetic`: compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it.
 #
-# All else is the default: AdamW, a rate that falls to 0 in a straight line.
+# All else is the default: AdamW, with a learning rate falling to 0 in a straight line.
 
 # %%
 print(f"{len(lengths)} reviews, {args.per_device_train_batch_size} in a step: {trainer.state.global_step} steps")
@@ -232,20 +232,20 @@ print(f"learning rate {args.learning_rate:g}, falling to 0")
 # %% [markdown]
 # ### `def accuracy(answers)`
 #
-# The model gives two numbers for each review, one for each label: the *logits*, of which softmax makes probabilities.
-# The larger one is its answer; `label_ids` are the true labels. The Trainer calls this after each epoch.
+# For each review the model gives two numbers, one per label: the *logits*. Softmax turns them into probabilities. The
+# larger logit decides the answer; `label_ids` are the true labels. The Trainer calls this function after each epoch.
 #
 # ### `trainer = Trainer(…, eval_dataset=tokenized["test"])`
 #
-# Here is the worst habit of this script. The test reviews are for **one** measurement, at the end. Whoever tries three
-# learning rates on them and keeps the best, keeps luck as well. To choose, hold out *validation* reviews, as the
-# exercises below do. And reviews of one film belong on one side of a split, or names give the opinion away: [deeper: an
-# honest split](deeper/02_an_honest_split.ipynb).
+# This line is the script's worst habit. Test reviews are for **one** measurement, at the end. If you try three
+# learning rates on them and keep the best, its result is partly luck. To choose, hold out *validation* reviews, as the
+# exercises do. And keep all reviews of one film on one side of a split, or names give the opinion away: [deeper:
+# an honest split](deeper/02_an_honest_split.ipynb).
 #
 # ### `trainer.train()`
 #
-# Each step: the loss of a batch, its gradient, one step of the optimizer (lesson 05). **Predict:** where does the curve
-# start, and does it fall evenly?
+# Each step computes a batch's loss and gradient; the optimizer moves the weights (lesson 05). **Predict:** where does
+# the loss curve start, and does it fall evenly?
 
 # %%
 from utils import plots
@@ -253,17 +253,18 @@ from utils import plots
 plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
-# (A point is the mean of five steps; single steps jump more. The diamond: test reviews.)
+# Each point averages five steps; single steps jump more. The diamond shows the test reviews' loss.
 #
 # ## 3. What is it worth?
 #
 # An accuracy alone says little. Let others judge the same test reviews:
 #
-# - **counting words**: a review becomes a long vector with an entry for each word and pair of words: how often it
-#   occurs here, weighted up if few reviews have it (*TF-IDF*), so “masterpiece” counts more than “the”. Logistic
-#   regression learns a weight for each (`balanced`: as if the draw had as many of each label). It reads whole reviews;
+# - **counting words**: a review becomes a long vector with one entry per word and pair of words. Each entry counts its
+#   word or pair there, weighted up if few reviews have it (*TF-IDF*): “masterpiece” counts more than “the”.
+#   Logistic regression learns a weight for each entry (`balanced` makes both labels count equally). It reads whole
+#   reviews;
 # - **feature extraction**, as in vision: the pretrained encoder, loaded anew, stays frozen, and logistic regression
-#   learns from the mean of its token vectors (`C`: how freely; not tuned here);
+#   learns from the mean of its token vectors (`C`, not tuned here, sets how freely);
 # - **a random start**: the same network and script without the pretrained weights;
 # - **always “pos”**.
 #
@@ -292,8 +293,8 @@ right["feature extraction"] = probe.predict(vectors["test"]) == truth
 print(f"feature extraction {right['feature extraction'].mean():.1%}")
 
 # %% [markdown]
-# The random start takes as long as your training, so the course brings its result, and fine-tuning in the same setting:
-# 192 tokens, 1,000 test reviews. **Predict:** three times 200 other training reviews: how far apart is counting words?
+# The random start takes just as long, so the course brings its result and fine-tuning's (both: 192 tokens, 1,000 test
+# reviews). **Predict:** counting words learns from three other draws of 200 reviews: how far apart are its accuracies?
 
 # %%
 from notebooks.source.lesson_02.beforehand import right_beforehand
@@ -306,8 +307,9 @@ for name, runs in {"random start, 500": starts, "fine-tuning, 500": tuned, "coun
 # %% [markdown]
 # The one random start gave every review the same label. With a larger rate or many more steps it may learn.
 #
-# How sure is a difference? Compare **review by review**: all met the same easy and hard ones, so the difference is
-# surer than two accuracies side by side. (The intervals leave out the draw of labels.) **Predict** who is nearest.
+# How sure is a difference? Compare **review by review**: all judged the same easy and hard reviews, so the
+# difference is surer than two separate accuracies. The intervals ignore which training reviews were drawn. **Predict**
+# which method comes nearest.
 
 # %% tags=["readme"]
 from utils.intervals import over_seeds, paired_difference, share
@@ -391,10 +393,11 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Is there a word in the mistakes that is bad by itself? And look how sure it is. Accuracy asks only on which side of a
-# half an answer lies, the loss how far: a model can be right often with a loss not far below ln 2 (*underconfident*).
+# Is any word in the mistakes bad by itself? Look how sure the model is. Accuracy asks only on which side of one
+# half a probability lies; the loss asks how far. A model that is often right with a loss not far below ln 2 is
+# *underconfident*.
 #
-# Now yours; **predict** first. The model can only say *neg* or *pos*, and it learned from the ends of reviews, not from
+# Now try your own; **predict** first. The model can only say *neg* or *pos*, and learned from the ends of reviews, not
 # single sentences.
 
 # %%
@@ -436,9 +439,9 @@ print(answer, "· true:", model.config.id2label[dataset["test"][0]["label"]])
 # %% [markdown]
 # ## 6. Your own file
 #
-# `scripts/finetune.py` is the script with options, for a file with a column of texts and one of labels, two or more. A
-# text that occurs twice is kept once; `--group` names a column, such as the film, that must stay on one side. Here on
-# 200 sentences about films, four fifths of them to learn from, in a table that this cell writes. **Predict** its
+# `scripts/finetune.py` is the same script with options. It takes a file with a column of texts and one of labels, two
+# or more. It keeps repeated texts once; `--group` names a column, such as the film, whose groups each stay on one side.
+# The next cell writes a table of 200 sentences about films; the script learns from four fifths of them. **Predict** its
 # accuracy on the other 40.
 
 # %%
@@ -460,8 +463,8 @@ table.head(3)
 # %% [markdown]
 # ## To remember
 #
-# - Ten lines? Some forty, and they decide what is cut off, held out and measured, and from which seed.
-# - Fine-tuning: a pretrained encoder, a new head, a small learning rate, often a few hundred labels.
+# - Some forty lines, not ten, decide what is cut, held out and measured, and from which seed.
+# - Fine-tuning takes a pretrained encoder, a new head, a small learning rate, and often a few hundred labels.
 # - An accuracy needs a baseline on the same texts, and an interval of the difference.
 # - Choose nothing on test reviews; choose on validation reviews.
 #

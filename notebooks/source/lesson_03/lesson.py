@@ -18,22 +18,22 @@
 # > “Use the tokenizer that your model was trained with. Feed BERT text that was cut by GPT's BPE, and the output
 # > is junk.”
 #
-# (*BPE*, section 3, is how GPT-2's tokenizer cuts text.) These models never see letters. A *tokenizer* cuts text into
-# pieces, the *tokens*, and gives each its number, the *id*. The id says which row of the model's *embedding table* is
-# the vector of this piece. Another tokenizer has other numbers:
+# (Section 3 explains *BPE*, GPT-2's way of cutting text.) These models never see letters. A *tokenizer* cuts text into
+# pieces, the *tokens*, and gives each piece a number, its *id*. The id says which row of the model's *embedding table*
+# is this piece's vector. Another tokenizer numbers its pieces differently:
 #
 # ```
 # "a good film" → BERT's tokenizer  → 1037 2204 2143 → rows of BERT's table: a, good, film → BERT
 # "a good film" → GPT-2's tokenizer →   64  922 2646 → rows of BERT's table: ?             → BERT
 # ```
 #
-# A network fed with wrongly normalised pictures becomes worse. And here?
+# Wrongly normalised pictures make networks worse. What do wrong ids do?
 #
 # ## 1. See it work
 #
-# A classifier of film opinions, made as in lesson 02: a frozen encoder turns each text into a vector, and logistic
+# Our classifier judges film opinions as in lesson 02: a frozen encoder turns each text into a vector, and logistic
 # regression learns from 1,000 labelled sentences which vectors are positive. (Under `embedded` the encoder is
-# all-MiniLM-L6-v2, a small BERT trained for sentences, with BERT's vocabulary. “BERT” means it in this lesson.)
+# all-MiniLM-L6-v2, a small BERT trained for sentences, with BERT's vocabulary. This lesson calls this encoder “BERT”.)
 
 # %%
 from datasets import load_dataset
@@ -58,9 +58,9 @@ ids = bert(list(train["text"]), truncation=True, max_length=64)["input_ids"]
 classifier = LogisticRegression(C=1, max_iter=1000).fit(vectors(ids), list(train["label"]))
 
 # %% [markdown]
-# Two opinions, each cut by BERT's tokenizer, which is this encoder's own, and by GPT-2's. (`[CLS]` and `[SEP]`, the
-# *special tokens* that mark beginning and end for a BERT, are put around both.) **Predict:** do GPT-2's ids raise an
-# error? If not, what does the classifier say?
+# Two opinions are cut twice: by this encoder's own tokenizer, BERT's, and by GPT-2's. (The ids always stand between
+# `[CLS]` and `[SEP]`, the *special tokens* that mark beginning and end for a BERT.) **Predict:** do GPT-2's ids raise
+# an error? If not, what does the classifier say?
 
 # %%
 texts = ["What a beautiful and moving film.", "This film is a waste of time."]
@@ -109,10 +109,10 @@ fig.suptitle("The same numbers")
 plots.show(fig, "A flower drawn from 16 numbered colours, with its own palette and with that of another picture.")
 
 # %% [markdown]
-# Equal numbers stay equal, so you still see a flower; its colours are lost. An embedding table is such a palette: an
-# id is looked up, a vector comes out. A *vocabulary* says which piece each row stands for, a list that was learned from
-# much text before. Pretraining then filled the rows. (Before, with random rows, any numbering was as good.) **Predict**
-# which rows are most similar to that of *film*.
+# Equal numbers still get equal colours, so you see a flower; its own colours are lost. An embedding table is such a
+# palette: an id goes in, a vector comes out. A *vocabulary*, a list learned beforehand from much text, says which piece
+# each row stands for. Pretraining then filled the rows. (While the rows were still random, any numbering was equally
+# good.) **Predict** which rows are most similar to *film*'s row.
 
 # %%
 import torch
@@ -126,10 +126,10 @@ film = bert.convert_tokens_to_ids("film")
 print("most similar:", *bert.convert_ids_to_tokens((unit @ unit[film]).topk(7).indices[1:].tolist()))
 
 # %% [markdown]
-# Three vocabularies, each named after the way in which it was learned. All three have *film* as one piece. **Predict:**
-# which piece has *film*'s number, 2143, in the other two? (`▁` is the sign for a space in
-# *SentencePiece*, the library behind T5's tokenizer. Under `embedded`, T5's vocabulary is that of mini-t5, learned from
-# this course's texts; the real one has 32,100 pieces.)
+# Here are three vocabularies, named after how they were learned. All have *film* as one piece, in BERT's with id 2143.
+# **Predict:** which piece has id 2143 in the other two? (`▁` is the sign for a space in *SentencePiece*, the library
+# behind T5's tokenizer. Under `embedded`, T5's vocabulary is mini-t5's, learned from this course's texts; the real T5's
+# has 32,100 pieces.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -153,8 +153,8 @@ print(f"{len(shared):,} words in both, {len(same)} with the same id: {', '.join(
 # %% [markdown]
 # ## 3. How text is cut
 #
-# Single letters would give long rows of pieces that mean little; whole words, a huge table that still lacks every new
-# word. So a vocabulary holds frequent words whole and parts of the others: *subwords*.
+# Single letters mean little and make long rows. Whole words need a huge table, and every new word is missing from it.
+# So a vocabulary holds frequent words whole and parts of the others: *subwords*.
 #
 # ### How a vocabulary is learned
 #
@@ -219,8 +219,8 @@ for word in ("the", "thing", "unthinkable"):
 # | byte-level BPE (GPT-2) | merges, by count | the same merges again |
 # | Unigram (T5) | dropping pieces from too long a list | the cut that is likeliest as a whole |
 #
-# BERT's and T5's pieces are made of characters. GPT-2's are made of *bytes*, the numbers from 0 to 255 as which
-# computers store every text. No vocabulary has the emoji as a piece. **Predict:** which gives it back when the ids are
+# BERT's and T5's pieces are made of characters. GPT-2's are made of *bytes*: computers store every text as such
+# numbers, from 0 to 255. No vocabulary has 😀 as a piece. **Predict:** which tokenizer gives 😀 back when the ids are
 # *decoded*, turned into text again?
 
 # %%
@@ -231,12 +231,12 @@ for name, tokenizer in tokenizers.items():
     print(f"{name:<23} {tokenizer.decode(tokenizer(sample, add_special_tokens=False)['input_ids'])}")
 
 # %% [markdown]
-# - **WordPiece**: `##` marks a piece that continues a word. If what remains fits no piece, the whole word becomes
-#   `[UNK]`. This *uncased* one first lowercases the text and drops accents.
-# - **Byte-level BPE** can write everything: é is two bytes, shown as `Ã©`; of the emoji's four, merges joined three
-#   with the space before it, part of the word for GPT-2. 256 bytes, 50,000 merges and one special token make its
-#   50,257 pieces.
-# - **Unigram**: what it cannot write becomes `<unk>`. (mini-t5's list is short: more pieces.)
+# - **WordPiece**: `##` marks a piece that continues a word. If no piece fits the rest, the whole word becomes `[UNK]`.
+#   This *uncased* tokenizer first lowercases the text and drops accents.
+# - **Byte-level BPE** can write everything: é is two bytes, shown as `Ã©`. GPT-2's words include the preceding space,
+#   so merges joined a space with three of the emoji's four bytes. 256 bytes, 50,000 merges and one special token make
+#   its 50,257 pieces.
+# - **Unigram**: what it cannot write becomes `<unk>`. (mini-t5's short list needs more pieces.)
 #
 # [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb), each in a few lines. Now your own text.
 
@@ -249,9 +249,9 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 # %% [markdown]
 # ## 4. What BERT hears
 #
-# A foreign id can name **another piece** (once in 14,124 words the right one). It can name a **spare row**, whose
-# numbers mean nothing; GPT-2's most frequent pieces mostly have ids below 1,000, where BERT's spare rows are. It can
-# name a **special token**: GPT-2's `!` is 0, and 0 is BERT's `[PAD]`, which fills up short texts of a batch. Or it lies
+# A foreign id can name **another piece** (one of 14,124 shared words keeps its id). It can name a **spare row**, whose
+# numbers mean nothing; BERT's lie below 1,000, like most ids of GPT-2's most frequent pieces. It can name a
+# **special token**: GPT-2's `!` has id 0, which is BERT's `[PAD]`, the filler for short texts of a batch. Or it lies
 # **beyond the table**.
 #
 # Choose who cuts and whose table reads. Find a sentence of which BERT hears one word rightly.
@@ -273,13 +273,13 @@ except IndexError as error:
     print(f"IndexError: {error}; the largest id is {max(ids):,}, the table has {len(table):,} rows")
 
 # %% [markdown]
-# The lucky case. (On an NVIDIA GPU the message is `CUDA error: device-side assert triggered`, perhaps at a
-# later, innocent line, and every further CUDA call fails until you restart the kernel: run the batch on the CPU to see
-# the cause.)
+# An error is the lucky case. (An NVIDIA GPU reports `CUDA error: device-side assert triggered`, perhaps at a later,
+# innocent line. Then every further CUDA call fails until you restart the kernel. Run the batch on the CPU to see the
+# cause.)
 #
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
-# **Predict:** how many of the 1,706 test sentences have an id beyond the table? And of batches of 16?
+# **Predict:** how many of the 1,706 test sentences, and of batches of 16, have an id beyond the table?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -296,18 +296,18 @@ print(f"{share(beyond)} of the sentences have one, and {batches.mean():.0%} of t
 #
 # ## 5. Loud or silent?
 #
-# Six tokenizers that somebody might pass to this encoder. Two belong to other models, GPT-2 and T5. The others should
-# have been its own:
+# We pass six wrong tokenizers to this encoder. Two belong to other models, GPT-2 and T5. Four were meant to be the
+# encoder's own:
 #
 # - *`[CLS]` and `[SEP]` left out*: the marks of beginning and end are missing;
-# - *capitals kept*, `do_lower_case=False`: the uncased vocabulary holds none, so each word with a capital becomes
+# - *capitals kept*, `do_lower_case=False`: the uncased vocabulary has no capitals, so each word with one becomes
 #   `[UNK]`;
-# - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): a new last id, in texts with a
-#   line break;
-# - *made without its vocabulary*, `BertTokenizer()` (since transformers 5): every word gets one and the same id.
+# - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): each line break gets a new
+#   last id;
+# - *made without its vocabulary*, `BertTokenizer()` (since transformers 5): every word gets the same id.
 #
-# Each reads 200 endings of reviews. **Predict** for each: loud (an error) or silent? And if silent, how similar are the
-# vectors to those under the right tokenizer (mean *cosine*; 1: the same direction)? For scale: two different endings.
+# Each cuts 200 review endings. **Predict** for each: loud (an error) or silent? If silent, how similar are its vectors
+# to the right tokenizer's (mean *cosine*; 1 means the same direction)? For scale, we compare two different endings.
 
 # %%
 from notebooks.source.lesson_03 import cards
@@ -344,9 +344,9 @@ print(f"two different endings, its own tokenizer: {cosines(expected[1:], expecte
 cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 
 # %% [markdown]
-# The silent ones differ. Without `[CLS]` and `[SEP]` little changes in this mean (a head that reads `[CLS]` would lose
-# it); keeping capitals changes much; with a foreign vocabulary or none, less is left on average than two different
-# endings have in common. (mini-t5's ids all lie in the table; some of the real T5's do not.)
+# The silent mistakes differ. Without `[CLS]` and `[SEP]`, the mean vector changes little (but a head that reads `[CLS]`
+# would lose its input). Keeping capitals changes much. With a foreign vocabulary or none, the mean cosine is below that
+# of two different endings. (mini-t5's ids all lie in the table; some of the real T5's do not.)
 #
 # ## 6. What is it worth?
 #
@@ -376,8 +376,8 @@ four = {
 pieces.show({name: pieces.heard(ids, bert) for name, (ids,) in four.items()})
 
 # %% [markdown]
-# Section 1's classifier judges 1,000 other sentences, half of each opinion, whose GPT-2 ids all have a row (a third
-# of all that it has not seen: those without rarer pieces). **Predict** which of the four still work.
+# Section 1's classifier judges 1,000 other sentences, half of them positive, whose GPT-2 ids all have a row. (A third
+# of all unseen sentences qualify: those without rarer pieces.) **Predict** which of the four still work.
 
 # %%
 from utils.intervals import paired_difference
@@ -401,11 +401,11 @@ print(f"with right numbers, BERT's cut is better by {gain}; {changed} verdicts d
 print(f"{otherwise:.0%} of the words are cut otherwise")
 
 # %% [markdown]
-# It is the numbers. Wrong numbers alone ruin the output, with the right cut, too. The other cut differs in few words
-# here: it changes single verdicts, but not the score that we can see. (Rarer words: deeper.)
+# The numbers do the harm. Wrong numbers alone ruin the output, even with the right cut. GPT-2's cut differs in few
+# words here: it changes single verdicts without visibly changing the score. (A deeper notebook tests rarer words.)
 #
-# **Predict:** does a classifier that *learned from* BERT's vectors of *GPT-2's ids*, of 1,000 further sentences, find
-# anything? And one that *counts words* in the same?
+# Two new classifiers learn from 1,000 further sentences. **Predict:** does one that *learned from* BERT's vectors of
+# *GPT-2's ids* beat guessing? Does one that *counts words*?
 
 # %%
 from utils.finetuning import counting_words
@@ -421,10 +421,10 @@ print(f"counting words is ahead of the classifier that learned from GPT-2's ids 
 cards.is_junk(profile, shares, hits)
 
 # %% [markdown]
-# For such a classifier it is junk.
+# For a classifier that learned from right ids, the output is junk.
 #
-# A classifier that learned from the wrong ids finds something in them, as you still see a flower. But less than
-# counting the same words does: probably the frozen layers blur what the ids still hold.
+# One that learned from wrong ids finds something, as you still see a flower. But counting the same words finds more:
+# probably the frozen layers blur what the ids still hold.
 #
 # [Deeper: the damage](deeper/03_the_damage.ipynb) asks about rarer words, whether “the matrix collapses”, and whether
 # fine-tuning helps.
@@ -445,9 +445,9 @@ def belongs_to(model, tokenizer):
 print("its own:", belongs_to(encoder, bert), "· GPT-2's:", belongs_to(encoder, gpt2))
 
 # %% [markdown]
-# It can only be as right as what lies beside the model. Where the original is not at hand, the course has a guard that
-# looks at model and tokenizer alone: sizes, classes, special ids where the model names them, a round trip from text to
-# ids and back, and, of language models (not this encoder), the loss on English:
+# The comparison is only as right as the tokenizer beside the model. If you lack the original, use the course's guard,
+# which looks at model and tokenizer alone. It checks sizes, classes, special ids where the model names them, and a
+# round trip between text and ids. For language models (not this encoder) it also checks the loss on English:
 
 # %%
 from utils.tokenizer_guard import check_tokenizer_matches
@@ -475,9 +475,9 @@ print(
 )
 
 # %% [markdown]
-# Comparing notices. The guard does not: sizes and classes are in order, and the round trip survives, since cutting and
-# decoding use the same list. So the safest rule is older than any check: load both from the same place, and save both
-# to the same place:
+# The comparison notices. The guard does not: sizes and classes are in order, and the round trip succeeds, since cutting
+# and decoding use the same list. So the safest rule comes before any check: load model and tokenizer from one place,
+# and save both to one place:
 #
 # ```python
 # tokenizer = AutoTokenizer.from_pretrained(name)
@@ -496,7 +496,7 @@ print(
 # - An id is the number of a row. Vocabularies learned apart share many words, and hardly any with the same id in both.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
 # - Ids beyond the table raise an error on a CPU or an NVIDIA GPU; ids within it pass in silence.
-# - It is the numbers more than the cut: with others, a classifier that knew the right ones fell to chance.
+# - Wrong numbers harm more than a wrong cut: with them, a classifier that knew the right numbers fell to chance.
 # - Load and save model and tokenizer together, and compare them once with the original.
 #
 # ## Exercises

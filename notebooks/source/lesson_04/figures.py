@@ -78,7 +78,7 @@ def rates(runs, before: dict[str, list[int]]) -> None:
     above.axhline(50, color=plots.GREY, linewidth=0.8)
     below.axhline(untouched["neighbours"], color=plots.BLACK, linestyle="--", label="nearest, before fine-tuning")
     below.axhline(runs.neighbours_by_chance(), color=plots.BLACK, linestyle=":", label="a headline at random")
-    above.set(xscale="log", ylabel="task: right (%)", ylim=(47, None))
+    above.set(xscale="log", ylabel="task, validation (%)", ylim=(47, None))
     below.set(xlabel="learning rate", ylabel="headlines: right (%)", ylim=(0, None))
     above.legend(fontsize=9, loc="upper left")
     below.legend(fontsize=9, loc="center left")

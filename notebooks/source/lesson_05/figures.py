@@ -49,9 +49,7 @@ def stairs(shared, staged, parts: list[str]) -> None:
     bar = fig.colorbar(image, ax=axes, label="share of the peak rate", ticks=(0, 0.5, 1))
     bar.ax.set_ylim(0, 1)
     lowest, own = (100 * rates[0].max() for rates in titles.values())
-    title = (
-        f"The embeddings learn at no more than {lowest:.0f}% of the peak, or at {own:.0f}% with triangles of their own"
-    )
+    title = f"The embeddings learn at up to {lowest:.0f}% of the peak, or up to {own:.0f}% with triangles of their own"
     fig.suptitle(title, fontsize=10)
     alt = "Two staircases: the head learns from the first step, lower parts join in three later epochs."
     plots.show(fig, f"{title}. {alt} On the left the colour fades from left to right; on the right it starts anew.")

@@ -15,9 +15,9 @@
 # ---
 
 # %% [markdown]
-# Day 5 leaves the Trainer behind: raw PyTorch, discriminative fine-tuning, slanted triangular learning rates. The last
-# two come from *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146), with gradual unfreezing. You write the loop, then
-# these recipes, and see whether they help.
+# Day 5 leaves the Trainer behind. In raw PyTorch, you write the loop, then three recipes of *ULMFiT* (Howard and Ruder
+# 2018, arXiv 1801.06146): discriminative fine-tuning, slanted triangular learning rates and gradual unfreezing. Then
+# you see whether the recipes help.
 #
 # ```
 # sentences → batch → model → loss → gradients → clipped → optimizer → new weights
@@ -80,8 +80,8 @@ def evaluate(model, rows):
 
 
 # %% [markdown]
-# The loop, whole. **Predict:** guessing gets half right. How many after four epochs on 128 sentences, and does the last
-# epoch help?
+# The loop follows. Guessing gets half right. **Predict:** how many do four epochs on 128 sentences get right? Does the
+# last help?
 
 # %%
 model, losses, best = new_model(), [], 0.0
@@ -103,7 +103,7 @@ for epoch in range(4):
     print(f"epoch {epoch + 1}: loss {2 * sum(losses[-16:]) / 16:.3f}, validation {right:.1%} right")
     if right > best:
         best, best_weights = right, copy.deepcopy(model.state_dict())
-kept = model.load_state_dict(best_weights)
+report = model.load_state_dict(best_weights)
 
 # %% [markdown]
 # The loss falls on while validation may stand still: so the loop keeps the best weights. Line by line:
@@ -115,15 +115,15 @@ kept = model.load_state_dict(best_weights)
 # - `model.train()` switches dropout on, where there is any; `model.eval()` switches it off.
 # - `backward` *adds* to the gradients. So two batches of 8, each loss divided by 2, give the gradients of one batch of
 #   16: *gradient accumulation*, for batches that do not fit into memory.
-# - *Gradient clipping*: if all gradients, as one vector, are longer than 1, it is scaled to 1.
-# - `optimizer.step()`, `scheduler.step()`, then `zero_grad()`, or the next step would carry the old gradients.
-# - `best_weights`: without `deepcopy` they would go on changing with the model's. Validation chooses; the test set
-#   stays out of it.
+# - *Gradient clipping* joins all gradients into one vector. A length above 1 is scaled down to 1.
+# - After `optimizer.step()` and `scheduler.step()`, `zero_grad()` keeps old gradients out of the next step.
+# - Without `deepcopy`, `best_weights` would go on changing with the model's. Validation chooses the weights; the test
+#   set stays out.
 #
 # ### Is that the Trainer?
 #
-# The `Trainer` with the same rate, warm-up and seed, one batch of 16 instead of two of 8. **Predict:** at step 32 the
-# losses agree to one digit, to three, to six?
+# The `Trainer` uses the same rate, warm-up and seed, but takes batches of 16, not pairs of 8. **Predict:** do the
+# losses at step 32 agree to one digit, three or six?
 
 # %%
 from transformers import PrinterCallback, Trainer, TrainingArguments
@@ -157,9 +157,9 @@ for step in (0, 15, 31):
 cards.is_this_loop(profile, model, in_pairs, logged)
 
 # %% [markdown]
-# They agree but for rounding. Clipping at 1, no weight decay and the falling line are the Trainer's defaults; so
-# is the order by seed and epoch. It also saves, resumes, logs and, with `load_best_model_at_end=True`, keeps the best
-# weights. [Deeper: resuming by hand](deeper/05_resuming_by_hand.ipynb).
+# The losses agree but for rounding. The Trainer's defaults are clipping at 1, no weight decay, a linearly falling rate
+# and order by seed and epoch. The Trainer also saves, resumes, logs and, with `load_best_model_at_end=True`, keeps the
+# best weights. [Deeper: resuming by hand](deeper/05_resuming_by_hand.ipynb).
 #
 # ## 2. A rate for each layer
 #
@@ -196,9 +196,9 @@ for group in torch.optim.AdamW(params=groups, lr=2e-4).param_groups:
 # %% [markdown]
 # The second has more tensors and next to no weights.
 #
-# *Discriminative fine-tuning* (today: *layer-wise learning-rate decay*): lower layers hold what is general, upper ones
-# what is special; so lower layers should move less. ULMFiT divides the rate by 2.6 from each layer to the one below. In
-# code: groups by depth. **Predict:** how many, for six layers, the embeddings and the head?
+# *Discriminative fine-tuning* is today's *layer-wise learning-rate decay*. Lower layers hold what is general, so they
+# should move less than upper, special ones. ULMFiT divides the rate by 2.6 from each layer to the one below. The code
+# groups weights by depth. **Predict:** how many groups do six layers, embeddings and head need?
 
 
 # %%
@@ -223,9 +223,9 @@ def groups_by_depth(model, rate, divisor, decay=0.01):
 print(len(groups_by_depth(model, rate=1e-3, divisor=2.6)), "groups: each part twice, decayed or not")
 
 # %% [markdown]
-# ULMFiT's network, an LSTM, had three layers. Sun et al. (2019, arXiv 1905.05583) fine-tuned BERT's twelve, and
-# multiplied by 0.95 each time. **Predict:** by 2.6, what is left of the head's rate 0.001 below six layers?
-# Below twelve?
+# ULMFiT's LSTM had three layers. Sun et al. (2019, arXiv 1905.05583) fine-tuned BERT's twelve layers, multiplying the
+# rate by 0.95 each time. **Predict:** dividing by 2.6, what remains of the head's rate 0.001 below six layers, or
+# twelve?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -243,8 +243,8 @@ for layers in (3, 6, 12):
 #
 # ## 3. The slanted triangle
 #
-# ULMFiT's *slanted triangular* learning rate rises for a short time and falls for a long one. The formula (section
-# 3.2) for the rate $\eta_t$ at step $t$ of $T$, of which the share $cut\_frac$ rises; $p$ says how near the peak, and
+# ULMFiT's *slanted triangular* learning rate rises for a short time and falls for a long one. The formula (section 3.2)
+# gives the rate $\eta_t$ at step $t$ of $T$. The rise takes the share $cut\_frac$; $p$ says how near the peak is;
 # $ratio$ is the highest rate over the lowest:
 #
 # $$cut = \lfloor T \cdot cut\_frac \rfloor, \quad p = \begin{cases} t/cut & t < cut \\ 1 - \frac{t - cut}{cut \cdot
@@ -272,10 +272,10 @@ for steps in (100, 103, 109, 19, 9):
         print(f"{steps:>3} steps: division by zero")
 
 # %% [markdown]
-# Below 10 steps, $cut$ is 0. And where $T \cdot cut\_frac$ is not whole, $cut$ is rounded down, the fall
-# becomes too steep, and the *rate can turn negative*: the loop would climb, without an error. The repair: at least one
-# step of rise, and a fall that lasts for all steps that are left. `LambdaLR` makes a scheduler of such a factor.
-# **Predict:** for which numbers of steps does the repair change the printed formula?
+# Below 10 steps, $cut$ is 0. And where $T \cdot cut\_frac$ is not whole, $cut$ is rounded down, the fall becomes too
+# steep, and the *rate can turn negative*: the loop would then climb up the loss, without an error. The repaired
+# triangle rises for at least one step and falls over all remaining steps. `LambdaLR` turns such a factor into a
+# scheduler.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -313,16 +313,16 @@ figures.schedules(
 )
 
 # %% [markdown]
-# Nearly the same; so test it against a constant rate.
+# They nearly coincide, so we compare triangles with constant rates.
 #
 # ## 4. Gradual unfreezing
 #
-# The head starts at random, and its first gradients are noise for what lies below. So in *gradual unfreezing* the head
-# learns alone, then the last layer too, and so on (here two or three at a time). In PyTorch, `requires_grad` switches a
-# part's gradients on; the optimizer skips weights that have none.
+# Training all layers at once risks forgetting, says the paper, and the last layer is the least general. So in *gradual
+# unfreezing* the head learns alone, then the last layer joins, and so on. Here, two or three parts join together. In
+# PyTorch, `requires_grad` switches a part's gradients on; the optimizer skips weights without gradients.
 #
-# The simple way keeps one falling schedule. In the paper's code (`train_clas.py`) each stage has a triangle of its own.
-# **Predict:** in the simple way, in four epochs, what is left of the peak rate when the embeddings are freed?
+# The simple way keeps one falling schedule for all stages. In the paper's code (`train_clas.py`) each stage has its own
+# triangle. **Predict:** over four epochs, how much of the peak rate is left when the simple way frees the embeddings?
 
 
 # %%
@@ -352,9 +352,9 @@ figures.stairs(shared, staged, parts)
 #
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
-# The task: learn from 64 short sentences in four epochs, in batches of 8: 32 steps, 8 a stage, far fewer than ULMFiT
-# had (with 8, the printed triangle would divide by 0). The test: 729 sentences of at most 24 tokens. The head: one
-# layer, on the mean vector. The arms:
+# Each arm below learns from 64 short sentences in four epochs, in batches of 8. These 32 steps, 8 a stage, are far
+# fewer than ULMFiT's. With 8, the printed triangle divides by 0. The test's 729 sentences have at most 24 tokens. The
+# head is one layer on the mean vector.
 #
 # | arm | rates of the parts | schedule |
 # |---|---|---|
@@ -367,9 +367,9 @@ figures.stairs(shared, staged, parts)
 # | all of ULMFiT | by 2.6 | gradual, a triangle each |
 # | plain, smaller rate: the *control* | a third of plain's | constant |
 #
-# Other rates were chosen on validation sentences, with three other seeds, of 1e-5, 3e-5, … until the best had a worse
-# one on each side (`full`: fixed). Forgetting: how often does a BBC headline still lie nearest to the
-# mean of its own topic, of five?
+# All rates but the control's were chosen on validation sentences, with three other seeds. We tried 1e-5, 3e-5, … until
+# the best had a worse one on each side; `full` has fixed rates. For forgetting, we count BBC headlines that still lie
+# nearest their own topic's mean, of five.
 #
 # **Predict:** which arm wins, and by how many points? Which forgets most?
 
@@ -387,43 +387,40 @@ print(f"before fine-tuning: {'':<31} topics {task.topics_before().mean():.1%}")
 print(task.origin())
 
 # %% [markdown]
-# All arms have the same seeds and sentences, so take differences. A dot is a seed (sentences, order, head), a bar the
-# 95% interval over 20. Dotted: plain, and before fine-tuning; orange: the control's mean.
+# All arms share seeds and sentences, so take differences. Dots are seeds (sentences, order, head); bars are 95%
+# intervals for other seeds and sentences. Dotted lines mark plain, and values before fine-tuning; orange shows the
+# control's mean.
 
 # %%
 figures.arms(results, counted, task.topics_before())
 
 # %% [markdown]
-# The cards compare each recipe with the same training without it: unfreezing with its schedule alone, the others with
-# plain. *Yes*: the whole interval lies above 2 points. *No*: below. (Given these rates.) **Predict** the verdicts.
+# The cards compare each recipe with the same training without it: unfreezing with linear decay, the others with plain.
+# A triangle per stage needs unfreezing, so that arm has no partner. *Yes* means that, given these rates, the whole
+# interval lies above 2 points; *No* means below. **Predict** the verdicts.
 
 # %%
 without = {
     "discriminative rates": "plain",
     "slanted triangle": "plain",
     "gradual, one schedule": "linear decay",
-    "gradual, a triangle per stage": "slanted triangle",
 }
 cards.each_helps(task, results, counted, without)
 cards.together_help(task, results, "all of ULMFiT", rates)
+cards.forgets_less(task, results, *without, "gradual, a triangle per stage", "all of ULMFiT")
 
 # %% [markdown]
-# **Predict:** which recipes forget less than plain at a third of its rate?
-
-# %%
-cards.forgets_less(task, results, *without, "all of ULMFiT")
-
-# %% [markdown]
-# Unfreezing beats plain, but not surely its own schedule; a third of plain's rate may do as well. All three together
-# gain surely under 2 points, and forget most, perhaps by their high rate. What the recipes change here is *forgetting*:
-# low rates below, and freeing lower layers late, keep more topics than the control does (perhaps a still smaller rate
-# would, too). So search the rate first; the custom is a small one, warm-up and linear decay.
+# No recipe surely beats the same training without it by 2 points. A third of plain's rate may do as well. All three
+# together surely gain under 2 points. They forget most, perhaps because their rate is high. What the recipes change
+# here is *forgetting*. Low rates in lower layers, or freeing those layers late, keep more topics than the control.
+# Perhaps a still smaller rate would, too. So search the rate first; a small rate with warm-up and linear decay is
+# usual.
 #
 # ## 6. When one process is not enough
 #
-# *Data parallelism*: each process, on a GPU or machine of its own, has a copy of the network and takes a part of each
-# batch; then all average their gradients. *Accelerate*, below the `Trainer`, does that for your loop. **Predict** which
-# lines must change.
+# *Data parallelism* gives each process, on its own GPU or machine, a copy of the network and a part of each batch. Then
+# all processes average their gradients. *Accelerate*, below the `Trainer`, does this for your loop. **Predict** which
+# of its lines change.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -446,7 +443,7 @@ for step in (0, len(one) - 1):
 cards.same_losses(profile, one, two)
 
 # %% [markdown]
-# They do, but for rounding (with mini-bert). [Deeper: several processes](deeper/05_several_processes.ipynb).
+# They agree but for rounding (with mini-bert). [Deeper: several processes](deeper/05_several_processes.ipynb).
 
 # %% [markdown]
 # ## To remember

@@ -39,8 +39,8 @@ doubted = set()  # for example {"00.1", "02.2"}
 
 holds = {claim.id: claim.verdict == claims.HOLDS for claim in recorded}
 missed = [id for id, truth in holds.items() if (id not in doubted) != truth]
-print(f"your guesses that are right: {len(holds) - len(missed)} of {len(holds)}")
 if doubted:
+    print(f"your guesses that are right: {len(holds) - len(missed)} of {len(holds)}")
     print("look again at", ", ".join(missed))
 print(f"who believes every sentence: {sum(holds.values())}; who doubts every one: {len(holds) - sum(holds.values())}")
 
@@ -75,9 +75,9 @@ from IPython.display import Markdown
 Markdown(jobs.table(recorded))
 
 # %% [markdown]
-# Three rules go with every row. Load model and tokenizer together, and compare the pair (03.6). Draw counting words on
-# every curve (02.2, 04.1). Split so that related texts stay on one side (02.1), touch the test set once, and report an
-# interval.
+# Rules for every row that tells texts apart. Load model and tokenizer together, and compare the pair (03.6). Draw
+# counting words on every curve (02.2, 04.1). Split so that related texts stay on one side (02.1), touch the test set
+# once, and report an interval.
 #
 # ## 4. Exercises and words
 #
@@ -124,7 +124,7 @@ print(", ".join(random.Random(0).sample(terms, 10)))
 #
 # - **The three families**: Devlin et al. 2018, “BERT” (arXiv 1810.04805); Radford et al. 2019, “Language Models are
 #   Unsupervised Multitask Learners”; Raffel et al. 2019, “Exploring the Limits of Transfer Learning with a Unified
-#   Text-to-Text Transformer” (arXiv 1910.10683), which reads like a course of its own.
+#   Text-to-Text Transformer” (arXiv 1910.10683).
 # - **What all three are built of**: Vaswani et al. 2017, “Attention Is All You Need” (arXiv 1706.03762).
 # - **Before Day 5**: Howard and Ruder 2018, “Universal Language Model Fine-tuning for Text Classification” (arXiv
 #   1801.06146), sections 3 and 5.
