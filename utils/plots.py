@@ -248,7 +248,7 @@ def training(trainer, baseline: float) -> None:
     ax.axhline(baseline, color=BLACK, linestyle=":", linewidth=1, label="guessing")
     ax.set(xlabel="training step", ylabel="loss (nats)", xlim=(0, trainer.state.max_steps), ylim=(0, None))
     fig.suptitle(
-        f"The training loss starts at {losses[0]:.2f} and ends at {losses[-1]:.2f}; guessing has {baseline:.2f}"
+        f"The training loss begins near {losses[0]:.2f} and ends near {losses[-1]:.2f}; guessing has {baseline:.2f}"
     )
     ax.legend(loc="lower left", fontsize=8, ncols=3)
     show(fig, f"Line chart of the training loss over {trainer.state.max_steps} steps: it starts at {losses[0]:.2f} and "

@@ -210,8 +210,9 @@ def understands_context(profile, encoder, same_sense: dict) -> None:
             "and than the full stop, mean over the layers": beyond.above(0),
         },
         on="what it is compared with",
-        number={f"word above full stop, mean over the layers (last layer alone: {at_the_top})": beyond},
+        number={"word above full stop, mean over the layers": beyond},
         context={
+            "last layer alone": at_the_top,
             f"of the same sense, from bottom to last layer: {both}; the word gained": gained,
             "by chance": Number(300 / 7, unit="%"),
         },

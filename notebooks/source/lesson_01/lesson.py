@@ -43,7 +43,7 @@ for guess in fill("I [MASK] my time on this movie."):
 
 # %% [markdown]
 # **GPT writes on.** It draws each next token (word or piece) by probability from the 50 likeliest; `temperature=0.7`
-# makes likely ones slightly likelier. **Predict** how this goes on: will it make sense?
+# makes likely ones likelier. **Predict** how this goes on: will it make sense?
 
 # %%
 from transformers import set_seed
@@ -90,10 +90,10 @@ drawings.families()
 # %% [markdown]
 # From the bottom up. A *tokenizer* cuts text into *tokens*, words or pieces of words (lesson 03). A token's
 # **embedding** is a vector from a table; a vector for its *position* in the text is added. In **attention**, each
-# position makes a *query*, a *key* and a *value*. Comparing its query with every key gives scores. (T5, without
-# position vectors, here adds a number for the distance.) Softmax turns the scores into *attention weights*, and the
-# position takes the weighted mean of the values. A layer does this several times side by side, in *attention heads*.
-# Only attention connects positions. It comes in three kinds:
+# position makes a *query*, a *key* and a *value*. Comparing its query with every key gives scores. (T5 has no position
+# vectors; it adds a distance number to each score.) Softmax turns the scores into *attention weights*, and the position
+# takes the weighted mean of the values. A layer does this several times side by side, in *attention heads*. Only
+# attention connects positions. It comes in three kinds:
 #
 # - **self-attention** in the encoder looks at all positions of the text (*bidirectional*);
 # - **masked self-attention** in the decoder looks at the position itself and those on its left; the right is shut off
@@ -111,8 +111,8 @@ drawings.families()
 #
 # Change the last word of a sentence. Which *earlier* positions notice, that is, get another vector in the last layer?
 # **Predict** for BERT, GPT, T5's encoder and T5's decoder. The decoder gets the sentence itself, shifted by one token
-# (*teacher forcing*): at `<pad>`, `The`, `actors` it must say `The`, `actors`, `are`. For this test, T5's encoder keeps
-# the unchanged sentence.
+# (*teacher forcing*): at `<pad>`, `The`, `actors` it must say `The`, `actors`, `are`. While the decoder is tested, its
+# encoder keeps the unchanged sentence.
 #
 # In the picture, BERT's text stands between `[CLS]` and `[SEP]`. T5's ends with `</s>`; its decoder's starts with
 # `<pad>`, GPT's with `<|endoftext|>`. `Ġ` and `▁` mark a space before. This BERT is *uncased*: it lowercases.
@@ -157,8 +157,7 @@ for name, tokenizer, model in (("BERT", bert_tokenizer, bert), ("GPT", gpt_token
 figures.attention_means(attentions)
 
 # %% [markdown]
-# 55 of 121 weights are 0. (GPT's first column starts dark: early tokens see few places.) Below, find a head where each
-# token looks one back.
+# 55 of 121 weights are 0. Below, find a head where each token looks one back.
 
 # %%
 from utils import widgets
@@ -177,8 +176,8 @@ tokens = [t5_tokenizer.convert_ids_to_tokens(ids.tolist()) for ids in (written[0
 figures.cross_attention(across.cpu().numpy(), *tokens)
 
 # %% [markdown]
-# `▁Mä` and most digits look at what they translate. `▁Di` looks mostly at the colon; the added German dot looks at
-# *German*. Attention shows where a network looks, not why.
+# Rows name the token being written. `▁Mä` and most digits look at what they translate. `▁Di` looks mostly at the colon;
+# the added German dot looks at *German*. Attention shows where a network looks, not why.
 #
 # > “… at the exact same millisecond.”
 #
@@ -209,12 +208,12 @@ cards.reads_at_once(profile, sizes, apart)
 # | T5 | The actors `<extra_id_0>` because the `<extra_id_1>` | `<extra_id_0>` are good `<extra_id_1>` story is good. |
 #
 # - **BERT** (*masked language modelling*; from Wikipedia and books): 15% of the tokens are selected. Of these, 80%
-#   become `[MASK]`; 10% become random tokens and 10% stay, because a fine-tuned BERT never meets `[MASK]`. BERT also
-#   guessed whether two passages follow each other; later models dropped that.
+#   become `[MASK]`; 10% become random tokens and 10% stay, because BERT in use never meets `[MASK]`. BERT also guessed
+#   whether two passages follow each other; later models dropped that.
 # - **GPT** (*causal language modelling*; from books, GPT-2 from web pages): at each position, the next token.
 # - **T5** (*span corruption*; from web pages): *spans* (runs of about three tokens, 15% in all) are taken out. A
 #   *sentinel* (`<extra_id_0>`, `<extra_id_1>` …) marks each gap. The answer repeats each sentinel, followed by its
-#   missing span, and ends with one more.
+#   missing span, and ends with one more (not shown).
 #
 # The loss is the cross-entropy at the asked positions only. **Predict** what our three models say.
 
@@ -261,7 +260,7 @@ for place in (seen["labels"][0] != -100).nonzero():  # -100: the loss leaves thi
 # > “It understands words in context.”
 #
 # Take eight words with two senses, such as *bank*, and four sentences per sense. Lesson 02's encoder, of BERT's kind
-# and size, reads them. (Under `embedded`, further training gave texts of one subject similar vectors.)
+# and size, reads them. (Under `embedded`, further training gave texts on one topic similar vectors.)
 
 # %%
 from transformers import AutoModel
@@ -294,9 +293,8 @@ figures.senses(vectors_of("bank", bank_sentences), same_sense)
 cards.understands_context(profile, encoder, same_sense)
 
 # %% [markdown]
-# The senses separate within a few layers. In the last layer, the full stop does nearly as well: by then, probably
-# through this encoder's training, every token knows the sentence's subject. At the bottom, points coincide where
-# positions do.
+# The senses separate within a few layers. In the last layer, the full stop does nearly as well: probably through this
+# encoder's training, every token carries the topic. At the bottom, points coincide where positions do.
 #
 # > “… robustly.”
 #
@@ -394,7 +392,7 @@ cards.does_several_tasks(profile, sizes, *outcomes)
 # numbers](deeper/01_guessing_and_probing.ipynb)).
 #
 # **Classify: BERT.** With four times the text, BERT beat the equally large GPT-1. With equal text, it beat its
-# left-only twin by half a point to nine points (same page). Lesson 02 classifies texts.
+# left-only twin by half a point (perhaps chance) to nine (same notebook). Lesson 02 classifies texts.
 #
 # Today encoders (ModernBERT) classify, tag and search cheaply; decoders (Llama, Qwen) do most else.
 
@@ -410,7 +408,7 @@ cards.does_several_tasks(profile, sizes, *outcomes)
 # | Wikipedia; internet articles | BERT had books as well; GPT-1 books only, GPT-2 web pages |
 # | 15% of the words | 15% of the tokens are asked; most of these are hidden |
 # | words in context | a word's vectors tell its sense; at the top, the full stop's nearly do |
-# | robustly | not shown; in one narrow test mini-bert fails |
+# | robustly | not shown; mini-bert fails one narrow test, bert-base does better |
 # | for classification; for generation | strengths, not limits |
 # | every task into text to text | several, yes; mini-t5 took a review's task from its text |
 # | absolute industry standard | at its release best on the one data set of summaries it tried |

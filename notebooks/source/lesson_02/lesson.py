@@ -165,8 +165,8 @@ print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_specia
 # `truncation_side="left"` cuts the beginning instead.
 #
 # A batch is a rectangle, so its short reviews get *padding* (here id 1) up to the length of the longest. The Trainer,
-# which knows the tokenizer, uses a function for this, the *data collator*. The *attention mask* is 0 at padding: no
-# token attends to it.
+# given `processing_class=tokenizer`, uses a function for this, the *data collator*. The *attention mask* is 0 at
+# padding: no token attends to it.
 
 # %%
 batch = trainer.data_collator([{"input_ids": ids} for ids in tokenizer(["A masterpiece.", "No."])["input_ids"]])
@@ -211,7 +211,7 @@ with torch.inference_mode():
     print(f"loss before training: {fresh(**some).loss:.3f}; ln 2 = {np.log(2):.3f}")
 
 # %% [markdown]
-# Is the first loss far from ln(number of labels)? Something is wrong.
+# A first loss far from ln(number of labels), such as 2 here, means a fault.
 #
 # ### `args = TrainingArguments(…)`
 #
@@ -220,7 +220,7 @@ with torch.inference_mode():
 # - `learning_rate`: the size of a step. Pretrained weights need small steps (lesson 04);
 # - `per_device_train_batch_size`: reviews in one step. Their gradients are averaged;
 # - `num_train_epochs=1`: one pass over the training reviews;
-# - `logging_steps=5`, `disable_tqdm=False`: log the loss every 5 steps (the default 500 shows “No log”); show the bar;
+# - `logging_steps=5`, `disable_tqdm=False`: log the loss every 5 steps (default: 500); show the bar;
 # - `**profile.arithmetic`: compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it.
 #
 # All else is the default: AdamW, with a learning rate falling to 0 in a straight line.
@@ -232,8 +232,8 @@ print(f"learning rate {args.learning_rate:g}, falling to 0")
 # %% [markdown]
 # ### `def accuracy(answers)`
 #
-# For each review the model gives two numbers, one per label: the *logits*. Softmax turns them into probabilities. The
-# larger logit decides the answer; `label_ids` are the true labels. The Trainer calls this function after each epoch.
+# For each review the model gives two numbers, one per label: the *logits*. The larger decides the answer; `label_ids`
+# are the true labels. The Trainer calls this function after each epoch.
 #
 # ### `trainer = Trainer(…, eval_dataset=tokenized["test"])`
 #
@@ -253,18 +253,19 @@ from utils import plots
 plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
-# Each point averages five steps; single steps jump more. The diamond shows the test reviews' loss.
+# Each point averages five steps. The first may lie above ln 2: few reviews, and dropout is on. The diamond shows the
+# test reviews' loss.
 #
 # ## 3. What is it worth?
 #
 # An accuracy alone says little. Let others judge the same test reviews:
 #
-# - **counting words**: a review becomes a long vector with one entry per word and pair of words. Each entry counts its
-#   word or pair there, weighted up if few reviews have it (*TF-IDF*): “masterpiece” counts more than “the”.
-#   Logistic regression learns a weight for each entry (`balanced` makes both labels count equally). It reads whole
-#   reviews;
+# - **counting words**: a review becomes a long vector with one entry per word and pair of words. Each entry grows with
+#   how often its word or pair stands there, more if few reviews have it (*TF-IDF*): “masterpiece” counts more than
+#   “the”. Logistic regression learns a weight for each entry (`balanced` makes both labels count equally). It reads
+#   whole reviews;
 # - **feature extraction**, as in vision: the pretrained encoder, loaded anew, stays frozen, and logistic regression
-#   learns from the mean of its token vectors (`C`, not tuned here, sets how freely);
+#   learns from the mean of its token vectors (`C` sets how freely; cross-validation chooses it);
 # - **a random start**: the same network and script without the pretrained weights;
 # - **always “pos”**.
 #
@@ -285,10 +286,13 @@ right["counting words"] = counter.predict(dataset["test"]["text"]) == truth
 {name: f"{hits.mean():.1%}" for name, hits in right.items()}
 
 # %%
+from sklearn.model_selection import GridSearchCV
+
 from utils.vectors import mean_vectors
 
 vectors = {part: mean_vectors(profile, tokenizer, tokenized[part]["input_ids"]) for part in ("train", "test")}
-probe = LogisticRegression(C=1, max_iter=1000).fit(vectors["train"], tokenized["train"]["label"])
+probe = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [0.1, 1, 10, 100]}, cv=5)
+probe.fit(vectors["train"], tokenized["train"]["label"])
 right["feature extraction"] = probe.predict(vectors["test"]) == truth
 print(f"feature extraction {right['feature extraction'].mean():.1%}")
 
@@ -307,9 +311,9 @@ for name, runs in {"random start, 500": starts, "fine-tuning, 500": tuned, "coun
 # %% [markdown]
 # The one random start gave every review the same label. With a larger rate or many more steps it may learn.
 #
-# How sure is a difference? Compare **review by review**: all judged the same easy and hard reviews, so the
-# difference is surer than two separate accuracies. The intervals ignore which training reviews were drawn. **Predict**
-# which method comes nearest.
+# How sure is a difference? Compare **review by review**: all judged the same easy and hard reviews, so the difference
+# is surer than two separate accuracies. The draw of training reviews alone moved counting words by several points; the
+# intervals leave that out. **Predict** which method comes nearest.
 
 # %% tags=["readme"]
 from utils.intervals import over_seeds, paired_difference, share
@@ -318,7 +322,7 @@ ours = right["fine-tuning"]
 gains = {name: paired_difference(ours, hits) for name, hits in right.items() if name != "fine-tuning"}
 gains["always “pos”"] = paired_difference(ours, truth == 1)
 colors = [plots.ORANGE] * len(gains) + [plots.GREY]
-gains["random start (500 labels, other reviews)"] = paired_difference(tuned[0], starts[0])
+gains["random start (apart: 500 labels, other reviews)"] = paired_difference(tuned[0], starts[0])
 fig, ax = plots.figure(2.0)
 plots.number_bars(ax, gains, colors=colors, text="{:+.1f}")
 ax.set_xlabel("points by which fine-tuning is better on the same reviews, with 95% interval")
@@ -329,14 +333,14 @@ plots.show(fig, "Points by which fine-tuning is better: " + "; ".join(f"{name} {
 # %% [markdown]
 # Against **always “pos”**: was anything learned? Against **counting words**: what are network and pretraining worth?
 # Against the **random start**: what is the pretraining worth? That is *transfer*. Against **feature extraction**:
-# roughly, what is it worth to adapt the weights?
+# roughly, what is adapting the weights worth?
 
 # %%
 from utils import claims
 
 claims.record(
     "02.2",
-    "A fine-tuned encoder beats counting words.",
+    f"With {len(lengths)} labels, a fine-tuned encoder beats counting words.",
     tests={"right more often on the same reviews": gains["counting words"].above(0)},
     number={"points more than counting words": gains["counting words"]},
     context={"fine-tuning": share(ours), "counting words": share(right["counting words"])},
@@ -351,7 +355,7 @@ at_random = over_seeds(100 * starts, "%") if len(starts) > 1 else share(starts[0
 lead = paired_difference(tuned[0], starts[0])  # the same labels, steps and test reviews
 claims.record(
     "02.3",
-    "It is the pretraining: from random weights, one short training on 500 labels teaches next to nothing.",
+    "At fine-tuning's rate, one short training from random weights on 500 labels teaches next to nothing.",
     tests={
         "from random weights, less than 5 points above guessing": at_random.below(55),
         "pretrained, more than 5 points better": lead.above(5),
@@ -393,12 +397,10 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Is any word in the mistakes bad by itself? Look how sure the model is. Accuracy asks only on which side of one
-# half a probability lies; the loss asks how far. A model that is often right with a loss not far below ln 2 is
-# *underconfident*.
+# Is any word in the mistakes bad by itself? Look how sure the model is. Accuracy asks only on which side of one half a
+# probability lies; the loss asks how far. Yours is often right and never sure: *underconfident*.
 #
-# Now try your own; **predict** first. The model can only say *neg* or *pos*, and learned from the ends of reviews, not
-# single sentences.
+# Now your own; **predict** first. The model can only say *neg* or *pos*, and learned from ends of reviews.
 
 # %%
 my_texts = [
@@ -413,8 +415,8 @@ for answer, text in zip(probability_of_pos(my_texts), my_texts, strict=True):
 # %% [markdown]
 # ## 5. Save it, and use it without a Trainer
 #
-# `save_model` writes weights, configuration and tokenizer into a folder. `pipeline` reads it: from text to label.
-# **Predict:** do model and copy agree?
+# (So few steps leave nearly all near one half, even a train.) `save_model` writes weights, configuration and tokenizer
+# into a folder. `pipeline` reads it: from text to label. **Predict:** do model and copy agree?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -434,15 +436,16 @@ print("the same labels, and probabilities to four digits:", all(same))
 print(answer, "· true:", model.config.id2label[dataset["test"][0]["label"]])
 
 # %% [markdown]
-# (Without `truncation=True` a text longer than the encoder's 512 tokens ends in an error.)
+# (A wrong answer is a miss, no fault of saving. Without `truncation=True` a text beyond the encoder's 512 tokens ends
+# in an error.)
 
 # %% [markdown]
 # ## 6. Your own file
 #
-# `scripts/finetune.py` is the same script with options. It takes a file with a column of texts and one of labels, two
-# or more. It keeps repeated texts once; `--group` names a column, such as the film, whose groups each stay on one side.
-# The next cell writes a table of 200 sentences about films; the script learns from four fifths of them. **Predict** its
-# accuracy on the other 40.
+# `scripts/finetune.py` is this script, extended. It takes a file with a column of texts and one of labels, two or more.
+# It keeps repeated texts once; `--group` names a column, such as the film, whose groups each stay on one side. The next
+# cell writes a table of 200 sentences about films; the script learns from four fifths of them. **Predict** its accuracy
+# on the other 40.
 
 # %%
 import pandas as pd
@@ -463,8 +466,8 @@ table.head(3)
 # %% [markdown]
 # ## To remember
 #
-# - Some forty lines, not ten, decide what is cut, held out and measured, and from which seed.
-# - Fine-tuning takes a pretrained encoder, a new head, a small learning rate, and often a few hundred labels.
+# - Not ten lines, but some forty, decide what is cut, held out and measured.
+# - Fine-tuning takes a pretrained encoder, a new head, a small learning rate; here, a few hundred labels.
 # - An accuracy needs a baseline on the same texts, and an interval of the difference.
 # - Choose nothing on test reviews; choose on validation reviews.
 #

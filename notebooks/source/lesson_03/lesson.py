@@ -58,7 +58,7 @@ ids = bert(list(train["text"]), truncation=True, max_length=64)["input_ids"]
 classifier = LogisticRegression(C=1, max_iter=1000).fit(vectors(ids), list(train["label"]))
 
 # %% [markdown]
-# Two opinions are cut twice: by this encoder's own tokenizer, BERT's, and by GPT-2's. (The ids always stand between
+# Two opinions are cut twice: by this encoder's own tokenizer, BERT's, and by GPT-2's. (Here the ids stand between
 # `[CLS]` and `[SEP]`, the *special tokens* that mark beginning and end for a BERT.) **Predict:** do GPT-2's ids raise
 # an error? If not, what does the classifier say?
 
@@ -153,7 +153,7 @@ print(f"{len(shared):,} words in both, {len(same)} with the same id: {', '.join(
 # %% [markdown]
 # ## 3. How text is cut
 #
-# Single letters mean little and make long rows. Whole words need a huge table, and every new word is missing from it.
+# Single letters mean little and make long texts. Whole words need a huge table, and every new word is missing from it.
 # So a vocabulary holds frequent words whole and parts of the others: *subwords*.
 #
 # ### How a vocabulary is learned
@@ -302,8 +302,8 @@ print(f"{share(beyond)} of the sentences have one, and {batches.mean():.0%} of t
 # - *`[CLS]` and `[SEP]` left out*: the marks of beginning and end are missing;
 # - *capitals kept*, `do_lower_case=False`: the uncased vocabulary has no capitals, so each word with one becomes
 #   `[UNK]`;
-# - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): each line break gets a new
-#   last id;
+# - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): each line break gets one id
+#   just beyond the table;
 # - *made without its vocabulary*, `BertTokenizer()` (since transformers 5): every word gets the same id.
 #
 # Each cuts 200 review endings. **Predict** for each: loud (an error) or silent? If silent, how similar are its vectors
@@ -396,13 +396,14 @@ for name, right in hits.items():
     print(f"{name:<28} {share(right)} right")
 gain = paired_difference(hits["BERT's cut, right numbers"], hits["GPT-2's cut, right numbers"])
 otherwise = exchange.cut_otherwise(bert, gpt2, test["text"]).mean()
-changed = (hits["BERT's cut, right numbers"] != hits["GPT-2's cut, right numbers"]).sum()
-print(f"with right numbers, BERT's cut is better by {gain}; {changed} verdicts differ")
+differ = (hits["BERT's cut, right numbers"] != hits["GPT-2's cut, right numbers"]).sum()
+print(f"with right numbers, BERT's cut is better by {gain}; {differ} verdicts differ")
 print(f"{otherwise:.0%} of the words are cut otherwise")
 
 # %% [markdown]
 # The numbers do the harm. Wrong numbers alone ruin the output, even with the right cut. GPT-2's cut differs in few
-# words here: it changes single verdicts without visibly changing the score. (A deeper notebook tests rarer words.)
+# words here: it changes some verdicts, in both directions, and the score not visibly. (A deeper notebook tests rarer
+# words.)
 #
 # Two new classifiers learn from 1,000 further sentences. **Predict:** does one that *learned from* BERT's vectors of
 # *GPT-2's ids* beat guessing? Does one that *counts words*?
@@ -421,10 +422,10 @@ print(f"counting words is ahead of the classifier that learned from GPT-2's ids 
 cards.is_junk(profile, shares, hits)
 
 # %% [markdown]
-# For a classifier that learned from right ids, the output is junk.
+# The opening quote is right about the junk; the cause is the numbers, not the cut.
 #
-# One that learned from wrong ids finds something, as you still see a flower. But counting the same words finds more:
-# probably the frozen layers blur what the ids still hold.
+# One that learned from wrong ids finds something, as you still see a flower. But counting the same words finds more.
+# Why, is not tested: spare rows, or layers that blur the ids.
 #
 # [Deeper: the damage](deeper/03_the_damage.ipynb) asks about rarer words, whether “the matrix collapses”, and whether
 # fine-tuning helps.
@@ -496,7 +497,7 @@ print(
 # - An id is the number of a row. Vocabularies learned apart share many words, and hardly any with the same id in both.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
 # - Ids beyond the table raise an error on a CPU or an NVIDIA GPU; ids within it pass in silence.
-# - Wrong numbers harm more than a wrong cut: with them, a classifier that knew the right numbers fell to chance.
+# - Wrong numbers harm more than a wrong cut: with them, a classifier that learned from right ones fell to chance.
 # - Load and save model and tokenizer together, and compare them once with the original.
 #
 # ## Exercises

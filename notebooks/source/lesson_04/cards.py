@@ -31,7 +31,7 @@ def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
     ahead = {name: lead(right[name][LABELS], words) for name in (BASE_FROZEN, SMALL_FROZEN, MINI_FROZEN)}
     claims.record(
         "04.1",
-        f"Pretraining saves labels: a frozen encoder does more with {LABELS} than counting words with {MOST:,}.",
+        f"A frozen encoder does more with {LABELS} labels than counting words with {MOST:,}.",
         tests={name.removesuffix(", frozen"): number.above(0) for name, number in ahead.items()},
         on="the encoder",
         number={f"{BASE_FROZEN}, {LABELS} labels, above counting words, {MOST:,} labels": ahead[BASE_FROZEN]},
@@ -71,7 +71,7 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
             f"at {larger:.0e}, topics that a linear classifier can tell fall by over {MUCH} points":
                 lost["topics", larger].above(MUCH),
             f"at the best rate, {best:.0e}, by less": lost["topics", best].below(MUCH),
-            f"a tiny one, {min(task):.0e}, suffices for the task": task[min(task)] > 50 + MUCH,
+            f"a tiny one, {min(task):.0e}, suffices for the task in these steps": task[min(task)] > 50 + MUCH,
         },
         on="the rate",
         number={f"topics told, lost at {larger:.0e}": lost["topics", larger]},
@@ -95,7 +95,7 @@ def one_epoch(runs, one: np.ndarray, more: np.ndarray) -> None:
         "04.3",
         f"One single epoch is enough, also for {LABELS} labels.",
         tests={f"three epochs gain less than {MARGIN} points": gain.below(MARGIN)},
-        number={f"what three epochs gain over one, {LABELS} labels": gain},
+        number={f"what three epochs gain over one, {LABELS} labels (enough: surely less than {MARGIN})": gain},
         context={
             f"one epoch, at {runs.best_rate('one epoch'):.0e}": over_seeds(one, "%"),
             f"three epochs, at {runs.best_rate('all'):.0e}": over_seeds(more, "%"),

@@ -82,13 +82,15 @@ cards.saves_labels(runs, right)
 # starts untrained.
 #
 # The frozen base encoder does with 50 labels what takes counting words about 4,000. Pretraining and a billion pairs did
-# that. Mini, pretrained without pairs, also beats counting words given equally many labels. With 1,000 labels, the
-# random start is about as good as counting words: both must learn what words mean from the labels alone.
+# that. The small encoder, all trained, does more with 200 labels than from a random start with 1,000. Mini, pretrained
+# without pairs, also beats counting words given equally many labels. With 1,000 labels, the random start is about as
+# good as counting words: both know only the labels.
 #
 # ## 2. What did it know before it saw a label?
 #
 # Take the small encoder before fine-tuning. For each test sentence, find the one with the nearest vector (by *cosine*).
-# It may share *no* word with that sentence, not even five initial letters; only stop words (*the*, *not*) are allowed.
+# It may share *no* word but stop words (*the*, *not*), not even five initial letters: counting words sees hardly
+# anything in common.
 #
 # *Predict:* what will such pairs have in common?
 
@@ -123,8 +125,8 @@ for row in cosines.max(axis=1).argsort()[::-1][:8:2]:
     print(f"{sentences[row]}\n   {sentences[nearest[row]]}")
 
 # %% [markdown]
-# Paired sentences are about the same thing, not always of the same opinion. The encoder learned this from other texts,
-# without your labels.
+# The closest pairs are alike in subject, not always in opinion. The encoder learned this from other texts, without your
+# labels.
 #
 # *Predict:* how many of all such pairs share the opinion? By chance half.
 
@@ -192,11 +194,11 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# Too small a rate, which the new head shares, teaches nothing in 75 steps. Too large a rate destroys nearly everything,
-# the task included. Between them, 3e-4 serves the task about as well as 1e-4, but costs many more neighbours; this is
-# *catastrophic forgetting*. At the best rate, fewer neighbours share the topic, while a linear classifier (a *probe*)
-# finds nearly as many topics as before. The topics can still be read out, but decide less which vectors are near. The
-# task's accuracy does not show this loss.
+# Too small a rate teaches even the new head nothing in 75 steps. Too large a rate destroys nearly everything, the task
+# included. Between them, 3e-4 serves the task about as well as 1e-4, but costs many more neighbours: *catastrophic
+# forgetting*. At the best rate, fewer neighbours share the topic, while a linear classifier (a *probe*) finds nearly as
+# many topics as before. The topics can still be read out, but decide less which vectors are near. The task's accuracy
+# does not show this loss.
 #
 # The best rate depends on the network and the number of steps; for bert-base, 2e-5 to 5e-5 is usual (Devlin et al.,
 # 2018). [Deeper: forgetting](deeper/04_forgetting.ipynb) asks whether grammar survives.
@@ -217,8 +219,8 @@ for name, right_of in (("one epoch", once), ("three", thrice)):
 cards.one_epoch(runs, once, thrice)
 
 # %% [markdown]
-# Three epochs are better on these seven seeds; whether by 3 points, the card's margin, is open. (Three seeds also chose
-# the rates.) And 25 steps sometimes suffice, sometimes nearly fail. Probably steps count, not epochs.
+# Three epochs are better on these seven seeds; whether by 3 points, the card's margin, is open. (Three chose the rates,
+# too.) And 25 steps sometimes suffice, sometimes nearly fail. Probably steps count, not epochs.
 #
 # ## 5. What to train?
 #
@@ -240,8 +242,8 @@ drawings.lora()
 # $$\Delta W = \frac{\alpha}{r}\, B A$$
 #
 # $A$ makes $r$ numbers of the input, $B$ makes an output of these. $r$ is the *rank*, here 8. $A$ starts at random, $B$
-# at 0, so training begins with exactly the pretrained network. $\alpha$ (`lora_alpha`) scales what is added; with
-# $\alpha / r$ in front, a learning rate that suits one rank roughly suits another.
+# at 0, so training begins with exactly the pretrained network (and a new head). $\alpha$ (`lora_alpha`) scales what is
+# added.
 #
 # *Predict:* which share of the weights is trained if the queries and the values of every layer get a $B A$?
 
@@ -300,10 +302,11 @@ cards.saves_training(profile, of_step, measured)
 # tokens. *Head only* reads each sentence once, not every epoch.
 #
 # LoRA stores next to nothing for a task, and holds hardly any gradients and running means. But all the weights stay in
-# memory, and since LoRA's matrices sit in every layer, the backward pass must run through all layers. So memory falls
-# to a third with this small batch, and time falls less. Here accuracy cannot separate LoRA, upper half and all. (LoRA
-# leaves the pooler as it is, untrained.) With the lower half frozen, the backward pass ends halfway, and no activations
-# below it are kept. With billions of weights, LoRA decides whether a training fits on your GPU.
+# memory, and since LoRA's matrices sit in every layer, the backward pass must run through all layers (but frozen
+# matrices' inputs are not kept). So memory falls to a third with this small batch, and time falls less. Here accuracy
+# cannot separate LoRA, upper half and all. (LoRA leaves the pooler as it is, untrained.) With the lower half frozen,
+# the backward pass ends halfway, and no activations below it are kept. With billions of weights, LoRA can decide
+# whether a training fits on your GPU.
 #
 # ## 6. Fifty labels at work
 #
@@ -329,15 +332,15 @@ print(f"{share(reader.predict(read[50:]) == truth[third])} right")
 cards.freeze_and_read(runs, right)
 
 # %% [markdown]
-# Fine-tuning the small encoder shows no gain, and the frozen base encoder is ahead. Fine-tuning the base encoder was
-# not measured. So count words as your baseline, and let a large *sentence encoder* read your texts once, as above. With
-# hundreds of labels, fine-tune too; keep what does best in validation.
+# Three seeds cannot tell whether fine-tuning the small encoder gains; the larger one, frozen, is ahead. Fine-tuning the
+# base encoder was not measured. On this task, then: count words as your baseline, and let a large *sentence encoder*
+# read your texts. With hundreds of labels, fine-tune too; keep what does best in validation.
 
 # %% [markdown]
 # ## To remember
 #
-# - Pretraining saves labels, most with training on pairs. Draw accuracy against labels before you decide.
-# - Before it sees a label, the network tells senses and meanings apart; a few labels then point out the opinion.
+# - Pretraining saves labels; how many depends on the encoder. Draw accuracy against labels.
+# - Before it sees your labels, the network tells senses apart; a few labels then point out the opinion.
 # - A learning rate can be too small to learn, or so large that it destroys. What is forgotten is measured apart.
 # - Few labels make few steps: one epoch may be too few.
 # - LoRA saves memory and storage more than time; reading texts once, frozen, saves time, too.
@@ -347,5 +350,5 @@ cards.freeze_and_read(runs, right)
 # [Exercises](exercises/04_why_transfer_works.ipynb) say whether you are right. Two more:
 #
 # 1. Predict how section 6 does with 10 labels, then measure it for three seeds with `runs.drawn(10, seed)`.
-# 2. Beat section 1's network with its 200 labels and three minutes: `runs.new_model`, `runs.new_trainer`; choose
-#    method, rate and epochs on `runs.validation`, and ask the test once.
+# 2. Beat section 1's network, the same encoder, with its 200 labels and three minutes: `runs.new_model`,
+#    `runs.new_trainer`; choose method, rate and epochs on `runs.validation`, and ask the test once.

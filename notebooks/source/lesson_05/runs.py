@@ -289,6 +289,8 @@ def losses_of_script(profile, processes: int, *arguments: str) -> list[float]:
     environment = os.environ | ({"COURSE_PROFILE": "full"} if profile.name == "full" else {})
     if torch.cuda.device_count() < processes:
         environment["CUDA_VISIBLE_DEVICES"] = ""  # two processes cannot share one GPU: all runs take the CPU
+    if profile.quick:
+        arguments = ("--sentences", "64", *arguments)
     done = subprocess.run(
         [*command, "--output", str(folder), *arguments], capture_output=True, text=True, timeout=300, env=environment
     )
