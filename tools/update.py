@@ -6,6 +6,7 @@ the date, where it can be opened and run like before; if the pull fails, everyth
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -71,4 +72,5 @@ def git(root: Path, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()  # --help must not pull
     run_program(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from tools.notebooks.files import NOTEBOOKS, README, ROOT, colab_address, repository
 from tools.notebooks.source import duration, lessons, read_source, rooms
@@ -28,14 +29,18 @@ def lesson_table() -> str:
 
 
 def ledger_table() -> str:
-    """A Markdown table: each claim of the committed notebooks, linked to its lesson, its verdict and its number.
+    """How many sentences hold, and a Markdown table: each claim, linked to its lesson, its verdict and its number.
 
     Raises:
         ValueError: a claim whose id belongs to no lesson.
     """
     paths = {name[:2]: f"notebooks/{name}.ipynb" for name in lessons()}
-    rows = ["| | Sentence | Verdict | The number |", "|---|---|---|---|"]
-    for claim in claims.in_notebooks(NOTEBOOKS):
+    recorded = claims.in_notebooks(NOTEBOOKS)
+    verdicts = Counter(claim.verdict for claim in recorded)
+    counts = (f"{claims.SIGNS[verdict]} {verdict}: {verdicts[verdict]}" for verdict in claims.SIGNS)
+    rows = [f"{len(recorded)} sentences. {' · '.join(counts)}", ""]
+    rows += ["| | Sentence | Verdict | The number |", "|---|---|---|---|"]
+    for claim in recorded:
         if claim.id[:2] not in paths:
             raise ValueError(
                 f"Claim {claim.id}: its first two digits must be those of a lesson; see {', '.join(paths)}."

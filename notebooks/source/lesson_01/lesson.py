@@ -80,7 +80,7 @@ print("\n".join(answer(questions)))
 #
 # All three are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text, its **decoder**
 # writes another. BERT is the encoder alone (*encoder-only*), T5 both (*encoder-decoder*), GPT the decoder alone
-# (*decoder-only*). A vision transformer is an encoder of patches. Find the box of T5's decoder that GPT lacks.
+# (*decoder-only*). A vision transformer is an encoder of patches. Find the kind of attention that GPT lacks.
 
 # %%
 from utils import drawings
@@ -157,7 +157,7 @@ for name, tokenizer, model in (("BERT", bert_tokenizer, bert), ("GPT", gpt_token
 figures.attention_means(attentions)
 
 # %% [markdown]
-# 55 of 121 weights are 0. Below, find a head where each token looks one back.
+# 55 of 121 weights are 0. Below, find an attention head that looks one back.
 
 # %%
 from utils import widgets
@@ -208,8 +208,8 @@ cards.reads_at_once(profile, sizes, apart)
 # | T5 | The actors `<extra_id_0>` because the `<extra_id_1>` | `<extra_id_0>` are good `<extra_id_1>` story is good. |
 #
 # - **BERT** (*masked language modelling*; from Wikipedia and books): 15% of the tokens are selected. Of these, 80%
-#   become `[MASK]`; 10% become random tokens and 10% stay, because BERT in use never meets `[MASK]`. BERT also guessed
-#   whether two passages follow each other; later models dropped that.
+#   become `[MASK]`; 10% become random tokens and 10% stay, because BERT, fine-tuned for a task, meets no `[MASK]`. BERT
+#   also guessed whether two passages follow each other; later models dropped that.
 # - **GPT** (*causal language modelling*; from books, GPT-2 from web pages): at each position, the next token.
 # - **T5** (*span corruption*; from web pages): *spans* (runs of about three tokens, 15% in all) are taken out. A
 #   *sentinel* (`<extra_id_0>`, `<extra_id_1>` …) marks each gap. The answer repeats each sentinel, followed by its
@@ -260,7 +260,7 @@ for place in (seen["labels"][0] != -100).nonzero():  # -100: the loss leaves thi
 # > “It understands words in context.”
 #
 # Take eight words with two senses, such as *bank*, and four sentences per sense. Lesson 02's encoder, of BERT's kind
-# and size, reads them. (Under `embedded`, further training gave texts on one topic similar vectors.)
+# and size, reads them. (Under `embedded` it was trained further: texts on one topic get similar vectors.)
 
 # %%
 from transformers import AutoModel
@@ -410,7 +410,7 @@ cards.does_several_tasks(profile, sizes, *outcomes)
 # | words in context | a word's vectors tell its sense; at the top, the full stop's nearly do |
 # | robustly | not shown; mini-bert fails one narrow test, bert-base does better |
 # | for classification; for generation | strengths, not limits |
-# | every task into text to text | several, yes; mini-t5 took a review's task from its text |
+# | every task into text to text | several, yes; mini-t5 probably took a review's task from its text |
 # | absolute industry standard | at its release best on the one data set of summaries it tried |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.

@@ -194,8 +194,8 @@ print(f"new: {', '.join(new)}: {share_new:.2%} of {sum(size.values()):,} weights
 print(f"in the file, but not used here: {', '.join(sorted(report['unexpected_keys'])) or 'nothing'}")
 
 # %% [markdown]
-# Without a GPU the head has two layers, of 768 × 768 and 768 × 2 weights, above the first token's vector. The *pooler*
-# in this encoder's file was never trained and is ignored; bert-base's is used.
+# all-mpnet's head has two layers, of 768 × 768 and 768 × 2 weights, above the first token's vector. The *pooler* in
+# this encoder's file was never trained and is ignored; bert-base's is used.
 #
 # An untrained head gives both labels a probability near one half. The *loss* is *cross-entropy*: −ln of the
 # probability given to the true label. With ln, its unit is *nats*. The model computes the loss from the batch's
@@ -415,7 +415,7 @@ for answer, text in zip(probability_of_pos(my_texts), my_texts, strict=True):
 # %% [markdown]
 # ## 5. Save it, and use it without a Trainer
 #
-# (So few steps leave nearly all near one half, even a train.) `save_model` writes weights, configuration and tokenizer
+# (After so few steps, a train scores like a wonderful film.) `save_model` writes weights, configuration and tokenizer
 # into a folder. `pipeline` reads it: from text to label. **Predict:** do model and copy agree?
 
 # %%

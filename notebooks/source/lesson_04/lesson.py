@@ -59,8 +59,8 @@ print(f"counting words:       {np.mean(counted == truth):.1%} right")
 print(f"fine-tuned, {trainer.state.global_step} steps: {np.mean(judged == truth):.1%} right")
 
 # %% [markdown]
-# One draw proves little. So here are several draws, fewer and more labels, and more classifiers. Each faint dot is one
-# *seed*, which decides sentences, their order and the new head.
+# One draw proves little. Here are several, fewer and more labels, and more classifiers. Each faint dot is one *seed*,
+# which decides sentences, their order and the new head.
 #
 # - **all trained**: the small encoder, fine-tuned as above (with 50 labels for 10 epochs, at the rate chosen for 200);
 # - **random start**: the same network with nothing pretrained, trained for twice as many epochs;
@@ -76,15 +76,14 @@ figures.labels_saved(right)
 cards.saves_labels(runs, right)
 
 # %% [markdown]
-# Bars are 95% intervals for other seeds and sentences. All results came with the course. Learning rates and
-# regression's `C` (how freely it fits) were chosen on 400 labelled validation sentences, not counted on the axis.
-# Logistic regression gets the mean of the token vectors; fine-tuning uses the first token's, through a *pooler* that
-# starts untrained.
+# Bars are 95% intervals for other seeds and sentences. All came with the course. Learning rates and regression's `C`
+# (how freely it fits) were chosen on 400 labelled validation sentences, not counted on the axis. Logistic regression
+# gets the mean of the token vectors; fine-tuning uses the first token's, through a *pooler* that starts untrained.
 #
-# The frozen base encoder does with 50 labels what takes counting words about 4,000. Pretraining and a billion pairs did
-# that. The small encoder, all trained, does more with 200 labels than from a random start with 1,000. Mini, pretrained
-# without pairs, also beats counting words given equally many labels. With 1,000 labels, the random start is about as
-# good as counting words: both know only the labels.
+# The frozen base encoder does with 50 labels what takes counting words about 4,000. Pairs alone did not do that: the
+# small encoder had them, too. The small encoder, all trained, does more with 200 labels than from a random start with
+# 1,000. Mini, pretrained without pairs, also beats counting words given equally many labels. With 1,000 labels, the
+# random start is about as good as counting words: both know only the labels.
 #
 # ## 2. What did it know before it saw a label?
 #
@@ -125,8 +124,8 @@ for row in cosines.max(axis=1).argsort()[::-1][:8:2]:
     print(f"{sentences[row]}\n   {sentences[nearest[row]]}")
 
 # %% [markdown]
-# The closest pairs are alike in subject, not always in opinion. The encoder learned this from other texts, without your
-# labels.
+# The closest pairs are often alike in subject, not always in opinion. The encoder learned this from other texts,
+# without your labels.
 #
 # *Predict:* how many of all such pairs share the opinion? By chance half.
 
@@ -219,8 +218,8 @@ for name, right_of in (("one epoch", once), ("three", thrice)):
 cards.one_epoch(runs, once, thrice)
 
 # %% [markdown]
-# Three epochs are better on these seven seeds; whether by 3 points, the card's margin, is open. (Three chose the rates,
-# too.) And 25 steps sometimes suffice, sometimes nearly fail. Probably steps count, not epochs.
+# Three epochs are better on these seven seeds; whether by 3 points, the card's margin, is open. (Three seeds chose the
+# rates.) And 25 steps sometimes suffice, sometimes nearly fail.
 #
 # ## 5. What to train?
 #
@@ -284,7 +283,7 @@ print(f"ΔW, of up to {learned.abs().max():.0e}, added by hand: off by {(weight 
 # Rounding apart, nothing: the merged network is as large and as fast as before.
 #
 # What does training cost? A step must hold the weights, a *gradient* for each trained weight, AdamW's two running means
-# of it, and the *activations*: what the forward pass keeps for the backward pass.
+# (of it and its square), and the *activations*: what the forward pass keeps for the backward pass.
 #
 # *Predict:* what does LoRA save of each: time, memory, what you store for a task?
 
@@ -302,11 +301,11 @@ cards.saves_training(profile, of_step, measured)
 # tokens. *Head only* reads each sentence once, not every epoch.
 #
 # LoRA stores next to nothing for a task, and holds hardly any gradients and running means. But all the weights stay in
-# memory, and since LoRA's matrices sit in every layer, the backward pass must run through all layers (but frozen
-# matrices' inputs are not kept). So memory falls to a third with this small batch, and time falls less. Here accuracy
-# cannot separate LoRA, upper half and all. (LoRA leaves the pooler as it is, untrained.) With the lower half frozen,
-# the backward pass ends halfway, and no activations below it are kept. With billions of weights, LoRA can decide
-# whether a training fits on your GPU.
+# memory, and since LoRA's matrices sit in every layer, the backward pass must run through all layers (but inputs of
+# matrices without LoRA are not kept). So memory falls to a third with this small batch, and time falls less. Here
+# accuracy cannot separate LoRA, upper half and all. (LoRA leaves the pooler as it is, untrained.) With the lower half
+# frozen, the backward pass ends halfway, and no activations below it are kept. With billions of weights, LoRA can
+# decide whether a training fits on your GPU.
 #
 # ## 6. Fifty labels at work
 #
@@ -333,8 +332,8 @@ cards.freeze_and_read(runs, right)
 
 # %% [markdown]
 # Three seeds cannot tell whether fine-tuning the small encoder gains; the larger one, frozen, is ahead. Fine-tuning the
-# base encoder was not measured. On this task, then: count words as your baseline, and let a large *sentence encoder*
-# read your texts. With hundreds of labels, fine-tune too; keep what does best in validation.
+# base encoder was not measured. So count words as your baseline, and let a large *sentence encoder* read your texts.
+# With hundreds of labels, fine-tune too; keep what does best in validation.
 
 # %% [markdown]
 # ## To remember
