@@ -413,9 +413,11 @@ for answer, text in zip(probability_of_pos(my_texts), my_texts, strict=True):
     print(f"{answer:4.0%} positive: {text}")
 
 # %% [markdown]
+# After so few steps, a train scores like a wonderful film.
+#
 # ## 5. Save it, and use it without a Trainer
 #
-# (After so few steps, a train scores like a wonderful film.) `save_model` writes weights, configuration and tokenizer
+# `save_model` writes weights, configuration and tokenizer
 # into a folder. `pipeline` reads it: from text to label. **Predict:** do model and copy agree?
 
 # %%
