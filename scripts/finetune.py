@@ -133,14 +133,21 @@ def fine_tune(profile, train, test, names: list[str], options: argparse.Namespac
         num_train_epochs=options.epochs,
         warmup_steps=0.1,
         train_sampling_strategy="group_by_length",
-        save_strategy="steps",
+        save_strategy="steps" if steps > LEAST_STEPS else "no",
         save_steps=max(LEAST_STEPS, steps // 10),
         save_total_limit=1,
         logging_steps=5,
         disable_tqdm=False,
         **profile.arithmetic,
     )
-    within_memory(trainer, lambda: trainer.train(resume_from_checkpoint=unfinished(trainer)))
+
+    def train_on():
+        return trainer.train(resume_from_checkpoint=unfinished(trainer))
+
+    if profile.device == "cuda":
+        within_memory(trainer, train_on)  # holds a copy of the weights
+    else:
+        train_on()
     given = answers(trainer, list(rows(test)["input_ids"]))
     with filled(options.output, INSTEAD) as folder:
         trainer.save_model(folder)

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from scripts import finetune
 from tests.conftest import cells_of
-from utils import assets
+from utils import assets, machine
+from utils.profiles import ENCODER_GIB
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--profile", "embedded", "--max-length", "16"]
@@ -39,13 +40,19 @@ def test_the_script_runs(tmp_path, monkeypatch):
     assert re.search(r"'eval_accuracy': '0\.\d+'", done.stdout)
 
 
-def run(*arguments):
-    command = [sys.executable, "scripts/finetune.py", *SMALL, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """The program in this process, with the small encoder, as on a machine of little memory: status, output, errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(machine, "memory", lambda: ENCODER_GIB - 1)
+        status = finetune.main([*SMALL, *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return run
 
 
-def test_the_program_fine_tunes_on_reviews_measures_and_saves(tmp_path):
+def test_the_program_fine_tunes_on_reviews_measures_and_saves(run, tmp_path):
     status, out, err = run("--train-size", 16, "--test-size", 16, "--output", tmp_path / "model")
     assert status == 0, err
     last = out.strip().splitlines()[-1]
@@ -56,13 +63,11 @@ def test_the_program_fine_tunes_on_reviews_measures_and_saves(tmp_path):
         rf"'(neg|pos)' {number}; model in .*model", last,
     )  # fmt: skip
     after = load_file(tmp_path / "model" / "model.safetensors")
-    (prefix,) = {"mpnet", "bert"} & {name.partition(".")[0] for name in after}  # one slow core: the small encoder
-    before = load_file({"mpnet": assets.encoder, "bert": assets.small_encoder}[prefix]() / "model.safetensors")
-    name = "encoder.layer.5.output.dense.weight"
-    assert not torch.equal(before[name], after[f"{prefix}.{name}"])
+    before, name = load_file(assets.small_encoder() / "model.safetensors"), "encoder.layer.5.output.dense.weight"
+    assert not torch.equal(before[name], after[f"bert.{name}"])
 
 
-def test_a_file_of_ones_own_gives_a_model_that_pipeline_reads(tmp_path):
+def test_a_file_of_ones_own_gives_a_model_that_pipeline_reads(run, tmp_path):
     from transformers import pipeline
 
     own, words = tmp_path / "own.csv", {"bad": "dull and far too long", "good": "bright and moving", "so": "average"}

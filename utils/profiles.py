@@ -17,14 +17,14 @@ from utils.files import cache_folder, write_atomically
 PROFILE_VARIABLE = "COURSE_PROFILE"
 PROFILES = ("embedded", "full")
 SIZES_VARIABLE = "COURSE_SIZES"
-QUICK = {"train_size": 80, "test_size": 32, "max_length": 32}  # to see that everything runs
+QUICK = {"train_size": 40, "test_size": 16, "max_length": 24}  # to see that everything runs
 PATIENCE = {"by itself": 3.0, "by name": 8.0}  # seconds in which the hub brings nothing, by how `full` was chosen
 BATCH = {"cpu": 8, "cuda": 16}  # reviews of one step: small ones make more steps of few labels, and need less memory
 SHOWN_VERSIONS = ("torch", "transformers", "datasets")
 ENCODER_GIB = 6.0  # memory of a machine that fine-tunes the base-size encoder
 # Reviews to learn from, reviews for the end, and tokens of each, by the billions of operations a second that a
 # processor does in multiplying matrices; below the last, the base-size encoder takes too long.
-BY_RATE = {350: (500, 400, 192), 60: (240, 200, 160)}
+BY_RATE = {350: (500, 200, 192), 60: (240, 160, 160)}
 RATES = {"AMX": 350, "AVX512-BF16": 350, "AVX512": 100, "AVX2": 55, "NEON": 80, "older instructions": 15}  # of a core
 SMALL = (2000, 1000, 128)  # for the small encoder
 MINUTES = 8  # to train, at most, on a GPU

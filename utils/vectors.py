@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 
-def mean_vectors(
-    profile, tokenizer, rows: list[list[int]], encoder: str | None = None, device: str | None = None
-) -> np.ndarray:
+def mean_vectors(profile, tokenizer, rows: list[list[int]], encoder=None, device: str | None = None) -> np.ndarray:
     """For each text the mean of its token vectors in the last layer, special tokens included.
 
     Args:
         profile: its `encoder`, `device` and `precision` are used.
         tokenizer: the encoder's; it pads.
         rows: n lists of token ids.
-        encoder: another one's folder.
+        encoder: another one: its folder, or a `PreTrainedModel` in memory.
         device: another one; on "cpu", an id beyond the table is an IndexError that says so.
 
     Returns:
@@ -29,7 +27,10 @@ def mean_vectors(
 
     device = device or profile.device
     fast = profile.precision != "float32" and device == profile.device
-    model = AutoModel.from_pretrained(encoder or profile.encoder, dtype=torch.float32).to(device).eval()
+    model = encoder or profile.encoder
+    if isinstance(model, str):
+        model = AutoModel.from_pretrained(model, dtype=torch.float32)
+    model = model.to(device).eval()
     order = np.argsort([len(ids) for ids in rows], kind="stable")  # similar lengths together: less padding
     vectors = np.empty((len(rows), model.config.hidden_size), dtype=np.float32)
     short = getattr(torch, profile.precision) if fast else torch.bfloat16

@@ -51,7 +51,7 @@ def must_match(profile, right: dict[str, np.ndarray]) -> None:
         "Preprocessing must match what the model was trained with.",
         tests={f"{way}, it is read worse": gain.above(0) for way, gain in gains.items()},
         on="the way in which it differs",
-        number={"the smaller of the two drops": smallest(gains)},
+        number={"the weaker of the two drops": smallest(gains)},
         context={f"lost, {way}": gain for way, gain in gains.items()},
         model="a network with one hidden layer of 32",
         origin=claims.Origin(yours=len(points[matching]), seeds=len(points[matching])),

@@ -89,7 +89,7 @@ def uses_both_sides(profile, sizes: dict[str, str], hits: dict) -> None:
         "To fill a blank, BERT uses both sides.",
         tests={f"better than {name}": gain.above(0) for name, gain in gains.items()},
         on="the side",
-        number={f"more than from one side, the smallest of {len(gains)} gains": smallest(gains)},
+        number={f"more than from one side, the weakest of {len(gains)} gains": smallest(gains)},
         context={f"from {name}": share(found) for name, found in hits.items()},
         model=sizes[profile.bert],
         origin=claims.MEASURED_HERE,

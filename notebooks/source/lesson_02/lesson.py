@@ -205,7 +205,7 @@ print(f"in the file, but not used here: {', '.join(sorted(report['unexpected_key
 # %%
 import torch
 
-rows = tokenized["test"].select_columns(["input_ids", "label"]).select(range(16))
+rows = tokenized["test"].select_columns(["input_ids", "label"]).select(range(8))
 some = trainer.data_collator(list(rows))
 with torch.inference_mode():
     print(f"loss before training: {fresh(**some).loss:.3f}; ln 2 = {np.log(2):.3f}")
@@ -264,7 +264,7 @@ plots.training(trainer, baseline=np.log(2))
 #   how often its word or pair stands there, more if few reviews have it (*TF-IDF*): “masterpiece” counts more than
 #   “the”. Logistic regression learns a weight for each entry (`balanced` makes both labels count equally). It reads
 #   whole reviews;
-# - **feature extraction**, as in vision: the pretrained encoder, loaded anew, stays frozen, and logistic regression
+# - **feature extraction**, as in vision: the pretrained encoder (`fresh`) stays frozen, and logistic regression
 #   learns from the mean of its token vectors (`C` sets how freely; cross-validation chooses it);
 # - **a random start**: the same network and script without the pretrained weights;
 # - **always “pos”**.
@@ -290,7 +290,11 @@ from sklearn.model_selection import GridSearchCV
 
 from utils.vectors import mean_vectors
 
-vectors = {part: mean_vectors(profile, tokenizer, tokenized[part]["input_ids"]) for part in ("train", "test")}
+vectors = {
+    part: mean_vectors(profile, tokenizer, tokenized[part]["input_ids"], encoder=fresh.base_model)
+    for part in ("train", "test")
+}
+fresh = None  # gives memory back
 probe = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [0.1, 1, 10, 100]}, cv=5)
 probe.fit(vectors["train"], tokenized["train"]["label"])
 right["feature extraction"] = probe.predict(vectors["test"]) == truth
@@ -316,7 +320,7 @@ for name, runs in {"random start, 500": starts, "fine-tuning, 500": tuned, "coun
 # intervals leave that out. **Predict** which method comes nearest.
 
 # %% tags=["readme"]
-from utils.intervals import over_seeds, paired_difference, share
+from utils.intervals import paired_difference, share
 
 ours = right["fine-tuning"]
 gains = {name: paired_difference(ours, hits) for name, hits in right.items() if name != "fine-tuning"}
@@ -336,38 +340,10 @@ plots.show(fig, "Points by which fine-tuning is better: " + "; ".join(f"{name} {
 # roughly, what is adapting the weights worth?
 
 # %%
-from utils import claims
+from notebooks.source.lesson_02 import cards
 
-claims.record(
-    "02.2",
-    f"With {len(lengths)} labels, a fine-tuned encoder beats counting words.",
-    tests={"right more often on the same reviews": gains["counting words"].above(0)},
-    number={"points more than counting words": gains["counting words"]},
-    context={"fine-tuning": share(ours), "counting words": share(right["counting words"])},
-    model=claims.with_size(profile.encoder, model),
-    origin=claims.MEASURED_HERE,
-    source=f"{len(lengths)} labels, {profile.max_length} tokens of each review; one training, interval over reviews",
-    profile=profile.name,
-)
-
-# %%
-at_random = over_seeds(100 * starts, "%") if len(starts) > 1 else share(starts[0])
-lead = paired_difference(tuned[0], starts[0])  # the same labels, steps and test reviews
-claims.record(
-    "02.3",
-    "At fine-tuning's rate, one short training from random weights on 500 labels teaches next to nothing.",
-    tests={
-        "from random weights, less than 5 points above guessing": at_random.below(55),
-        "pretrained, more than 5 points better": lead.above(5),
-    },
-    on="the start",
-    number={"points more, pretrained": lead},
-    context={"from random weights": at_random, "pretrained": share(tuned[0])},
-    model="all-mpnet-base-v2, 109 million weights",
-    origin=claims.Origin(beforehand=len(starts) + 1, seeds=len(starts)),
-    source=f"192 tokens, 1,000 test reviews; random starts: {len(starts)}, at the same rate; interval over reviews",
-    profile=profile.name,
-)
+cards.beats_counting_words(profile, model, len(lengths), ours, right["counting words"])
+cards.teaches_next_to_nothing(profile, starts, tuned)
 
 # %% [markdown]
 # [Deeper: where counting words is hard to beat](deeper/02_hard_to_beat.ipynb).
@@ -397,8 +373,8 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Is any word in the mistakes bad by itself? Look how sure the model is. Accuracy asks only on which side of one half a
-# probability lies; the loss asks how far. Yours is often right and never sure: *underconfident*.
+# Is any word in the mistakes good or bad by itself? Accuracy asks only on which side of one half a probability lies;
+# the loss asks how far. A model that is right more often than it is sure is *underconfident*. Is yours?
 #
 # Now your own; **predict** first. The model can only say *neg* or *pos*, and learned from ends of reviews.
 
@@ -413,7 +389,7 @@ for answer, text in zip(probability_of_pos(my_texts), my_texts, strict=True):
     print(f"{answer:4.0%} positive: {text}")
 
 # %% [markdown]
-# After so few steps, a train scores like a wonderful film.
+# The train gets an answer too: there is no third one.
 #
 # ## 5. Save it, and use it without a Trainer
 #
@@ -446,18 +422,21 @@ print(answer, "· true:", model.config.id2label[dataset["test"][0]["label"]])
 #
 # `scripts/finetune.py` is this script, extended. It takes a file with a column of texts and one of labels, two or more.
 # It keeps repeated texts once; `--group` names a column, such as the film, whose groups each stay on one side. The next
-# cell writes a table of 200 sentences about films; the script learns from four fifths of them. **Predict** its accuracy
-# on the other 40.
+# cell writes a table of 160 sentences about films; the script learns from four fifths of them. **Predict** its accuracy
+# on the other 32.
 
 # %%
+import gc
+
 import pandas as pd
 
 from utils import assets
 
-sentences = load_dataset(str(assets.rotten_tomatoes()))["train"].shuffle(seed=0).select(range(200))
+sentences = load_dataset(str(assets.rotten_tomatoes()))["train"].shuffle(seed=0).select(range(160))
 names = {0: "bad", 1: "good"}
 table = pd.DataFrame({"opinion": sentences["text"], "verdict": [names[label] for label in sentences["label"]]})
-fresh = before = trainer.optimizer = None  # gives memory back; your model stays
+trainer = after = None  # with the next line, gives memory back; your model stays
+gc.collect()
 own_file, own_model = run_folder("02-own-file") / "opinions.csv", run_folder("02-own-model")
 table.to_csv(own_file, index=False)
 table.head(3)

@@ -265,7 +265,9 @@ lora.print_trainable_parameters()
 # *Predict:* how much do the outputs differ before and after merging?
 
 # %%
-runs.new_trainer(lora, (texts, labels), seed=0, rate=3e-3, epochs=1).train()
+trainer = runs.new_trainer(lora, (texts, labels), seed=0, rate=3e-3, epochs=1)
+trainer.train()
+trainer.accelerator.unwrap_model(lora, keep_fp32_wrapper=False)  # from here on without 16-bit arithmetic
 batch = runs.tokenizer(sentences[:32], padding=True, return_tensors="pt").to(lora.device)
 query = lora.base_model.model.base_model.encoder.layer[0].attention.self.query
 A, B = query.lora_A["default"].weight, query.lora_B["default"].weight

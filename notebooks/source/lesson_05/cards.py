@@ -39,9 +39,9 @@ def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str
     claims.record(
         "05.2",
         "Each of ULMFiT's three recipes helps by itself.",
-        tests={arm: is_gain(gain) for arm, gain in gains.items()},
+        tests={_in_a_list(arm): is_gain(gain) for arm, gain in gains.items()},
         on="the recipe",
-        number={f"right, more than without the recipe, the least of {len(gains)}": smallest(gains)},
+        number={f"right, more than without the recipe, the weakest of {len(gains)}": smallest(gains)},
         context={f"right, {arm}, more than {controls[arm]}": gain for arm, gain in gains.items()}
         | {f"right, {arm}": over_seeds(100.0 * found["right"], "%") for arm, found in results.items()}
         | {"right, plain, more than counting words":
@@ -87,9 +87,9 @@ def forgets_less(task, results: dict, *arms: str) -> None:
     claims.record(
         "05.4",
         "ULMFiT's recipes make the network forget less than plain does at a third of its rate.",
-        tests={arm: is_gain(number) for arm, number in kept.items()},
+        tests={_in_a_list(arm): is_gain(number) for arm, number in kept.items()},
         on="the recipe",
-        number={f"topics found, more than after {SMALLER}, the worst of {len(arms)}": smallest(kept)},
+        number={f"topics found, minus the control's, the weakest of {len(arms)}": smallest(kept)},
         context={f"topics found, more than after {SMALLER}, {arm}": number for arm, number in kept.items()}
         | {f"right on the task, more than by {SMALLER}, {arm}": over_seeds(_points(results, arm, SMALLER), " points")
            for arm in arms},
@@ -114,6 +114,12 @@ def same_losses(profile, one: list[float], two: list[float]) -> None:
         source="split_batches=True, no dropout; the differences are rounding. By default each process takes a batch",
         profile=profile.name,
     )
+
+
+def _in_a_list(arm: str) -> str:
+    """A name without a comma: gradual, one schedule -> gradual (one schedule)."""
+    name, _, rest = arm.partition(", ")
+    return f"{name} ({rest})" if rest else name
 
 
 def _points(results: dict, arm: str, control: str, what: str = "right") -> np.ndarray:

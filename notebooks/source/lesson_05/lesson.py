@@ -15,9 +15,11 @@
 # ---
 
 # %% [markdown]
+# > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
+#
 # Day 5 leaves the Trainer behind. In raw PyTorch, you write the loop, then three recipes of *ULMFiT* (Howard and Ruder
-# 2018, arXiv 1801.06146): discriminative fine-tuning, slanted triangular learning rates and gradual unfreezing. Then
-# you see whether the recipes help.
+# 2018, arXiv 1801.06146): discriminative fine-tuning, slanted triangular learning rates and gradual unfreezing.
+# Do they help?
 #
 # ```
 # sentences → batch → model → loss → gradients → clipped → optimizer → new weights
@@ -350,7 +352,7 @@ figures.stairs(shared, staged, parts)
 #
 # ## 5. Do they help?
 #
-# > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
+# > “… works better and forgets less.”
 #
 # Each arm below learns from 64 short sentences in four epochs, in batches of 8. These 32 steps, 8 a stage (where the
 # printed triangle divides by 0), are far fewer than ULMFiT's. The test's 729 sentences have at most 24 tokens. Unlike
