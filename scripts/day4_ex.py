@@ -13,7 +13,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 
 from utils.resume import run_folder
 
-set_seed(0)
 dataset = load_dataset(profile.imdb)
 for part, size in {"train": profile.train_size, "test": profile.test_size}.items():
     dataset[part] = dataset[part].shuffle(seed=0).select(range(size))
@@ -27,8 +26,9 @@ def tokenize(batch):
 tokenized = dataset.map(tokenize, batched=True)
 
 
+set_seed(0)
 model = AutoModelForSequenceClassification.from_pretrained(
-    profile.encoder, num_labels=2, id2label={0: "neg", 1: "pos"}, attention_probs_dropout_prob=0.0
+    profile.encoder, id2label={0: "neg", 1: "pos"}, label2id={"neg": 0, "pos": 1}, attention_probs_dropout_prob=0.0
 )
 args = TrainingArguments(
     output_dir=run_folder("02-fine-tuning"),

@@ -29,10 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         claim(options.output, INSTEAD)
         own = None if options.data is None else labelled(options)  # its faults are told before anything is loaded
-        profile = begin(options.profile, uses=["encoder"] if own else ["encoder", "imdb"])
+        profile = begin(options.profile, uses=["encoder"] if own else ["encoder", "imdb"], show=not own)
         rows, names = own or reviews(profile, options.seed)
         train = limited(rows["train"], options.train_size or profile.train_size, options.train_size, options.seed)
         test = limited(rows["test"], options.test_size or profile.test_size, options.test_size, options.seed)
+        if own:  # the banner tells of film reviews
+            print(f"{Path(profile.encoder).name} learns from {len(train[0]):,} texts; {len(test[0]):,} are for the end")
         given = fine_tune(profile, train, test, names, options)
         print(result(train, test, names, given) + f"; model in {options.output}")
     except CourseError as error:

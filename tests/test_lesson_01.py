@@ -143,8 +143,8 @@ def repeats(excess, noise=5):
     return {"greedy": sampled + np.random.default_rng(1).normal(excess, noise, 40), "sampled": sampled}
 
 
-def tasks(translated=180, copied=5, sentiment=170, majority=106, strays=1):
-    return hits(translated), hits(copied), hits(sentiment), hits(majority), hits(strays, 40)
+def tasks(translated=180, copied=5, elsewhere=60, sentiment=170, majority=106, strays=1):
+    return *map(hits, (translated, copied, elsewhere, sentiment, majority)), hits(strays, 40)
 
 
 def published(german, french, *rouge):
@@ -190,6 +190,7 @@ CASES = [
     ("01.7", cards.does_several_tasks, (SIZES, *tasks()), HOLDS),
     ("01.7", cards.does_several_tasks, (SIZES, *tasks(strays=20)), OPEN),
     ("01.7", cards.does_several_tasks, (SIZES, *tasks(strays=40)), DEPENDS),
+    ("01.7", cards.does_several_tasks, (SIZES, *tasks(elsewhere=190)), DEPENDS),  # deaf to the prefix
     ("01.7", cards.does_several_tasks, (SIZES, *tasks(translated=2, copied=60, sentiment=40, strays=40)), FAILS),
     ("01.8", cards.led_when_it_came_out, (published(-1.7, -0.4, 0.05, 1.25, 0.06),), DEPENDS),
     ("01.8", cards.led_when_it_came_out, (published(1.7, 0.4, 0.05, 1.25, 0.06),), HOLDS),

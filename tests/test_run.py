@@ -113,6 +113,25 @@ def test_jobs_run_side_by_side_with_their_share_of_the_cores_and_the_ledger_come
     assert (folder / "last").exists()
 
 
+def test_a_notebook_longer_than_all_others_together_runs_first_on_all_cores(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "expected_seconds", lambda notebook: notebook.metadata.course.get("seconds", 0))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    folder = course(
+        a_short=["import os, pathlib\nassert pathlib.Path('first').exists() and 'OMP_NUM_THREADS' in os.environ"],
+        b_long=[
+            "import os, time\nassert 'OMP_NUM_THREADS' not in os.environ\ntime.sleep(1)\nopen('first', 'w').close()"
+        ],
+    )
+    for name, seconds in (("a_short", 10), ("b_long", 30)):
+        notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+        notebook.metadata.course.seconds = seconds
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    assert command.main(["run", "--jobs", "2", "--timeout", "60", "--out", str(tmp_path / "out")]) == 0
+    assert [command.is_longest_by_far(seconds) for seconds in ([31, 10, 20], [30, 10, 20], [5], [])] == [
+        True, False, False, False,
+    ]  # fmt: skip
+
+
 INTERRUPTED = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by all that a shell runs in the background

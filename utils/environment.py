@@ -29,12 +29,13 @@ QUIET = {
 }
 
 
-def begin(profile_name: str | None = None, uses: Iterable[str] | None = None):
+def begin(profile_name: str | None = None, uses: Iterable[str] | None = None, show: bool = True):
     """Check the kernel, choose the profile, prepare its files, print the banner.
 
     Args:
         profile_name: "embedded" or "full"; by default COURSE_PROFILE or the machine decides.
         uses: what a notebook reads under `full`, see `utils.profiles.detect`; by default all there is.
+        show: print the banner?
 
     Returns:
         The `utils.profiles.Profile` in use.
@@ -67,7 +68,8 @@ def begin(profile_name: str | None = None, uses: Iterable[str] | None = None):
     profile = detect(profile_name, uses)
     if profile.device == "cuda":
         prepare_gpu()
-    print(banner(profile))
+    if show:
+        print(banner(profile))
     return profile
 
 

@@ -17,7 +17,7 @@ from utils.files import cache_folder, write_atomically
 PROFILE_VARIABLE = "COURSE_PROFILE"
 PROFILES = ("embedded", "full")
 SIZES_VARIABLE = "COURSE_SIZES"
-QUICK = {"train_size": 40, "test_size": 16, "max_length": 24}  # to see that everything runs
+QUICK = {"train_size": 80, "test_size": 16, "max_length": 24}  # to see that everything runs
 PATIENCE = {"by itself": 3.0, "by name": 8.0}  # seconds in which the hub brings nothing, by how `full` was chosen
 BATCH = {"cpu": 8, "cuda": 16}  # reviews of one step: small ones make more steps of few labels, and need less memory
 SHOWN_VERSIONS = ("torch", "transformers", "datasets")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 
 import nbformat
 import psutil
@@ -123,8 +124,11 @@ def _run(options) -> int:
     total = sum(cell.cell_type == "code" for notebook in notebooks.values() for cell in notebook.cells)
     last = [name for name in names if reads_the_ledger(notebooks[name])]  # they want what the others record
     others = [name for name in names if name not in last]
+    parts = [(part, jobs, threads) for part in (others, last)]
     if jobs > 1:
         others.sort(key=lambda name: -expected_seconds(notebooks[name]))  # so that none is left over at the end
+        if is_longest_by_far([expected_seconds(notebooks[name]) for name in others]):  # sooner done on all cores
+            parts[:1] = [(others[:1], 1, {}), (others[1:], jobs, threads)]
     begun = time.monotonic()
     results, saved = {}, set()
     if jobs > 1 and os.environ.get(PROFILE_VARIABLE) != "full":  # once, not by several kernels that wait for each other
@@ -142,13 +146,13 @@ def _run(options) -> int:
 
     with tqdm(total=total, unit="cell") as bar:
 
-        def run(name: str) -> tuple[str, Result]:
+        def run(name: str, threads: dict[str, str]) -> tuple[str, Result]:
             bar.set_description(name)
             return name, execute(notebooks[name], NOTEBOOKS, threads, lambda number: bar.update(), options.timeout)
 
         try:
-            for part in (others, last):
-                for name, result in side_by_side(run, part, jobs):
+            for part, at_once, threads in parts:
+                for name, result in side_by_side(partial(run, threads=threads), part, at_once):
                     results[name] = result
                     report = save()
         except KeyboardInterrupt:
@@ -219,6 +223,11 @@ def reads_the_ledger(notebook: nbformat.NotebookNode) -> bool:
 def expected_seconds(notebook: nbformat.NotebookNode) -> float:
     """How long it took when it was built; 0 where that is not known."""
     return notebook.metadata.get("measured", {}).get("seconds", 0)
+
+
+def is_longest_by_far(seconds: list[float]) -> bool:
+    """Does the first take longer than all others together?"""
+    return len(seconds) > 1 and seconds[0] > sum(seconds[1:])
 
 
 def chosen(asked: list[str], present: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from tools.notebooks.files import NOTEBOOKS, colab_address, release, repository
 from utils.profiles import ON_THE_HUB
 
-FIELDS = ("name", "title", "goals", "minutes_cpu", "minutes_gpu", "needs")
+FIELDS = ("name", "title", "goals", "minutes_cpu", "needs")
 CLOSING = "## To remember"
 START, END = "# Your lines start here.", "# Your lines end here."
 CHECK = re.compile(r'^check\("(\d\d\.\d)", (\w+)\)$')
@@ -278,6 +278,7 @@ def _header(course: dict, folder: str) -> nbformat.NotebookNode:
     colab = f" · [Open in Colab]({colab_address(folder + course['name'], address)})" if address else ""
     goals = "\n".join(f"- {goal}" for goal in course["goals"])
     yours = f"yours {duration(course['minutes_yours'])}; the machine's on " if "minutes_yours" in course else ""
+    gpu = f"; a GPU: {duration(course['minutes_gpu'])}" if "minutes_gpu" in course else ""
     return new_markdown_cell(textwrap.dedent("""\
         # {title}
 
@@ -285,9 +286,9 @@ def _header(course: dict, folder: str) -> nbformat.NotebookNode:
 
         {goals}
 
-        **Time** {yours}two CPU cores: {cpu}; a GPU: {gpu} · **Needs** {needs}{colab}""").format(
+        **Time** {yours}two CPU cores: {cpu}{gpu} · **Needs** {needs}{colab}""").format(
             title=course["title"], goals=goals, cpu=duration(course["minutes_cpu"]),
-            gpu=duration(course["minutes_gpu"]), yours=yours, needs=course["needs"], colab=colab,
+            gpu=gpu, yours=yours, needs=course["needs"], colab=colab,
         ))  # fmt: skip
 
 

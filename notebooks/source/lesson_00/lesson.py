@@ -9,7 +9,6 @@
 #       - say which profile runs on your machine, and why
 #     minutes_yours: 12
 #     minutes_cpu: under a minute
-#     minutes_gpu: under a minute
 #     needs: nothing but this course
 # ---
 

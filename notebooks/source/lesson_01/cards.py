@@ -93,7 +93,8 @@ def uses_both_sides(profile, sizes: dict[str, str], hits: dict) -> None:
         context={f"from {name}": share(found) for name, found in hits.items()},
         model=sizes[profile.bert],
         origin=claims.MEASURED_HERE,
-        source="Devlin et al. 2018. On an empty side stand ten [MASK], rare in training: part of the gain may be that",
+        source="Devlin et al. 2018. On an empty side stand ten [MASK], rare in training: part of the gain may be that. "
+        "One training; intervals over blanks",
         profile=profile.name,
     )
 
@@ -109,7 +110,9 @@ def guesses_the_next_word(profile, sizes: dict[str, str], gpt, bert, films: str)
         context={"GPT, left side": share(gpt), "BERT, left side": share(bert)},
         model=f"{sizes[profile.gpt]}; {sizes[profile.bert]}",
         origin=claims.MEASURED_HERE,
-        source=f"The comparison is this lesson's; common words only; {films}",
+        source="This lesson's comparison: BERT asked in two ways, the better counts; common words only; one training "
+        "of "
+        f"each, interval over words; {films}",
         profile=profile.name,
     )
 
@@ -122,34 +125,43 @@ def greedy_repeats(profile, size: str, repeats: dict) -> None:
         "Always taking the likeliest token makes GPT repeat itself.",
         tests={"greedy repeats more than the same model does when it samples": excess.above(0)},
         number={"repeated runs of four words, greedy minus sampled": excess},
-        context={f"repeated runs, {name}": mean(found, "%") for name, found in repeats.items()},
+        context={f"texts with a repeated run, {name}": share(found > 0) for name, found in repeats.items()},
         model=size,
         origin=claims.MEASURED_HERE,
-        source="Holtzman et al. 2019, arXiv 1904.09751",
+        source="Holtzman et al. 2019, arXiv 1904.09751. One training; interval over texts",
         profile=profile.name,
     )
 
 
-def does_several_tasks(profile, sizes: dict[str, str], translations, copies, sentiments, majority, strays) -> None:
+def does_several_tasks(
+    profile, sizes: dict[str, str], translations, copies, elsewhere, sentiments, majority, strays
+) -> None:
     """01.7. Which answers are right, T5's and its baselines'; which reviews it judges though asked to translate."""
+    done = {
+        "translations": paired_difference(translations, copies),
+        "sentiments": paired_difference(sentiments, majority),
+    }
     claims.record(
         "01.7",
         "One T5 does several tasks, told apart by a prefix.",
         tests={
-            "the language, of dates and numbers": paired_difference(translations, copies).above(0),
-            "translate or judge, of a review": share(strays).below(50),
+            "it does several: dates and numbers, opinions": smallest(done).above(0),
+            "the prefix chooses the language": paired_difference(translations, elsewhere).above(0),
+            "the prefix chooses whether to translate or judge a review": share(strays).below(50),
         },
-        on="what the prefix says",
+        on="what is asked",
         number={f"asked to translate a review, it judged it: {sum(strays)} of {len(strays)}": share(strays)},
         context={
             "translations right to the letter": share(translations),
             "right by copying": share(copies),
+            "right with another language's prefix": share(elsewhere),
             "sentiments right": share(sentiments),
-            "sentiments, above always the same": paired_difference(sentiments, majority),
+            "sentiments, above always the same": done["sentiments"],
         },
         model=sizes[profile.t5],
         origin=claims.MEASURED_HERE,
-        source="Raffel et al. 2019, section 2.4. Translation: better than copying",
+        source="Raffel et al. 2019, section 2.4. The language: better than with another one's prefix. One training; "
+        "intervals over texts",
         profile=profile.name,
     )
 
@@ -197,28 +209,33 @@ def classifies_better(profile, glue: dict[str, float] = GLUE) -> None:
 def understands_context(profile, encoder, same_sense: dict) -> None:
     """01.10. "the word" and "the full stop" -> share of the same sense; shape (words, layers), bottom first."""
     word, stop = (100 * np.array(shares) for shares in same_sense.values())
-    gained, beyond = mean(word[:, -1] - word[:, 0], " points"), mean((word - stop)[:, 1:].mean(axis=1), " points")
+    above = word[:, 1:].mean(axis=1)  # of all layers alike, so that none is chosen
+    gained, beyond = (mean(above - other, " points") for other in (word[:, 0], stop[:, 1:].mean(axis=1)))
     at_the_top = mean(word[:, -1] - stop[:, -1], " points")
-    from_to = "{} {:.0f}% to {:.0f}%"
-    both = ", ".join(from_to.format(what, of[:, 0].mean(), of[:, -1].mean())
-                     for what, of in (("word", word), ("full stop", stop)))  # fmt: skip
     claims.record(
         "01.10",
         "An encoder reads a word in its context: the word's vectors tell its sense, more than the full stop's do.",
         tests={
             "more often of the same sense than at the bottom": gained.above(0),
-            "and than the full stop, mean over the layers": beyond.above(0),
+            "and than the full stop": beyond.above(0),
         },
         on="what it is compared with",
         number={"word above full stop, mean over the layers": beyond},
         context={
-            "last layer alone": at_the_top,
-            f"of the same sense, from bottom to last layer: {both}; the word gained": gained,
+            "word above full stop, last layer alone": at_the_top,
+            "word above the bottom, mean over the layers": gained,
             "by chance": Number(300 / 7, unit="%"),
+        }
+        | {
+            f"of the same sense, {what}, {place}": Number(shares[:, layer].mean(), unit="%")
+            for what, shares in (("word", word), ("full stop", stop))
+            for place, layer in (("at the bottom", 0), ("in the last layer", -1))
         },
         model=claims.with_size(profile.encoder, encoder),
         origin=claims.MEASURED_HERE,
-        source=f"{len(word)} words, 8 sentences each, of this course; intervals over words. Wiedemann et al. 2019",
+        source=f"{len(word)} words, 8 sentences each, of this course; one training; means over all layers, so that "
+        f"none is chosen; "
+        "intervals over words. Wiedemann et al. 2019",
         profile=profile.name,
     )
 
@@ -238,6 +255,7 @@ def knows_the_subject(profile, sizes: dict[str, str], right_is_likelier: dict[st
         context={f"the right form is likelier, {name}: {pairs[name]} pairs": share for name, share in found.items()},
         model=sizes[profile.bert],
         origin=claims.MEASURED_HERE,
-        source="Pairs of this course; only the verb is asked, as in Goldberg 2019, where bert-base does well",
+        source="Pairs of this course; one training of each, intervals over pairs; only the verb is asked, as in "
+        "Goldberg 2019, where bert-base does well",
         profile=profile.name,
     )

@@ -8,8 +8,7 @@
 #       - read labels off frozen vectors with a probe and its controls
 #       - tell the padding mask from the causal mask
 #       - ask a model which noun a verb belongs to
-#     minutes_cpu: about 1
-#     minutes_gpu: not yet measured
+#     minutes_cpu: about a minute
 #     needs: lesson 01
 # ---
 

@@ -7,7 +7,6 @@
 #       - write masking, the next token's loss and span corruption, and hold each against the library
 #       - see at which tokens each objective asks, and what happens when labels are shifted twice
 #     minutes_cpu: under a minute
-#     minutes_gpu: not yet measured
 #     needs: lesson 01
 # ---
 

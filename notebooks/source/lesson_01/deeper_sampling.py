@@ -7,7 +7,6 @@
 #       - write temperature and top-p in four lines, and hold them against the library
 #       - count how much a text repeats itself, greedy and sampled
 #     minutes_cpu: under a minute
-#     minutes_gpu: not yet measured
 #     needs: lesson 01
 # ---
 

@@ -9,13 +9,12 @@
 #       - say what each was trained to guess, and on which text
 #       - choose a family for a job
 #     minutes_yours: 80
-#     minutes_cpu: about 1
-#     minutes_gpu: not yet measured
-#     needs: nothing but this course
+#     minutes_cpu: about a minute
+#     needs: softmax, ResNet and the mathematics of attention
 # ---
 
 # %% [markdown]
-# One often reads:
+# One could read:
 #
 # > “BERT reads a sentence both ways at the exact same millisecond. It learned from Wikipedia, hides 15% of the words
 # > and guesses them: it understands words in context, robustly, for classification. GPT learned from internet articles,
@@ -31,7 +30,7 @@
 # million weights; the models of `full` have 60 million and more. All learned from the same news and film reviews (not
 # those tested here); mini-t5 then learned some small tasks.
 #
-# **BERT fills a blank.** **Predict** its first guess.
+# **BERT fills a blank.** **Predict** its first guess for “I [MASK] my time on this movie.”
 
 # %%
 from transformers import pipeline
@@ -43,7 +42,7 @@ for guess in fill("I [MASK] my time on this movie."):
 
 # %% [markdown]
 # **GPT writes on.** It draws each next token (word or piece) by probability from the 50 likeliest; `temperature=0.7`
-# makes likely ones likelier. **Predict** how this goes on: will it make sense?
+# makes likely ones likelier. **Predict** how “This movie was” goes on: will it make sense?
 
 # %%
 from transformers import set_seed
@@ -377,7 +376,7 @@ for question, written in zip(prompts, answer(prompts), strict=True):
 
 # %% [markdown]
 # An accident? Now try 40 reviews with the German prefix, and new dates and numbers. Only exact translations count; the
-# baseline copies the English.
+# baselines copy the English, or get another language's prefix.
 
 # %%
 outcomes = measures.tasks_of_t5(answer, profile.sentiment_prefix, reviews)
@@ -392,7 +391,7 @@ cards.does_several_tasks(profile, sizes, *outcomes)
 # numbers](deeper/01_guessing_and_probing.ipynb)).
 #
 # **Classify: BERT.** With four times the text, BERT beat the equally large GPT-1. With equal text, it beat its
-# left-only twin by half a point (perhaps chance) to nine (same notebook). Lesson 02 classifies texts.
+# left-only twin by 0.5 points (SST-2, perhaps chance) to 9 (MRPC; same notebook). Lesson 02 classifies texts.
 #
 # Today encoders (ModernBERT) classify, tag and search cheaply; decoders (Llama, Qwen) do most else.
 
@@ -416,12 +415,12 @@ cards.does_several_tasks(profile, sizes, *outcomes)
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.
 # - Only attention connects positions.
 # - What a model cannot see, it can be asked.
-# - To classify, tag, search: an encoder. To write, chat, do tasks by a prompt: a decoder.
+# - To classify, tag, search: an encoder. To write, chat, do tasks by a prompt: a decoder. For one fixed task from text
+#   to text: an encoder–decoder.
 #
 # ## Exercises
 #
-# [Five exercises](exercises/01_bert_gpt_t5.ipynb) say whether you are right. One more: predict, then try. In section 3,
-# let `changed` be the sentence with *were* for *are*. Which positions change in each family?
+# [Five exercises](exercises/01_bert_gpt_t5.ipynb) say whether you are right.
 #
 # ## Deeper
 #

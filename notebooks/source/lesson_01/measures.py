@@ -135,20 +135,23 @@ def tasks_of_t5(answer: Callable, sentiment_prefix: str, reviews) -> tuple[np.nd
         reviews: rows of "text" and "label", at least 100.
 
     Returns:
-        Translations that are right to the letter and those that copying would give right; reviews judged rightly, and
-        which are positive; and of 40 reviews that are to be translated, those that it judges. Each shape (n,), bool.
+        Translations that are right to the letter, those that copying would give right, and those that are right with
+        another language's prefix; reviews judged rightly, and which are positive; and of 40 reviews that are to be
+        translated, those that it judges. Each shape (n,), bool.
     """
     from utils.translation import LANGUAGES, pairs, prefix
 
+    others = dict(zip(LANGUAGES, [*list(LANGUAGES)[1:], next(iter(LANGUAGES))], strict=True))
     items = [
-        (prefix(language) + english, english, translation)
+        (prefix(language) + english, prefix(others[language]) + english, english, translation)
         for language in LANGUAGES
         for english, translation in list(dict.fromkeys(islice(pairs("test", language, seed=2), 300)))[:60]
     ]
-    asked, copies, wanted = (np.array(column) for column in zip(*items, strict=True))
+    asked, amiss, copies, wanted = (np.array(column) for column in zip(*items, strict=True))
     words = [text.replace("<br />", " ").split() for text in reviews["text"][:100]]
     short = [" ".join(some[:25] + some[25:][-75:]) for some in words]  # beginning and end, as in training
     truth = np.array(["negative", "positive"])[reviews["label"][:100]]
     judged = np.array(answer([sentiment_prefix + text for text in short])) == truth
     strays = np.isin(answer([prefix("de") + text for text in short[:40]]), ["negative", "positive"])
-    return np.array(answer(asked.tolist())) == wanted, copies == wanted, judged, truth == "positive", strays
+    translations, elsewhere = (np.array(answer(texts.tolist())) == wanted for texts in (asked, amiss))
+    return translations, copies == wanted, elsewhere, judged, truth == "positive", strays

@@ -7,7 +7,6 @@
 #       - say under which conditions a fine-tuned encoder may have no lead
 #       - read the worst errors of a classifier, and look for wrong labels among them
 #     minutes_cpu: 3 to 6
-#     minutes_gpu: not yet measured
 #     needs: lesson 02
 # ---
 

@@ -8,7 +8,6 @@
 #       - measure what a training step costs, and what each saving is worth on your machine
 #       - tell savings that change nothing from savings that change the model
 #     minutes_cpu: 2 to 4
-#     minutes_gpu: not yet measured
 #     needs: lesson 02
 # ---
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from notebooks.source.lesson_02.beforehand import LABELS, right_beforehand
+from notebooks.source.lesson_02.beforehand import LABELS, SEEDS, right_beforehand
 from utils import plots
-from utils.intervals import Number, over_seeds, share
+from utils.intervals import Number, over_seeds
 
 STYLES = {  # as drawn: name, colour, line, mark
     "fine-tuning": ("base encoder, fine-tuned", plots.BLUE, "-", "o"),
@@ -16,16 +16,15 @@ STYLES = {  # as drawn: name, colour, line, mark
 
 
 def accuracy_by_labels() -> None:
-    """Accuracy on the same 1,000 test reviews against the number of labels, for all that was measured beforehand."""
+    """Accuracy on the same 1,000 test reviews against the number of labels, where all draws were measured."""
     fig, ax = plots.figure(4.0)
     numbers: dict[str, dict[int, Number]] = {}
     for shift, (start, (name, color, line, mark)) in enumerate(STYLES.items()):
         runs = {labels: right_beforehand(start, labels) for labels in LABELS}
-        runs = {labels: right for labels, right in runs.items() if len(right)}
-        numbers[start] = {
-            labels: over_seeds(100 * right, "%") if len(right) > 1 else share(right[0])
-            for labels, right in runs.items()
-        }
+        runs = {labels: right for labels, right in runs.items() if len(right) == len(SEEDS)}
+        if not runs:
+            continue
+        numbers[start] = {labels: over_seeds(100 * right, "%") for labels, right in runs.items()}
         places = [labels * 1.04 ** (shift - 2) for labels in runs]  # side by side, so that all can be seen
         for place, right in zip(places, runs.values(), strict=True):
             ax.plot([place] * len(right), 100 * right.mean(axis=1), ".", color=color, alpha=0.5, markersize=5)

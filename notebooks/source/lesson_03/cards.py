@@ -64,15 +64,17 @@ def is_junk(profile, shares: dict[str, Number], hits: dict) -> None:
     """03.3. `hits`: what the classifier gets -> which of n sentences it judged right; half of them by one answer."""
     own, foreign = "BERT's cut, right numbers", "GPT-2's cut, other numbers"
     right, wrong = (100 * np.asarray(hits[name], dtype=float) - 50 for name in (own, foreign))
+    left, limit = mean(wrong - LITTLE * right, " points"), 50 + LITTLE * right.mean()
     claims.record(
         "03.3",
         "For a classifier that knows BERT's ids, the output for GPT-2's is junk.",
-        tests={"less than a fifth is left of what right ids are worth": mean(wrong - LITTLE * right).below(0)},
-        number={"right with GPT-2's ids, where all have a row": shares[foreign]},
-        context={name: number for name, number in shares.items() if name != foreign},
+        tests={"less than a fifth is left of what right ids are worth": left.below(0)},
+        number={f"right with GPT-2's ids ({shares[foreign].value:.1f}%), minus where junk begins ({limit:.1f}%)": left},
+        context=dict(shares),
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
-        source="By a classifier that learned from right ids; worth: points above 50%, which one constant answer gets",
+        source="By a classifier that learned from right ids; worth: points above 50%, which one constant answer gets. "
+        "One training; intervals over sentences",
         profile=profile.name,
     )
 
@@ -86,7 +88,7 @@ def collapses(profile, model: str, told: dict, most_frequent, finite: bool) -> N
         "03.4",
         "With the wrong ids, the matrix mathematically collapses.",
         tests={"to one vector: less than 1% of the spread of the vectors is left": not finite or left < 1},
-        number={"spread of the vectors that is left": Number(left, unit="%")},
+        number={"spread of the vectors that is left (collapse: below 1%)": Number(left, unit="%")},
         context={f"topic right, {name}": share(read) for name, (_, read) in told.items()}
         | {"topics read off, more than always the most frequent, wrong ids": gain}
         | {f"mean cosine of two articles, {name}": Number(cosine) for name, (cosine, _) in told.items()}
@@ -102,7 +104,7 @@ def wins_back(profile, model: str, origin, gaps: dict[str, Number], of_starts: d
     """03.5. `gaps`: "missing to the right ids" and others, in points; `of_starts`: start -> share of right answers."""
     claims.record(
         "03.5",
-        "Fine-tuning on the wrong ids wins back what they cost.",
+        f"Fine-tuning on the wrong ids wins back what they cost, to within {margin:.0f} points.",
         tests={
             f"less than {margin:.0f} points are missing to the right ids": gaps["missing to the right ids"].below(
                 margin

@@ -7,7 +7,6 @@
 #       - write WordPiece, byte-level BPE and Unigram in a few lines each, and hold them against the library
 #       - say what each loses, and what other languages and code cost
 #     minutes_cpu: under a minute
-#     minutes_gpu: not yet measured
 #     needs: lesson 03
 # ---
 

@@ -9,9 +9,8 @@
 #       - say which mistakes raise an error and which pass in silence, and measure what they cost
 #       - compare a tokenizer with the model's own, and guard your code
 #     minutes_yours: 70
-#     minutes_cpu: about 1
-#     minutes_gpu: not yet measured
-#     needs: nothing but this course; lesson 02 explains the frozen encoder
+#     minutes_cpu: about a minute
+#     needs: lessons 01 (the three models) and 02 (the frozen encoder)
 # ---
 
 # %% [markdown]
@@ -127,7 +126,7 @@ print("most similar:", *bert.convert_ids_to_tokens((unit @ unit[film]).topk(7).i
 
 # %% [markdown]
 # Here are three vocabularies, named after how they were learned. All have *film* as one piece, in BERT's with id 2143.
-# **Predict:** which piece has id 2143 in the other two? (`▁` is the sign for a space in *SentencePiece*, the library
+# **Predict:** does 2143 mean *film* in the other two? (`▁` is the sign for a space in *SentencePiece*, the library
 # behind T5's tokenizer. Under `embedded`, T5's vocabulary is mini-t5's, learned from this course's texts; the real T5's
 # has 32,100 pieces.)
 
@@ -215,7 +214,7 @@ for word in ("the", "thing", "unthinkable"):
 #
 # | | learned by | cuts by |
 # |---|---|---|
-# | WordPiece (BERT) | merges that make the text likelier | the longest piece that fits, from the left |
+# | WordPiece (BERT) | merges that make the text likelier (as published) | the longest piece that fits, from the left |
 # | byte-level BPE (GPT-2) | merges, by count | the same merges again |
 # | Unigram (T5) | dropping pieces from too long a list | the cut that is likeliest as a whole |
 #
@@ -249,12 +248,11 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 # %% [markdown]
 # ## 4. What BERT hears
 #
-# A foreign id can name **another piece** (one of 14,124 shared words keeps its id). It can name a **spare row**, whose
-# numbers mean nothing; BERT's lie below 1,000, like most ids of GPT-2's most frequent pieces. It can name a
-# **special token**: GPT-2's `!` has id 0, which is BERT's `[PAD]`, the filler for short texts of a batch. Or it lies
-# **beyond the table**.
+# A foreign id can name **another piece** (one of 14,124 shared words keeps its id). It can name a **spare row**, which
+# no text used; BERT's lie below 1,000, like most ids of GPT-2's most frequent pieces. It can name a **special token**:
+# GPT-2's `!` has id 0, which is BERT's `[PAD]`, the filler for short texts of a batch. Or it lies **beyond the table**.
 #
-# Choose who cuts and whose table reads. Find a sentence of which BERT hears one word rightly.
+# Choose who cuts and whose table reads. Find a sentence of which BERT hears one word correctly.
 
 # %%
 hearing = widgets.what_the_model_hears(tokenizers, texts[0])
@@ -304,7 +302,7 @@ print(f"{share(beyond)} of the sentences have one, and {batches.mean():.0%} of t
 #   `[UNK]`;
 # - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): each line break gets one id
 #   just beyond the table;
-# - *made without its vocabulary*, `BertTokenizer()` (since transformers 5): every word gets the same id.
+# - *made without its vocabulary*, `BertTokenizer()`, in transformers 5 no error: every word becomes `[UNK]`.
 #
 # Each cuts 200 review endings. **Predict** for each: loud (an error) or silent? If silent, how similar are its vectors
 # to the right tokenizer's (mean *cosine*; 1 means the same direction)? For scale, we compare two different endings.
@@ -335,7 +333,7 @@ for mistake, tokenizer in mistakes.items():
         loud.append(mistake)
         print(f"{mistake:<34} loud: IndexError")
         continue
-    if alike.min() < 0.999:  # rounding alone stays far above
+    if alike.min() < 0.999:  # rounding alone stays above
         changed.append(mistake)
     print(f"{mistake:<34} silent, cosine {alike.mean():.2f}")
 print(f"two different endings, its own tokenizer: {cosines(expected[1:], expected[:-1]).mean():>6.2f}")
@@ -345,10 +343,11 @@ cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 
 # %% [markdown]
 # The silent mistakes differ. Without `[CLS]` and `[SEP]`, the mean vector changes little (but a head that reads `[CLS]`
-# would lose its input). Keeping capitals changes much. With a foreign vocabulary or none, the mean cosine is below that
-# of two different endings. (mini-t5's ids all lie in the table; some of the real T5's do not.)
+# would read the first word's vector instead). Keeping capitals changes much. With a foreign vocabulary or none, the
+# mean cosine is below that of two different endings. (mini-t5's ids all lie in the table; some of the real T5's do
+# not.)
 #
-# ## 6. What is it worth?
+# ## 6. The cut or the numbers?
 #
 # > “The output is junk.”
 #
@@ -398,15 +397,15 @@ gain = paired_difference(hits["BERT's cut, right numbers"], hits["GPT-2's cut, r
 otherwise = exchange.cut_otherwise(bert, gpt2, test["text"]).mean()
 differ = (hits["BERT's cut, right numbers"] != hits["GPT-2's cut, right numbers"]).sum()
 print(f"with right numbers, BERT's cut is better by {gain}; {differ} verdicts differ")
-print(f"{otherwise:.0%} of the words are cut otherwise")
+print(f"{otherwise:.0%} of the words are cut differently")
 
 # %% [markdown]
-# The numbers do the harm. Wrong numbers alone ruin the output, even with the right cut. GPT-2's cut differs in few
-# words here: it changes some verdicts, in both directions, and the score not visibly. (A deeper notebook tests rarer
-# words.)
+# On these plain sentences the numbers do the harm: changing them alone takes the score to chance. GPT-2 cuts few words
+# differently, yet many verdicts change, about as often for better as for worse, so the score hardly moves. (A deeper
+# notebook tests rarer words.)
 #
-# Two new classifiers learn from 1,000 further sentences. **Predict:** does one that *learned from* BERT's vectors of
-# *GPT-2's ids* beat guessing? Does one that *counts words*?
+# Two new classifiers learn from 1,000 further sentences. **Predict:** which is ahead, one that *learned from* BERT's
+# vectors of *GPT-2's ids*, or one that *counts words*?
 
 # %%
 from utils.finetuning import counting_words
@@ -422,10 +421,10 @@ print(f"counting words is ahead of the classifier that learned from GPT-2's ids 
 cards.is_junk(profile, shares, hits)
 
 # %% [markdown]
-# The opening quote is right about the junk; the cause is the numbers, not the cut.
+# For a classifier that learned from right ids, the opening quote holds.
 #
-# One that learned from wrong ids finds something, as you still see a flower. But counting the same words finds more.
-# Why, is not tested: spare rows, or layers that blur the ids.
+# One that learned from wrong ids finds something, as you still see a flower. But counting words and pairs finds more.
+# Why is not tested: the pairs, the spare rows, or layers that blur the ids.
 #
 # [Deeper: the damage](deeper/03_the_damage.ipynb) asks about rarer words, whether “the matrix collapses”, and whether
 # fine-tuning helps.
@@ -494,18 +493,19 @@ print(
 # %% [markdown]
 # ## To remember
 #
-# - An id is the number of a row. Vocabularies learned apart share many words, and hardly any with the same id in both.
+# - An id is the number of a row. Vocabularies learned apart share many words, hardly any with the same id.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
-# - Ids beyond the table raise an error on a CPU or an NVIDIA GPU; ids within it pass in silence.
-# - Wrong numbers harm more than a wrong cut: with them, a classifier that learned from right ones fell to chance.
+# - Ids beyond the table raise an error on a CPU; ids within it pass in silence.
+# - On plain sentences, wrong numbers harmed more than a wrong cut: with them, a classifier that learned from right ones
+#   fell to chance.
 # - Load and save model and tokenizer together, and compare them once with the original.
 #
 # ## Exercises
 #
 # [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right. Two more: predict, then try.
 #
-# 1. Cut your own name, in small letters, with section 3's merges, then after twenty merges (`range(1, 21)`; run the
-#    last two cells again).
+# 1. Cut your own name, in small letters, after ten merges, then after twenty (`range(1, 21)`; run section
+#    3's cells with `merges` again).
 # 2. Break the check: find a wrong tokenizer that `belongs_to` passes.
 #
 # ## Deeper

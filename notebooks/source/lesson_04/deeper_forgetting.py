@@ -7,7 +7,6 @@
 #       - measure what fine-tuning leaves of two things that a network was pretrained for, hidden tokens and grammar
 #       - tell what is gone from what has moved
 #     minutes_cpu: 2 to 3
-#     minutes_gpu: not yet measured
 #     needs: lesson 04
 # ---
 

@@ -6,8 +6,7 @@
 #     goals:
 #       - read every layer of a frozen encoder with a linear classifier, beside a network with random weights
 #       - say whether the last layer is the one to read
-#     minutes_cpu: about 1
-#     minutes_gpu: not yet measured
+#     minutes_cpu: about a minute
 #     needs: lesson 04
 # ---
 

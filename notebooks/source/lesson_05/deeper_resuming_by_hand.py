@@ -7,7 +7,6 @@
 #       - say what a training must save so that it can go on as if nothing had happened
 #       - find out what each part of that state is worth, by leaving it out
 #     minutes_cpu: under 1
-#     minutes_gpu: not yet measured
 #     needs: lesson 05
 # ---
 

@@ -6,8 +6,7 @@
 #     goals:
 #       - say what Accelerate does to the batch, the steps and the schedule, with split_batches and without
 #       - configure the same script for several GPUs or machines
-#     minutes_cpu: about 1
-#     minutes_gpu: not yet measured
+#     minutes_cpu: about a minute
 #     needs: lesson 05, section 6
 # ---
 

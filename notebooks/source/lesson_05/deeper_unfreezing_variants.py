@@ -8,7 +8,6 @@
 #       - say why a frozen weight needs no gradient, and not a gradient of zeros
 #       - measure what a frozen layer saves
 #     minutes_cpu: under 1
-#     minutes_gpu: not yet measured
 #     needs: lesson 05, section 4
 # ---
 

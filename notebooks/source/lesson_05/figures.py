@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from notebooks.source.lesson_05.runs import SMALLER
+from notebooks.source.lesson_05.runs import SMALLER, SMALLEST
 from utils import plots
 from utils.intervals import over_seeds
 
@@ -68,13 +68,12 @@ def arms(results: dict[str, dict], counted, before) -> None:
     lost = {arm: 100.0 * found["topics"] - 100.0 * before for arm, found in results.items()}
     gains["counting words"] = 100.0 * counted - plain
     names = [*results, "counting words"]
-    fig, axes = plots.figure(3.6, columns=2, sharey=True)
+    fig, axes = plots.figure(3.9, columns=2, sharey=True)
     for ax, values in zip(axes, (gains, lost), strict=True):
         for place, name in enumerate(names[::-1]):
             if name in values:
-                color = {SMALLER: plots.ORANGE, "counting words": plots.GREY, "plain": plots.BLACK}.get(
-                    name, plots.BLUE
-                )
+                others = {"counting words": plots.GREY, "plain": plots.BLACK}
+                color = (others | {SMALLER: plots.ORANGE, SMALLEST: plots.GREEN}).get(name, plots.BLUE)
                 _seeds(ax, place, values[name], color)
         ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
     for ax, values in zip(axes, (gains, lost), strict=True):

@@ -1,4 +1,4 @@
-"""The runs of lesson 05: one small task, eight arms that learn it, and what each of them has forgotten afterwards.
+"""The runs of lesson 05: one small task, nine arms that learn it, and what each of them has forgotten afterwards.
 
 The lesson shows the functions that make groups, schedule and stairs; a test holds those against the ones here.
 Run beforehand by: python -m notebooks.source.lesson_05.beforehand rates, then runs
@@ -41,17 +41,18 @@ RECIPES = {  # arm -> schedule, divisor of the rate from each part to the one be
     "all of ULMFiT": ("stages", DIVISOR, True),
 }
 SMALLER = "plain, smaller rate"  # the control: a third of plain's rate
+SMALLEST = "plain, a tenth of its rate"
 FULL = dict(zip(RECIPES, (3e-5, 3e-5, 3e-5, 1e-4, 1e-4, 1e-4, 1e-3), strict=True))  # for bert-base; not searched
 
 
 def chosen_rates(profile) -> dict[str, float]:
-    """Arm -> learning rate: under `embedded` that of `beforehand.py`'s rule, and a third of plain's for the control."""
+    """Arm -> learning rate: under `embedded` that of `beforehand.py`'s rule; plain also with smaller ones."""
     rates = FULL
     if profile.name != "full":
         rows = json.loads((RESULTS / "rates.json").read_text(encoding="utf-8"))["runs"]
         best = {arm: max((row for row in rows if row["arm"] == arm), key=_mean_accuracy) for arm in RECIPES}
         rates = {arm: row["rate"] for arm, row in best.items()}
-    return rates | {SMALLER: rates["plain"] / 3}
+    return rates | {SMALLER: rates["plain"] / 3, SMALLEST: rates["plain"] / 10}
 
 
 def configurations(profile, seeds, yours: bool | None = None) -> list[dict]:
@@ -60,7 +61,7 @@ def configurations(profile, seeds, yours: bool | None = None) -> list[dict]:
     for seed in seeds:
         for arm, rate in chosen_rates(profile).items():
             if yours is None or yours == (seed == SEEDS[0] and arm in YOURS):
-                runs.append({"arm": "plain" if arm == SMALLER else arm, "rate": rate, "seed": seed})
+                runs.append({"arm": "plain" if arm in (SMALLER, SMALLEST) else arm, "rate": rate, "seed": seed})
     return runs
 
 

@@ -9,16 +9,15 @@
 #       - see which exercises are left, and what to read next
 #     minutes_yours: 25
 #     minutes_cpu: under a minute
-#     minutes_gpu: under a minute
 #     needs: the other lessons, as far as you have run them
 # ---
 
 # %% [markdown]
-# > “BERT understands context.” “Use a tiny learning rate.” “It is the pretraining.”
+# > “BERT understands context.” “Use a tiny learning rate.” “One epoch is enough.”
 #
 # Sentences like these were put to the test in every lesson. Here they come together.
 #
-# ## 1. Guess first
+# ## 1. Recall first
 #
 # All sentences of the lessons that you have run, without their verdicts:
 
@@ -41,8 +40,15 @@ holds = {claim.id: claim.verdict == claims.HOLDS for claim in recorded}
 missed = [id for id, truth in holds.items() if (id not in doubted) != truth]
 if doubted:
     print(f"your guesses that are right: {len(holds) - len(missed)} of {len(holds)}")
-    print("look again at", ", ".join(missed))
-print(f"who believes every sentence: {sum(holds.values())}; who doubts every one: {len(holds) - sum(holds.values())}")
+    print(
+        "who believes every sentence:",
+        sum(holds.values()),
+        "right; who doubts every one:",
+        list(holds.values()).count(False),
+    )
+    print("look again at", ", ".join(missed), "; no such number:", doubted - holds.keys() or "none")
+else:
+    print("Write numbers into `doubted`, then run this cell again.")
 
 # %% [markdown]
 # ## 2. The ledger
@@ -50,6 +56,10 @@ print(f"who believes every sentence: {sum(holds.values())}; who doubts every one
 # Each verdict with the number that decides. The rest is folded, and says which numbers are your machine's.
 
 # %%
+from collections import Counter
+
+counts = Counter(claim.verdict for claim in recorded)
+print(", ".join(f"{verdict}: {count}" for verdict, count in counts.most_common()))
 claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
@@ -67,7 +77,8 @@ for job, *_ in jobs.JOBS:
     print(job)
 
 # %% [markdown]
-# A table to begin with, not a law. The last column names the sentences on which a row rests.
+# A table to begin with, not a law. The last column names the sentences that speak for a row; where one *does not hold*,
+# the row says the opposite.
 
 # %%
 from IPython.display import Markdown
@@ -91,10 +102,10 @@ Markdown(progress.table(exercises))
 
 # %%
 # NBVAL_CHECK_OUTPUT
-print({path.name[:2]: len(ids) for path, ids in progress.exercises(exercises).items()})
+print(sum(len(ids) for ids in progress.exercises(exercises).values()), "exercises in all")
 
 # %% [markdown]
-# The [glossary](glossary.md) explains each term in a few sentences. Explain these ten yourself, then look them up:
+# Explain these ten terms yourself, then look them up in the [glossary](glossary.md):
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -140,7 +151,8 @@ print(", ".join(random.Random(0).sample(terms, 10)))
 # %% [markdown]
 # ## To remember
 #
-# - A sentence about a model is a claim: it has a test, a number and an interval, or it is an opinion.
+# - A sentence about a model is a claim: it has a test and a number, with an interval where chance plays a part. Else it
+#   is an opinion.
 # - What was pretrained decides what comes cheap; the tokenizer, the learning rate and the labels decide what you get.
 # - Counting words costs a minute. Put it on every curve, and say so where it wins.
 # - Each family has a home, and none is confined to it.

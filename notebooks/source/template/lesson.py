@@ -8,7 +8,6 @@
 #       - compare two kinds of words inside the same texts, and rule out the length of the words as the reason
 #       - read a claim's verdict off its interval
 #     minutes_cpu: under a minute
-#     minutes_gpu: not yet measured
 #     needs: nothing but this course
 # ---
 
