@@ -168,9 +168,8 @@ def serious(page, part: str | None = None, **options) -> list[str]:
 
 def test_the_search_finds_a_word_without_a_server(site, page):
     page.goto((site / "search.html").as_uri() + "?q=WordPiece")
-    page.wait_for_selector("#search-results li")
+    page.wait_for_selector("#search-results li:has-text('The tokenizer must match')")  # results come one by one
     assert page.faults == []
-    assert "tokenizer" in page.inner_text("#search-results").lower()
 
 
 def test_a_solution_is_hidden_and_opens_by_keyboard(site, page):

@@ -7,7 +7,7 @@
 #       - fine-tune a pretrained encoder with the script that everybody uses, and say what each line does
 #       - name what its lines decide without telling you
 #       - compare the result with counting words, with a random start and with a frozen encoder
-#       - save the model, load it with `pipeline`, and fine-tune it on a file of your own
+#       - save the model and load it with `pipeline`; fine-tune the encoder on a file of your own
 #     minutes_yours: 60
 #     minutes_cpu: 4 to 8
 #     needs: nothing but this course
@@ -91,7 +91,8 @@ trainer.train()
 # This takes some minutes: **read on meanwhile** and note your predictions.
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
-# judged right. *Validation Loss* is computed on `eval_dataset`, here the test reviews.
+# judged right. *Validation Loss* is computed on `eval_dataset`, here the test reviews. *Training Loss* is the last
+# logged value, `training_loss` the mean over all steps.
 #
 # Without a GPU your encoder is all-mpnet-base-v2, as large as bert-base: 12 layers, 109 million weights. It was
 # pretrained by filling blanks (Song et al., 2020). Then a billion pairs of texts taught it to express in the mean of
@@ -155,7 +156,7 @@ print("\nthe longest begins:  ", review["text"][:150])
 print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_special_tokens=True)[:150])
 
 # %% [markdown]
-# Which end is cut off? Most scripts lose the end. But reviewers often close with their opinion (Sun et al., 2019), so
+# Which end is cut off? Most scripts lose the end. On IMDB the end tells slightly more (Sun et al., 2019), so
 # `truncation_side="left"` cuts the beginning instead.
 #
 # A batch is a rectangle, so its short reviews get *padding* (here id 1) up to the length of the longest. The Trainer,
@@ -172,8 +173,8 @@ print(batch["attention_mask"])
 #
 # The encoder's weights are loaded; the head is new and random. `id2label` and `label2id` name its answers (without
 # names: `num_labels=2`). `set_seed(0)` gives each run the same head; the order of training follows the Trainer's own
-# `seed=42`. Outside this course, loading reports the new weights: no error. `attention_probs_dropout_prob=0.0` turns
-# off *dropout* inside attention, slow on a CPU.
+# `seed=42`. Outside this course, loading lists the new weights as missing. That is expected.
+# `attention_probs_dropout_prob=0.0` turns off *dropout* inside attention, slow on a CPU.
 #
 # **Predict:** which share of the weights is new?
 
@@ -189,9 +190,8 @@ print(f"new: {', '.join(new)}: {share_new:.2%} of {sum(size.values()):,} weights
 print(f"in the file, but not used here: {', '.join(sorted(report['unexpected_keys'])) or 'nothing'}")
 
 # %% [markdown]
-# all-mpnet's head has two layers, of 768 × 768 and 768 × 2 weights, above the first token's vector: the library's heads
-# read that one, and fine-tuning adapts it. (The *pooler* in this encoder's file was never trained and is ignored;
-# bert-base's is used.)
+# all-mpnet's head has two layers, of 768 × 768 and 768 × 2 weights, above the first token's vector: heads for BERT-like
+# encoders read that one. (The *pooler* in this encoder's file was never trained and is ignored; bert-base's is used.)
 #
 # An untrained head gives both labels a probability near one half. The *loss* is *cross-entropy*: −ln of the
 # probability given to the true label, averaged over the batch. The model computes it from the batch's `labels`, which
@@ -206,7 +206,7 @@ with torch.inference_mode():
     print(f"loss before training: {fresh(**some).loss:.3f}; ln 2 = {np.log(2):.3f}")
 
 # %% [markdown]
-# A first loss far from ln(number of labels), such as 2 here, points to a fault.
+# A first loss far from ln(number of labels), say 2.0, points to a fault.
 #
 # ### `args = TrainingArguments(…)`
 #
@@ -219,10 +219,12 @@ with torch.inference_mode():
 # - `**profile.arithmetic`: compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it; weights stay in 32.
 #
 # All else is the default: AdamW without weight decay, gradients clipped to norm 1, no warm-up, a learning rate that
-# falls to 0 in a straight line. **Predict:** how many steps is one epoch here?
+# falls to 0 in a straight line. **Predict:** how many reviews are in the last step?
 
 # %%
-print(f"{len(lengths)} reviews, {args.per_device_train_batch_size} in a step: {trainer.state.global_step} steps")
+batch_size = args.per_device_train_batch_size
+print(f"{len(lengths)} reviews, {batch_size} in a step: {trainer.state.global_step} steps, the last of", end=" ")
+print(f"{len(lengths) % batch_size or batch_size}; learning rate {args.learning_rate:g} (usual: 1e-5 to 5e-5)")
 
 # %% [markdown]
 # ### `def accuracy(answers)`
@@ -232,14 +234,14 @@ print(f"{len(lengths)} reviews, {args.per_device_train_batch_size} in a step: {t
 #
 # ### `trainer = Trainer(…, eval_dataset=tokenized["test"])`
 #
-# This line is the script's worst habit. Test reviews are for **one** measurement, at the end, as here. If you try three
-# learning rates on them and keep the best, its result is partly luck. To choose, hold out *validation* reviews, as the
-# exercises do. And keep all reviews of one film on one side of a split, or names give the opinion away: [deeper: an
-# honest split](deeper/02_an_honest_split.ipynb).
+# Harmless here, where nothing is chosen, and still the script's worst habit: test reviews are for **one** measurement.
+# If you try three learning rates on them and keep the best, its result is partly luck. To choose, hold out *validation*
+# reviews, as the exercises do. And keep all reviews of one film on one side of a split, or names give the opinion away:
+# [deeper: an honest split](deeper/02_an_honest_split.ipynb).
 #
 # ### `trainer.train()`
 #
-# Each step computes a batch's loss and gradient; the optimizer moves the weights (lesson 05). **Predict:** where does
+# Lesson 05 opens a step. **Predict:** where does
 # the loss curve start, and does it fall evenly?
 
 # %%
@@ -308,12 +310,13 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# A dot is a run, a whisker a 95% *interval*. At this rate, and in so few steps, what lies between the random start and
-# fine-tuning is the pretraining: *transfer*. With a larger rate or many more steps, a random start may learn too.
+# A mark is a run, a line joins means. At this rate, and in so few steps, what lies between the random start and
+# fine-tuning is the pretraining, pairs included: *transfer*. (A random start gave all reviews one label; with a larger
+# rate or many more steps it may learn.)
 #
 # Back to your reviews. How sure is a difference? Compare **review by review**: where both are right, or both wrong, the
-# difference is 0; only the others count. (With *n* differences of standard deviation *s*, the interval reaches about
-# 2*s*/√*n* to each side.) **Predict:** which interval begins nearest to 0?
+# difference is 0; only the others count. (With *n* differences of standard deviation *s*, the 95% *interval* reaches
+# about 2*s*/√*n* to each side.) **Predict:** which interval begins nearest to 0?
 
 # %%
 from utils.intervals import paired_difference, share
@@ -326,8 +329,9 @@ plots.number_figure(gains, title, "points more than others, on the same reviews,
 
 # %% [markdown]
 # Against **counting words**: what are network and pretraining worth? Against **feature extraction**: what is adapting
-# the weights worth, and another head? An interval that holds 0 says that so few reviews cannot tell; one that begins
-# near 0 may turn with another draw.
+# the weights worth, and another head? These intervals cover other test reviews, not another draw to learn from; the
+# last figure shows how those vary. Where one holds 0, so few reviews cannot tell. The cards judge the course's runs, so
+# their gain differs from yours.
 
 # %%
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
@@ -359,9 +363,9 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Is any word in the mistakes good or bad by itself, and does it mislead? Where none is, you need to know the world.
+# Near 50% the model is undecided. Where it is not, which word misled it?
 #
-# Now your own; **predict** first. The model can only say *neg* or *pos*, and learned from ends of reviews.
+# Now your own; **predict** first. The model learned from ends of reviews.
 
 # %%
 my_texts = [
@@ -399,9 +403,6 @@ print("the same labels, and probabilities to four digits:", all(same))
 print(answer, "· true:", model.config.id2label[dataset["test"][0]["label"]])
 
 # %% [markdown]
-# (Without `truncation=True` a text beyond the encoder's 512 tokens ends in an error.)
-
-# %% [markdown]
 # ## 6. Your own file
 #
 # `scripts/finetune.py` is this script, extended. It takes a file with a column of texts and one of labels, two or more.
@@ -435,7 +436,7 @@ table.head(3)
 # %% [markdown]
 # ## To remember
 #
-# - The lines are few. What they decide (what is cut, held out and measured) stands in none of them.
+# - The lines are few; each decides something: what is cut, held out, measured. Defaults decide the rest.
 # - Fine-tuning takes a pretrained encoder, a new head, a small learning rate.
 # - An accuracy needs a baseline on the same texts, and an interval of the difference.
 # - Choose nothing on test reviews; choose on validation reviews.
