@@ -218,8 +218,8 @@ with torch.inference_mode():
 # - `logging_steps=5`, `disable_tqdm=False`: log the loss every 5 steps (default: 500); show the bar;
 # - `**profile.arithmetic`: compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it; weights stay in 32.
 #
-# All else is the default: AdamW without weight decay, gradients clipped to norm 1, no warm-up, a learning rate that
-# falls to 0 in a straight line. **Predict:** how many reviews are in the last step?
+# All else is the default: the *optimizer* AdamW without weight decay, gradients clipped to norm 1, no warm-up, a
+# learning rate that falls to 0 in a straight line. **Predict:** how many reviews are in the last step?
 
 # %%
 batch_size = args.per_device_train_batch_size
@@ -330,8 +330,8 @@ plots.number_figure(gains, title, "points more than others, on the same reviews,
 # %% [markdown]
 # Against **counting words**: what are network and pretraining worth? Against **feature extraction**: what is adapting
 # the weights worth, and another head? These intervals cover other test reviews, not another draw to learn from; the
-# last figure shows how those vary. Where one holds 0, so few reviews cannot tell. The cards judge the course's runs, so
-# their gain differs from yours.
+# figure before shows how those vary. Where one holds 0, so few reviews cannot tell. The cards judge the course's runs,
+# so their gain differs from yours.
 
 # %%
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
