@@ -115,6 +115,17 @@ def test_runs_beforehand_learn_as_the_script_does(monkeypatch, start):
     assert seen["dropout"] == 0
 
 
+def test_the_baselines_beforehand_are_those_of_the_lesson(from_lesson):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+
+    parts = {part.__name__: part for part in (GridSearchCV, LogisticRegression, make_pipeline)}
+    (shown,) = from_lesson("02", "searched", **parts)
+    assert repr(shown(TfidfVectorizer())) == repr(beforehand.searched(TfidfVectorizer()))
+
+
 def hits(right, of=1000):
     return np.arange(of) < right
 

@@ -146,13 +146,13 @@ def _run(options) -> int:
 
     with tqdm(total=total, unit="cell") as bar:
 
-        def run(name: str, threads: dict[str, str]) -> tuple[str, Result]:
+        def run(name: str, environment: dict[str, str]) -> tuple[str, Result]:
             bar.set_description(name)
-            return name, execute(notebooks[name], NOTEBOOKS, threads, lambda number: bar.update(), options.timeout)
+            return name, execute(notebooks[name], NOTEBOOKS, environment, lambda number: bar.update(), options.timeout)
 
         try:
-            for part, at_once, threads in parts:
-                for name, result in side_by_side(partial(run, threads=threads), part, at_once):
+            for part, at_once, environment in parts:
+                for name, result in side_by_side(partial(run, environment=environment), part, at_once):
                     results[name] = result
                     report = save()
         except KeyboardInterrupt:

@@ -111,8 +111,7 @@ def guesses_the_next_word(profile, sizes: dict[str, str], gpt, bert, films: str)
         model=f"{sizes[profile.gpt]}; {sizes[profile.bert]}",
         origin=claims.MEASURED_HERE,
         source="This lesson's comparison: BERT asked in two ways, the better counts; common words only; one training "
-        "of "
-        f"each, interval over words; {films}",
+        f"of each, interval over words; {films}",
         profile=profile.name,
     )
 
@@ -234,8 +233,7 @@ def understands_context(profile, encoder, same_sense: dict) -> None:
         model=claims.with_size(profile.encoder, encoder),
         origin=claims.MEASURED_HERE,
         source=f"{len(word)} words, 8 sentences each, of this course; one training; means over all layers, so that "
-        f"none is chosen; "
-        "intervals over words. Wiedemann et al. 2019",
+        "none is chosen; intervals over words. Wiedemann et al. 2019",
         profile=profile.name,
     )
 

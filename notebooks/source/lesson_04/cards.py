@@ -93,8 +93,7 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
         model=Path(runs.profile.small_encoder).name,
         origin=runs.origin((runs.run, [run for run in runs.search("all") if run["rate"] in (best, larger, min(task))])),
         source=f"The seeds also chose the best rate. Loses: a linear classifier tells over {MUCH} points fewer "
-        f"topics of BBC headlines. Sun et al. "
-        "2019, arXiv 1905.05583: at 4e-4 bert-base does not converge",
+        "topics of BBC headlines. Sun et al. 2019, arXiv 1905.05583: at 4e-4 bert-base does not converge",
         profile=runs.profile.name,
     )  # fmt: skip
 
@@ -169,8 +168,7 @@ def freeze_and_read(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         model="all-MiniLM-L6-v2 and all-mpnet-base-v2" if runs.profile.name == "embedded" else runs.profile.encoder,
         origin=runs.origin(*(lines[name][FEW] for name in (BASE_FROZEN, SMALL_FROZEN, SMALL_TUNED))),
         source=f"The seeds also chose the rate, with {LABELS} labels (perhaps not the best with {FEW}), and C. "
-        f"Peters et al. "
-        "2019, arXiv 1903.05987, compare both on larger sets",
+        "Peters et al. 2019, arXiv 1903.05987, compare both on larger sets",
         profile=runs.profile.name,
     )
 
