@@ -212,7 +212,7 @@ with torch.inference_mode():
 #
 # - `output_dir`, `save_strategy="no"`: a folder for checkpoints, of which none are kept;
 # - `eval_strategy="epoch"`: measure after each epoch;
-# - `learning_rate`: scales each step. Pretrained weights need small steps (lesson 04);
+# - `learning_rate`: scales each step. Pretrained weights need small ones, 1e-5 to 5e-5 (lesson 04);
 # - `per_device_train_batch_size`: reviews in one step, on each GPU. Their gradients are averaged;
 # - `num_train_epochs=1`: one pass over the training reviews;
 # - `logging_steps=5`, `disable_tqdm=False`: log the loss every 5 steps (default: 500); show the bar;
@@ -224,7 +224,7 @@ with torch.inference_mode():
 # %%
 batch_size = args.per_device_train_batch_size
 print(f"{len(lengths)} reviews, {batch_size} in a step: {trainer.state.global_step} steps, the last of", end=" ")
-print(f"{len(lengths) % batch_size or batch_size}; learning rate {args.learning_rate:g} (usual: 1e-5 to 5e-5)")
+print(f"{len(lengths) % batch_size or batch_size}; learning rate {args.learning_rate:g}")
 
 # %% [markdown]
 # ### `def accuracy(answers)`
@@ -255,7 +255,7 @@ plots.training(trainer, baseline=np.log(2))
 #
 # ## 3. What is it worth?
 #
-# Let others judge the same test reviews:
+# Others judge the same test reviews:
 #
 # - **always “pos”**;
 # - **counting words**: a review becomes a long vector, with an entry for each word and pair of words: how often it

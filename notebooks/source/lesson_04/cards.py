@@ -91,7 +91,7 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
         | {f"neighbours of the same topic, lost at {rate:.0e}": lost["neighbours", rate] for rate in rates}
         | {f"the task at {rate:.0e}, on validation sentences": Number(right, unit="%") for rate, right in task.items()},
         model=Path(runs.profile.small_encoder).name,
-        origin=runs.origin((runs.run, [run for run in runs.search("all") if run["rate"] in (best, larger, min(task))])),
+        origin=runs.origin((runs.run, [run for run in runs.search("all") if run["rate"] in rates])),
         source=f"The seeds also chose the best rate. Loses: a linear classifier tells over {MUCH} points fewer "
         "topics of BBC headlines. Sun et al. 2019, arXiv 1905.05583: at 4e-4 bert-base does not converge",
         profile=runs.profile.name,

@@ -34,7 +34,7 @@ for text, label in list(zip(texts, labels, strict=True))[:4]:
 
 # %% [markdown]
 # Two classifiers learn from these 200. One counts words. The other is a small encoder, fine-tuned with lesson 02's
-# `Trainer` . Under `embedded` it is all-MiniLM-L6-v2: 6 layers, 23 million weights.
+# `Trainer`. Under `embedded` it is all-MiniLM-L6-v2: 6 layers, 23 million weights.
 # After pretraining, this *sentence encoder* learned from a billion pairs which texts belong together.
 #
 # *Predict:* a coin is right for 50%. And these two?
@@ -306,8 +306,8 @@ cards.saves_training(profile, of_step, measured)
 # tokens. *Head only* reads each sentence once, not every epoch.
 #
 # LoRA stores next to nothing for a task, and holds hardly any gradients and running means. But all the weights stay in
-# memory, and since LoRA's matrices sit in every layer, the backward pass must run through all layers . So memory falls
-# to a third with this small batch, time less. Accuracy cannot separate LoRA, upper half and all.  With the lower
+# memory, and since LoRA's matrices sit in every layer, the backward pass must run through all layers. So memory falls
+# to a third with this small batch, time less. Accuracy cannot separate LoRA, upper half and all. With the lower
 # half frozen, the backward pass ends halfway, and no activations below it are kept. With billions of weights, LoRA can
 # decide whether a training fits on your GPU.
 #

@@ -107,7 +107,7 @@ for epoch in range(4):
 report = model.load_state_dict(best_weights)
 
 # %% [markdown]
-# The loss keeps falling, validation does not: so the loop keeps the best weights. Line by line:
+# The loss keeps falling; validation need not, so the loop keeps the best weights. Line by line:
 #
 # - `AdamW` moves each weight against the running mean of its gradient, divided by the gradient's usual size,
 #   times the rate `lr`.

@@ -40,12 +40,7 @@ holds = {claim.id: claim.verdict == claims.HOLDS for claim in recorded}
 missed = [id for id, truth in holds.items() if (id not in doubted) != truth]
 if doubted:
     print(f"your guesses that are right: {len(holds) - len(missed)} of {len(holds)}")
-    print(
-        "who believes every sentence:",
-        sum(holds.values()),
-        "right; who doubts every one:",
-        list(holds.values()).count(False),
-    )
+    print(f"who believes all: {sum(holds.values())}; who doubts all: {len(holds) - sum(holds.values())}")
     print("look again at", ", ".join(missed), "; no such number:", doubted - holds.keys() or "none")
 else:
     print("Write numbers into `doubted`, then run this cell again.")
