@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tools import live  # noqa: E402
 from tools.notebooks import files  # noqa: E402
 from tools.site import add_mathml  # noqa: E402
 
@@ -17,7 +18,8 @@ exclude_patterns = ["build"]
 nb_execution_mode = "off"  # the committed outputs are shown, which `make test` compares
 nb_render_markdown_format = "myst"  # so that links in outputs lead to pages
 nb_ipywidgets_js = {}  # widgets need a kernel; their text stands in for them
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "substitution"]
+myst_substitutions = live.facts()
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

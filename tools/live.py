@@ -37,8 +37,10 @@ def pack(folder: Path) -> None:
     if tokenizers["mini-bert"]["normalizer"] != UNCASED:
         raise ValueError("models/mini-bert: the live page knows the normalizer of BERT's uncased models only.")
     for name, path in MODELS.items():
-        tokenizers[name]["limit"] = settings(path / "tokenizer_config.json")["model_max_length"]
-        (folder / f"{name}.data.js").write_text(model_script(name), encoding="utf-8")
+        script = model_script(name)
+        (folder / f"{name}.data.js").write_text(script, encoding="utf-8")
+        limit = settings(path / "tokenizer_config.json")["model_max_length"]
+        tokenizers[name]["course"] = {"limit": limit, "megabytes": round(len(script) / 1e6)}
     script = f"live.receiveTokenizers({as_json(tokenizers)}, {as_json(character_classes())});\n"
     (folder / "tokenizers.data.js").write_text(script, encoding="utf-8")
 
@@ -62,7 +64,7 @@ def model_script(name: str) -> str:
 
 
 def character_classes() -> dict[str, str]:
-    """Which characters the library's tokenizers remove, take apart, or count as punctuation, letters and numbers.
+    """Which characters the library's tokenizers remove, take apart or set apart, or count as letters and numbers.
 
     Read off the library, because its Unicode is another than the browser's. Each as the inside of a RegExp's brackets.
     """
@@ -71,7 +73,7 @@ def character_classes() -> dict[str, str]:
     from tokenizers.pre_tokenizers import BertPreTokenizer
 
     letters = [chr(code) for code in range(sys.maxunicode + 1) if code not in SURROGATES]
-    bert = BertNormalizer(handle_chinese_chars=False, strip_accents=True, lowercase=False)
+    bert = BertNormalizer(strip_accents=True, lowercase=False)
     normal = dict(zip(letters, bert.normalize_str("".join(f"xy{c}" for c in letters)).split("xy")[1:], strict=True))
     cut = BertPreTokenizer().pre_tokenize_str
 
@@ -80,7 +82,8 @@ def character_classes() -> dict[str, str]:
 
     return {
         "removed": ranges(c for c in letters if not normal[c]),
-        "composed": ranges(c for c in letters if normal[c] not in ("", " ", c)),
+        "composed": ranges(c for c in letters if normal[c].strip() not in ("", c)),
+        "chinese": ranges(c for c in letters if normal[c].startswith(" ") and normal[c] != " "),
         "punctuation": ranges(c for c in letters if unicodedata.category(c)[0] in "PSM" and len(cut(f"a{c}a")) == 3),
         "letter": ranges(of_kind("L")),
         "number": ranges(of_kind("N")),

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 
+from tools import live
 from tools.notebooks.files import NOTEBOOKS, ROOT
 from tools.notebooks.source import deeper, exercises, lessons
 from utils import claims
@@ -26,7 +27,6 @@ from utils.files import emptied
 PAGES, SITE = ROOT / "build" / "site-pages", ROOT / "build" / "site"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 INSTEAD = "Move it away, or work in a copy of the course that you can write to."
-MODELS = ("mini-bert", "mini-gpt", "mini-t5")
 
 
 def main() -> int:
@@ -37,6 +37,7 @@ def main() -> int:
     sphinx += ["-c", str(ROOT / "site")]
     if subprocess.run([*sphinx, "-d", str(PAGES.with_name("site-doctrees")), str(PAGES), str(SITE)]).returncode:
         return 1
+    live.pack(SITE / "_static" / "live")
     broken = broken_links(SITE)
     print("\n".join(broken) or f"{len(list(SITE.rglob('*.html')))} pages, {megabytes(SITE):.1f} MB: {SITE}/index.html")
     return 1 if broken else 0
@@ -57,7 +58,7 @@ def stage(folder: Path) -> None:
         write(folder / "notebooks" / f"{name}.ipynb", for_a_page(read(NOTEBOOKS / f"{name}.ipynb")))
     for name in exercises():
         write(folder / "notebooks" / "exercises" / f"{name}.ipynb", exercise_page(name))
-    for card in [ROOT / "models" / "README.md", *(ROOT / "models" / name / "README.md" for name in MODELS)]:
+    for card in [ROOT / "models" / "README.md", *(path / "README.md" for path in live.MODELS.values())]:
         target = folder / card.relative_to(ROOT)
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(card, target)

@@ -1,6 +1,6 @@
 "use strict";
 // Weights, and the one product that takes the time: each of n vectors times a matrix. In WebAssembly with SIMD, four
-// numbers at once; in plain JavaScript where a browser has none. model.js does not see which.
+// numbers at once; in plain JavaScript where a browser lacks it. model.js does not see which.
 {
   const live = (globalThis.live ??= {});
   const CHUNK = 64; // vectors at a time, so that what is copied in and out stays small
@@ -84,11 +84,8 @@
   let compiled = null;
   try {
     compiled = new WebAssembly.Module(MODULE());
-  } catch {
-    // no WebAssembly, or one without SIMD
-  }
-  live.hasSIMD = compiled !== null;
-  live.withSIMD = live.hasSIMD; // tests switch it off
+  } catch {} // no WebAssembly, or one without SIMD
+  live.withSIMD = compiled !== null; // tests switch it off
 
   // --- Weights ------------------------------------------------------------------------------------------------------
 
@@ -103,31 +100,27 @@
   /** Name -> tensor {shape, data} of a model, from shapes by name and the float16 numbers of all in base64. */
   live.unpack = (shapes, base64) => {
     halves ??= Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
-    const sizes = Object.values(shapes).map((shape) => shape.reduce((a, b) => a * b));
-    const total = sizes.reduce((a, b) => a + b);
+    const size = (shape) => shape.reduce((a, b) => a * b);
     const widest = Math.max(...Object.values(shapes).flat()); // of what goes into a product, or comes out
-    const scratch = 2 * CHUNK * widest;
-    const simd = live.withSIMD ? new Simd(4 * (total + scratch)) : null;
-    const numbers = simd ? new Float32Array(simd.memory.buffer) : new Float32Array(total);
-    const bytes = atob(base64);
-    for (let i = 0; i < total; i++) {
-      numbers[scratch * !!simd + i] = halves[bytes.charCodeAt(2 * i) | (bytes.charCodeAt(2 * i + 1) << 8)];
+    const all = Object.values(shapes).reduce((sum, shape) => sum + size(shape), 2 * CHUNK * widest);
+    const simd = live.withSIMD ? kernel(4 * all) : null;
+    const numbers = new Float32Array(simd ? simd.memory.buffer : all);
+    const tensors = {}, bytes = atob(base64);
+    let at = 2 * CHUNK * widest, from = 0;
+    for (const [name, shape] of Object.entries(shapes)) {
+      const data = numbers.subarray(at, (at += size(shape)));
+      for (let i = 0; i < data.length; i++, from += 2) {
+        data[i] = halves[bytes.charCodeAt(from) | (bytes.charCodeAt(from + 1) << 8)];
+      }
+      tensors[name] = { shape, data, simd };
     }
-    const tensors = {};
-    let at = scratch * !!simd;
-    Object.entries(shapes).forEach(([name, shape], i) => {
-      tensors[name] = { shape, data: numbers.subarray(at, at + sizes[i]), simd };
-      at += sizes[i];
-    });
     return tensors;
   };
 
-  class Simd {
-    constructor(bytes) {
-      this.memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / 65536) });
-      const { exports } = new WebAssembly.Instance(compiled, { live: { memory: this.memory } });
-      [this.four, this.one] = [exports.four, exports.one];
-    }
+  /** The two functions, and a memory of their own for a model's weights and what goes in and out */
+  function kernel(bytes) {
+    const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / 65536) });
+    return { memory, ...new WebAssembly.Instance(compiled, { live: { memory } }).exports };
   }
 
   // --- n vectors times a matrix -------------------------------------------------------------------------------------

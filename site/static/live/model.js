@@ -99,12 +99,11 @@
     return linear(linear(x, w1, b1).map(ACTIVATIONS[activation]), w2, b2);
   }
 
-  // --- BERT: the encoder. Every position sees every other; each part is followed by add & norm ----------------------
-
-  class Bert {
+  /** A config.json and its tensors, by their names in PyTorch without the first, which says the family */
+  class Network {
     constructor(config, tensors) {
       this.config = config;
-      this.get = (name) => tensors[name] ?? tensors[`bert.${name}`];
+      this.get = (name) => tensors[name] ?? tensors[`bert.${name}`] ?? tensors[`transformer.${name}`];
     }
 
     pair(name) {
@@ -112,9 +111,13 @@
     }
 
     norm(x, name) {
-      return layerNorm(x, ...this.pair(name), this.config.layer_norm_eps);
+      return layerNorm(x, ...this.pair(name), this.config.layer_norm_eps ?? this.config.layer_norm_epsilon);
     }
+  }
 
+  // --- BERT: the encoder. Every position sees every other; each part is followed by add & norm ----------------------
+
+  class Bert extends Network {
     /** ids -> vectors of the last layer (n, width); attentions, for each layer (heads, n, n) */
     read(ids) {
       const { hidden_size: width, num_attention_heads: heads, num_hidden_layers, hidden_act } = this.config;
@@ -141,28 +144,15 @@
 
     /** vectors (n, width) -> logits (n, vocabulary): the head, whose last matrix is the table of the embeddings */
     guess(vectors) {
-      const x = linear(vectors, ...this.pair("cls.predictions.transform.dense")).map(ACTIVATIONS[this.config.hidden_act]);
-      const table = this.get("embeddings.word_embeddings.weight");
+      const activation = ACTIVATIONS[this.config.hidden_act], table = this.get("embeddings.word_embeddings.weight");
+      const x = linear(vectors, ...this.pair("cls.predictions.transform.dense")).map(activation);
       return linear(this.norm(x, "cls.predictions.transform.LayerNorm"), table, this.get("cls.predictions.bias"));
     }
   }
 
   // --- GPT-2: the decoder. A position sees itself and its left; each part is preceded by a norm ---------------------
 
-  class GPT2 {
-    constructor(config, tensors) {
-      this.config = config;
-      this.get = (name) => tensors[`transformer.${name}`] ?? tensors[name];
-    }
-
-    pair(name) {
-      return [this.get(`${name}.weight`), this.get(`${name}.bias`)];
-    }
-
-    norm(x, name) {
-      return layerNorm(x, ...this.pair(name), this.config.layer_norm_epsilon);
-    }
-
+  class GPT2 extends Network {
     /**
      * ids -> vectors of the last layer (n, width); attentions; cache. With the cache of what stands before, only the
      * new tokens are computed: keys and values of the others do not change, since they cannot see what follows.
@@ -213,12 +203,7 @@
 
   // --- T5: both. No vectors for positions: a number for each distance is added to the scores ------------------------
 
-  class T5 {
-    constructor(config, tensors) {
-      this.config = config;
-      this.get = (name) => tensors[name];
-    }
-
+  class T5 extends Network {
     norm(x, name) {
       return rmsNorm(x, this.get(`${name}.weight`), this.config.layer_norm_epsilon);
     }
@@ -301,9 +286,8 @@
   /** The likeliest first: [{id, share, kept}], kept by top-p. Temperature 0 gives the likeliest all. */
   function candidates(logits, temperature, topP) {
     const ids = Uint32Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
-    const shares = Float64Array.from(ids, (id) => (temperature ? logits[id] / temperature : 0));
-    if (temperature) softmax(shares, 0, shares.length);
-    else shares.fill(0).fill(1, 0, 1);
+    const scaled = (id, rank) => (temperature ? logits[id] / temperature : rank ? -Infinity : 0);
+    const shares = softmax(Float64Array.from(ids, scaled), 0, ids.length);
     let before = 0;
     return Array.from(ids, (id, rank) => {
       const kept = rank === 0 || before < topP;
@@ -333,5 +317,5 @@
   const FAMILIES = { bert: Bert, gpt2: GPT2, t5: T5 };
   /** The network of a config.json and its tensors by name. */
   live.network = (config, tensors) => new FAMILIES[config.model_type](config, tensors);
-  Object.assign(live, { candidates, draw, seeded, softmax, columns });
+  Object.assign(live, { candidates, draw, seeded });
 }

@@ -1,7 +1,7 @@
 "use strict";
-// The three tokenizers of lesson 03, built from the models' own tokenizer.json. `encode` gives ids, `token` the piece of
-// an id. They give what the library gives, on odd text too (tests/test_live.py), so that the page shows what the
-// notebooks show.
+// The tokenizers of lesson 03, from the models' own tokenizer.json: `encode` gives ids, `pieces` what they stand for.
+// They cut as the library does, odd text too (tests/test_live.py). Which characters are letters, accents and so on is
+// read off the library beforehand, because a browser has another version of Unicode.
 {
   const live = (globalThis.live ??= {});
 
@@ -31,30 +31,30 @@
       });
     }
 
-    token(id) {
-      return this.pieces[id];
+    /** The pieces of some ids, joined, but for special tokens */
+    joined(ids) {
+      return ids.filter((id) => !this.special.has(id)).map((id) => this.pieces[id]).join("");
     }
   }
 
   // --- BERT: the longest piece that fits, from the left -------------------------------------------------------------
-
-  const CHINESE = /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu;
 
   class WordPiece extends Tokenizer {
     constructor(file, classes) {
       super(file);
       ({ unk_token: this.unknown, continuing_subword_prefix: this.inside, max_input_chars_per_word: this.most } =
         file.model);
-      this.removed = new RegExp(`[${classes.removed}]`, "gu"); // controls and accents
-      this.composed = new RegExp(`[${classes.composed}]`, "gu"); // such as é, which is e and an accent
-      this.punctuation = new RegExp(`([${classes.punctuation}])`, "u");
+      const any = (which, flags) => new RegExp(`([${classes[which]}])`, flags);
+      this.removed = any("removed", "gu"); // controls and accents
+      this.composed = any("composed", "gu"); // such as é, which is e and an accent
+      this.chinese = any("chinese", "gu"); // each a word of its own
+      this.punctuation = any("punctuation", "u");
     }
 
     normalize(text) {
-      text = text.replace(this.removed, "").replace(CHINESE, " $& ");
+      text = text.replace(this.removed, "").replace(this.chinese, " $& ");
       text = text.replace(this.composed, (letter) => letter.normalize("NFD")).replace(this.removed, "");
-      text = Array.from(text, (letter) => letter.toLowerCase()).join(""); // Σ is σ at a word's end too
-      return text;
+      return Array.from(text, (letter) => letter.toLowerCase()).join(""); // Σ is σ at a word's end too
     }
 
     cut(text) {
@@ -127,8 +127,7 @@
     }
 
     decode(ids) {
-      const text = ids.filter((id) => !this.special.has(id)).map((id) => this.pieces[id]).join("");
-      return new TextDecoder().decode(Uint8Array.from(text, (letter) => BYTE_OF.get(letter)));
+      return new TextDecoder().decode(Uint8Array.from(this.joined(ids), (letter) => BYTE_OF.get(letter)));
     }
   }
 
@@ -181,18 +180,18 @@
     }
 
     decode(ids) {
-      const text = ids.filter((id) => !this.special.has(id)).map((id) => this.pieces[id]).join("");
-      return text.replaceAll(SPACE, " ").replace(/^ /, "");
+      return this.joined(ids).replaceAll(SPACE, " ").replace(/^ /, "");
     }
   }
 
   const KINDS = { WordPiece, BPE: ByteLevelBPE, Unigram };
 
+  live.clean = clean;
   /** Called by the script with the tokenizers' files: makes live.tokenizers, by the names of the models. */
   live.receiveTokenizers = (files, classes) => {
     live.tokenizers = {};
     for (const [name, file] of Object.entries(files)) {
-      live.tokenizers[name] = Object.assign(new KINDS[file.model.type](file, classes), { limit: file.limit });
+      live.tokenizers[name] = Object.assign(new KINDS[file.model.type](file, classes), file.course);
     }
   };
 }
