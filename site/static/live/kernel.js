@@ -97,21 +97,19 @@
     return exponent === 31 ? (fraction ? NaN : sign * Infinity) : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
   }
 
-  /** Name -> tensor {shape, data} of a model, from shapes by name and the float16 numbers of all in base64. */
-  live.unpack = (shapes, base64) => {
+  /** Name -> tensor {shape, data} of a model, from shapes by name and a text whose characters are float16 numbers. */
+  live.unpack = (shapes, text) => {
     halves ??= Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
     const size = (shape) => shape.reduce((a, b) => a * b);
     const widest = Math.max(...Object.values(shapes).flat()); // of what goes into a product, or comes out
     const all = Object.values(shapes).reduce((sum, shape) => sum + size(shape), 2 * CHUNK * widest);
     const simd = live.withSIMD ? kernel(4 * all) : null;
     const numbers = new Float32Array(simd ? simd.memory.buffer : all);
-    const tensors = {}, bytes = atob(base64);
+    const tensors = {};
     let at = 2 * CHUNK * widest, from = 0;
     for (const [name, shape] of Object.entries(shapes)) {
       const data = numbers.subarray(at, (at += size(shape)));
-      for (let i = 0; i < data.length; i++, from += 2) {
-        data[i] = halves[bytes.charCodeAt(from) | (bytes.charCodeAt(from + 1) << 8)];
-      }
+      for (let i = 0; i < data.length; i++) data[i] = halves[text.charCodeAt(from++)];
       tensors[name] = { shape, data, simd };
     }
     return tensors;

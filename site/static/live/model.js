@@ -296,6 +296,8 @@
     });
   }
 
+  const likeliest = (logits) => logits.reduce((best, value, id) => (value > logits[best] ? id : best), 0);
+
   /** One of the kept candidates, by its share; `chance` is a number from 0 to 1. */
   function draw(ranked, chance) {
     const kept = ranked.filter((candidate) => candidate.kept);
@@ -317,5 +319,5 @@
   const FAMILIES = { bert: Bert, gpt2: GPT2, t5: T5 };
   /** The network of a config.json and its tensors by name. */
   live.network = (config, tensors) => new FAMILIES[config.model_type](config, tensors);
-  Object.assign(live, { candidates, draw, seeded });
+  Object.assign(live, { candidates, draw, likeliest, seeded });
 }

@@ -111,18 +111,11 @@
 
   /** A function that runs `work` once before the next picture is drawn, however often it is called until then. */
   function soon(work, line) {
-    let waiting = false;
+    let waiting = 0;
+    const tell = (error) => (line.textContent = error.message.split("\n")[0]);
     return () => {
-      if (waiting) return;
-      waiting = true;
-      requestAnimationFrame(async () => {
-        waiting = false;
-        try {
-          await work();
-        } catch (error) {
-          line.textContent = error.message.split("\n")[0];
-        }
-      });
+      cancelAnimationFrame(waiting);
+      waiting = requestAnimationFrame(() => Promise.resolve().then(work).catch(tell));
     };
   }
 
@@ -274,9 +267,8 @@
         let cache, id = t5.config.decoder_start_token_id;
         while (written.length < MOST_ANSWERED && id !== end) {
           const step = t5.write([id], vectors, cache);
-          [{ id }] = live.candidates(t5.guess(step.vectors), 0, 1);
           cache = step.cache;
-          written.push(id);
+          written.push((id = live.likeliest(t5.guess(step.vectors))));
           rows.push(meanOfHeads(step.attentions[step.attentions.length - 1], ids.length));
         }
         const said = tokenizers[T5].decode(written);

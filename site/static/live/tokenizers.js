@@ -7,7 +7,7 @@
 
   const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   // Lone surrogates are no characters; utils/pieces.py replaces them likewise.
-  const clean = (text) => text.replace(/\p{Surrogate}/gu, "\ufffd");
+  live.clean = (text) => text.replace(/\p{Surrogate}/gu, "\ufffd");
   // White space is Unicode's White_Space: JavaScript's \s lacks U+0085, which occurs in reviews, and adds U+FEFF.
   const words = (text) => text.split(/\p{White_Space}+/u).filter(Boolean);
 
@@ -26,7 +26,7 @@
 
     /** Ids of a text, without the marks that a model wants at its ends. Special tokens in it are found first. */
     encode(text) {
-      return clean(text).split(this.added).flatMap((part, place) => {
+      return live.clean(text).split(this.added).flatMap((part, place) => {
         return place % 2 ? [this.ids.get(part)] : this.cut(part);
       });
     }
@@ -186,7 +186,6 @@
 
   const KINDS = { WordPiece, BPE: ByteLevelBPE, Unigram };
 
-  live.clean = clean;
   /** Called by the script with the tokenizers' files: makes live.tokenizers, by the names of the models. */
   live.receiveTokenizers = (files, classes) => {
     live.tokenizers = {};
