@@ -8,7 +8,7 @@ sys.path.insert(0, str(ROOT))
 
 from tools import live  # noqa: E402
 from tools.notebooks import files  # noqa: E402
-from tools.site import add_mathml  # noqa: E402
+from tools.site import add_mathml, finding, lesson_cards  # noqa: E402
 
 project = "Transfer Learning in NLP"
 author = "The course's authors"
@@ -19,7 +19,7 @@ nb_execution_mode = "off"  # the committed outputs are shown, which `make test` 
 nb_render_markdown_format = "myst"  # so that links in outputs lead to pages
 nb_ipywidgets_js = {}  # widgets need a kernel; their text stands in for them
 myst_enable_extensions = ["dollarmath", "colon_fence", "substitution"]
-myst_substitutions = live.facts()
+myst_substitutions = live.facts() | {"finding": finding(), "lessons": lesson_cards()}
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -6,6 +6,7 @@ cards in them, the pages of `utils` from its docstrings. A warning is an error; 
 
 from __future__ import annotations
 
+import base64
 import copy
 import re
 import shutil
@@ -18,8 +19,8 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 
 from tools import live
-from tools.notebooks.files import NOTEBOOKS, ROOT
-from tools.notebooks.source import deeper, exercises, lessons
+from tools.notebooks.files import NOTEBOOKS, PICTURES, README, ROOT
+from tools.notebooks.source import deeper, duration, exercises, lessons
 from utils import claims
 from utils.console import run_program
 from utils.files import emptied
@@ -46,12 +47,17 @@ def main() -> int:
 def stage(folder: Path) -> None:
     """Put all pages where Sphinx looks for them; what was there is replaced."""
     emptied(folder, INSTEAD)
-    for name in ("notebooks/deeper", "notebooks/exercises", "docs", "models"):
+    for name in ("notebooks/deeper", "notebooks/exercises", "docs/pictures", "models"):
         (folder / name).mkdir(parents=True)
     for page in (ROOT / "site").glob("*.md"):
         shutil.copyfile(page, folder / page.name)
     shutil.copytree(ROOT / "site" / "static", folder / "static")
     shutil.copyfile(ROOT / "docs" / "hub.md", folder / "docs" / "hub.md")
+    for picture in PICTURES.glob("*.png"):
+        shutil.copyfile(picture, folder / "docs" / "pictures" / picture.name)
+    for name in lessons():
+        if picture := first_picture(name):
+            (folder / "docs" / "pictures" / f"card_{name}.png").write_bytes(picture[0])
     terms = (NOTEBOOKS / "glossary.md").read_text(encoding="utf-8")
     (folder / "notebooks" / "glossary.md").write_text(terms.replace("\n### ", "\n## "), encoding="utf-8")
     for name in [*lessons(), *deeper()]:
@@ -119,6 +125,35 @@ def fold(cell: nbformat.NotebookNode, what: str) -> nbformat.NotebookNode:
     prompts = {"code_prompt_show": f"Show {what}", "code_prompt_hide": f"Hide {what}"}
     cell.metadata = nbformat.from_dict({"tags": ["hide-input"], "mystnb": prompts})
     return cell
+
+
+def finding() -> str:
+    """README's picture, in Markdown: the finding, with its text for those who do not see it."""
+    return re.search(r"^!\[.*\]\(.*\)$", README.read_text(encoding="utf-8"), re.MULTILINE)[0]
+
+
+def lesson_cards() -> str:
+    """A card for each lesson, in MyST: picture, title, the first goal, a beginner's time and the machine's."""
+    cards = []
+    for name in lessons():
+        course = read(NOTEBOOKS / f"{name}.ipynb").metadata["course"]
+        goal = course["goals"][0]
+        times = f"{duration(course['minutes_yours'])}; two CPU cores: {duration(course['minutes_cpu'])}"
+        picture = first_picture(name)
+        shown = f"![{picture[1]}](docs/pictures/card_{name}.png)\n\n" if picture else ""
+        text = f"**[{course['title']}](notebooks/{name}.ipynb)**\n\n{goal[0].upper()}{goal[1:]}.\n\n{times}"
+        cards.append(f":::{{container}} lesson\n{shown}{text}\n:::\n")
+    return "::::{container} lessons\n" + "\n".join(cards) + "::::"
+
+
+def first_picture(name: str) -> tuple[bytes, str] | None:
+    """A lesson's first figure and the first sentence of its alternative text; None where it has no figure."""
+    for cell in read(NOTEBOOKS / f"{name}.ipynb").cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                alt = output.metadata["image/png"]["alt"].partition(". ")[0]
+                return base64.b64decode(output.data["image/png"]), re.sub(r"[\[\]]", "", alt)
+    return None
 
 
 def ledger() -> str:
