@@ -17,7 +17,7 @@ TWO_AT_A_TIME := -n 2 --dist loadscope --no-loadscope-reorder --continue-on-coll
 REQUIREMENTS := requirements.txt requirements-dev.txt constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-floor site bench lab notebooks update clean
+.PHONY: help setup run test test-floor site bench lab notebooks publish update clean
 .PHONY: moved
 
 help:  ## show this list
@@ -49,6 +49,9 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 
 notebooks: $(READY)  ## rebuild the notebooks whose source changed
 	$(BIN)/python -m tools.notebooks build
+
+publish: $(READY)  ## give the course its public address; ADDRESS=https://github.com/OWNER/NAME
+	$(BIN)/python -m tools.publish $(ADDRESS)
 
 update:  ## keep your changed notebooks in my/, then get the newest lessons
 	$(PYTHON) -m tools.update

@@ -270,8 +270,9 @@ ALLOWED = {
     "tools/grade/submission.py": dict.fromkeys(
         ("started copytree", "started copy", "started write_text"), TEMPORARY
     ),
+    "tools/live.py": dict.fromkeys(("pack write_text", "pack write_bytes"), "in the site's folder, which is claimed"),
     "tools/site.py": dict.fromkeys(
-        ("stage copyfile", "stage copytree", "stage write_text", "write write_text"), CLAIMED
+        ("stage copyfile", "stage copytree", "stage write_text", "stage write_bytes", "write write_text"), CLAIMED
     ),
     "tools/update.py": {"main copy2": "to my/ with the time in its name, and back to where it was"},
     "scripts/finetune.py": {"fine_tune save_model": CLAIMED},
@@ -343,7 +344,8 @@ def test_the_search_leaves_alone_what_deletes_nothing(line):
 
 
 def test_shell_commands_delete_only_what_make_and_colab_made():
-    files_of_shell = ["Makefile", ".ci/run", ".github/workflows/course.yml", "tools/notebooks/source.py"]
+    workflows = [f".github/workflows/{name}.yml" for name in ("course", "site")]
+    files_of_shell = ["Makefile", ".ci/run", *workflows, "tools/notebooks/source.py"]
     lines = [line.strip() for name in files_of_shell for line in (ROOT / name).read_text("utf-8").splitlines()]
     assert [line for line in lines if re.search(r"\brm\b|--clear|>[^&>]*\.(?:html|csv|ipynb)", line)] == [
         'if [ -f "$$folder/$(MARKER)" ]; then rm -rf "$$folder"; \\',  # a folder that make made

@@ -245,7 +245,7 @@ def test_blanks_are_filled_as_by_the_library(page, models, tokenizers):
     said(page, "blank", "; ")
     inputs = tokenizers["mini-bert"]("I [MASK] my [MASK] on this movie.", return_tensors="pt")
     with torch.inference_mode():
-        done = models["mini-bert"].set_attn_implementation("eager")
+        models["mini-bert"].set_attn_implementation("eager")
         done = models["mini-bert"](**inputs, output_attentions=True)
     places = (inputs["input_ids"][0] == tokenizers["mini-bert"].mask_token_id).nonzero()[:, 0]
     best = done.logits[0, places].topk(5).indices.flatten()
@@ -310,7 +310,8 @@ def test_who_looks_where_is_lesson_01_s(page, models, tokenizers):
     panel(page, "change").get_by_role("button", name="Compare").click()
     line = said(page, "change", "Left of the change")
     sentence = "The actors are good because the story is good."
-    networks = {name: (tokenizers[f"mini-{name.lower()}"], models[f"mini-{name.lower()}"]) for name in ("BERT", "GPT", "T5")}
+    names = dict(zip(("BERT", "GPT", "T5"), live.MODELS, strict=True))
+    networks = {name: (tokenizers[model], models[model]) for name, model in names.items()}
     before, after = (
         measures.last_vectors(networks, text, read_by_t5=sentence) for text in (sentence, sentence[:-5] + "bad.")
     )
@@ -362,7 +363,8 @@ def test_a_model_that_does_not_come_is_one_line_and_is_asked_for_again(browser, 
 
 def test_from_a_server_it_works_too_and_loads_a_model_when_it_is_used(browser, folder):
     class Quiet(SimpleHTTPRequestHandler):
-        extensions_map = SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript; charset=utf-8"}  # not all are
+        # Some servers call every script UTF-8, the models' too.
+        extensions_map = SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript; charset=utf-8"}
 
         def log_message(self, *args):
             pass

@@ -86,6 +86,19 @@ def build(name: str, force: bool = False, on_cell=lambda number: None) -> Result
     return result
 
 
+def relink(name: str) -> None:
+    """Write a source's notebooks anew with their outputs: where nothing changed but text and the generated first cell.
+
+    Raises:
+        ValueError: other code changed, so that the outputs would not be its own.
+    """
+    (path, notebook), *others = wanted(name).items()
+    if not _take_outputs(notebook, path, after=1):
+        raise ValueError(f"{name}: its code changed since it was built; run: make notebooks")
+    for target, content in [(path, notebook), *others]:
+        write_atomically(target, nbformat.writes(content) + "\n")
+
+
 def _as_committed(folder: Path) -> dict[str, str]:
     """Variables for a kernel: nothing solved yet, a ledger of what the committed notebooks show, the whole sizes."""
     for claim in claims.in_notebooks(NOTEBOOKS):
@@ -97,14 +110,14 @@ def _as_committed(folder: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _take_outputs(notebook: nbformat.NotebookNode, path: Path) -> bool:
-    """Put the committed outputs into a notebook whose code cells are the same, so that only its text changes."""
+def _take_outputs(notebook: nbformat.NotebookNode, path: Path, after: int = 0) -> bool:
+    """Put the committed outputs into a notebook whose code cells, but for the first `after`, are the same."""
     if not path.exists():
         return False
     committed = nbformat.read(path, as_version=4)
     old = [cell for cell in committed.cells if cell.cell_type == "code"]
     new = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    if [cell.source for cell in old] != [cell.source for cell in new]:
+    if len(old) != len(new) or [cell.source for cell in old[after:]] != [cell.source for cell in new[after:]]:
         return False
     if not all(cell.execution_count for cell in old):
         return False
