@@ -50,7 +50,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 notebooks: $(READY)  ## rebuild the notebooks whose source changed
 	$(BIN)/python -m tools.notebooks build
 
-publish: $(READY)  ## give the course its public address; ADDRESS=https://github.com/OWNER/NAME
+publish: $(READY)  ## give the course its public address (ADDRESS=…), without running anything
 	$(BIN)/python -m tools.publish $(ADDRESS)
 
 update:  ## keep your changed notebooks in my/, then get the newest lessons

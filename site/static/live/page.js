@@ -5,8 +5,7 @@
   const { tokenizers } = live;
   const BERT = "mini-bert", GPT = "mini-gpt", T5 = "mini-t5";
   const ALGORITHMS = { [BERT]: "WordPiece", [GPT]: "byte-level BPE", [T5]: "Unigram" };
-  const SHOWN = 300; // pieces of a text; nobody reads thousands of boxes
-  const MOST_WORDS = 60; // of a sentence that can be tapped
+  const SHOWN = 300, MOST_WORDS = 60; // pieces of a text, words to tap: nobody reads thousands of boxes
   const MOST_WRITTEN = 60, MOST_ANSWERED = 32; // tokens
 
   // --- Elements -----------------------------------------------------------------------------------------------------
@@ -17,7 +16,7 @@
     for (const [name, value] of Object.entries(attributes)) {
       if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
       else if (name === "text") element.textContent = value;
-      else if (value !== null) element.setAttribute(name, value);
+      else element.setAttribute(name, value);
     }
     element.append(...children);
     return element;
@@ -51,13 +50,12 @@
 
   /** What ids stand for in a model's table, in coloured boxes, with the ids if asked. */
   function pieces(heading, ids, name, withIds) {
-    const boxes = ids.slice(0, SHOWN).map((id, place) => {
-      return h("span", { class: `tone-${place % 5}` }, h("bdi", { text: nameOf(name, id) }),
-        ...(withIds ? [h("sub", { text: id })] : []));
-    });
+    const boxes = ids.slice(0, SHOWN).map((id, place) =>
+      h("span", { class: `tone-${place % 5}` }, h("bdi", { text: nameOf(name, id) }),
+        ...(withIds ? [h("sub", { text: id })] : [])));
     const more = ids.length > SHOWN ? `, the first ${SHOWN} shown` : "";
-    const head = title(`${heading}: ${ids.length.toLocaleString("en")} pieces${more}`);
-    return [head, h("div", { class: "live-pieces" }, ...boxes)];
+    const count = `${ids.length.toLocaleString("en")} pieces${more}`;
+    return [title(`${heading}: ${count}`), h("div", { class: "live-pieces" }, ...boxes)];
   }
 
   /** Bars of a model's candidates {id, share, kept}; those that top-p cuts are crossed out. */
@@ -109,13 +107,16 @@
     }));
   }
 
-  /** A function that runs `work` once before the next picture is drawn, however often it is called until then. */
+  /** A function that runs `work`, and tells in a line what went wrong. */
+  const telling = (work, line) => () =>
+    Promise.resolve().then(work).catch((error) => (line.textContent = error.message.split("\n")[0]));
+
+  /** The same once before the next picture is drawn, however often it is called until then. */
   function soon(work, line) {
     let waiting = 0;
-    const tell = (error) => (line.textContent = error.message.split("\n")[0]);
     return () => {
       cancelAnimationFrame(waiting);
-      waiting = requestAnimationFrame(() => Promise.resolve().then(work).catch(tell));
+      waiting = requestAnimationFrame(telling(work, line));
     };
   }
 
@@ -227,8 +228,10 @@
         const gpt = await load(GPT, line), { ids, cut } = forGPT(text.value);
         line.textContent = show(next(gpt, gpt.read(ids).vectors)) + cut;
       }, line);
-      const write = soon(async () => {
+      const write = telling(async () => {
         const mine = ++run, gpt = await load(GPT, line), chance = live.seeded(+seed.value);
+        if (run !== mine) return;
+        line.textContent = "Writing …";
         const { ids, cut } = forGPT(text.value), written = [];
         let { vectors, cache } = gpt.read(ids);
         for (let why = "", said = ""; !why; ) {
@@ -242,13 +245,13 @@
           else if (ids.length + written.length >= tokenizers[GPT].limit) why = "It knows no longer texts.";
           await new Promise((resume) => setTimeout(resume));
           if (run !== mine) return;
-          line.textContent = why ? `${why} ${said}${cut}` : "Writing …";
           if (!why) ({ vectors, cache } = gpt.read([id], cache));
+          else line.textContent = `${why} ${said}${cut}`;
         }
       }, line);
-      const stop = () => [run++, (line.textContent = "Stopped.")];
+      const stop = button("Stop", () => [run++, (line.textContent = "Stopped.")]);
       panel.append(field("Beginning", text, () => [output.replaceChildren(), look()]),
-        row(first, second, field("seed", seed, () => {})), row(button("Write on", write), button("Stop", stop)),
+        row(first, second, field("seed", seed, () => {})), row(button("Write on", write), stop),
         output, picture, line);
       line.textContent = `Press “Write on”.${fetches(GPT)}`;
     },
@@ -306,7 +309,7 @@
         }));
         line.textContent = `Left of the change, vectors move by at most: ${said.join(", ")}.`;
       }, line);
-      const typed = () => [BERT, GPT, T5].every((name) => networks[name]) && compare();
+      const typed = () => Object.keys(networks).length === 3 && compare();
       panel.append(field("Sentence", before, typed), field("Changed", after, typed),
         row(button("Compare", compare)), picture, line);
       line.textContent = `Press “Compare”.${fetches(BERT, GPT, T5)}`;
