@@ -13,7 +13,15 @@ from shutil import copyfile
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    BertConfig,
+    GPT2Config,
+    T5Config,
+)
 
 from tests.browser import chromium, watch
 from tests.test_odd_text import ODD
@@ -53,7 +61,7 @@ def browser():
 def page(browser, folder):
     """The page, opened from disk; it complains about nothing and asks nobody else until the end."""
     page = browser.new_page()
-    faults = watch(page, lambda url: url.startswith(folder.as_uri()))
+    faults = watch(page, lambda url: url.startswith("file:"))
     page.goto((folder / "live.html").as_uri())
     yield page
     assert faults == []
@@ -132,23 +140,28 @@ RUN = """(name, rows) => rows.map(({ids, written, place}) => {
 })"""
 
 
-@pytest.fixture(scope="module", params=["SIMD", "plain JavaScript"])
-def networks(request, page, folder):
-    """The page with `networks`, by name, that compute in one of two ways."""
-    simd = request.param == "SIMD"
+def load(page, scripts, into, simd=True):
+    """Give the page an object of networks, by name, from some scripts, which its panels do not get."""
     assert page.evaluate("live.withSIMD")
     page.evaluate(
-        """simd => {
-            [live.withSIMD, window.networks, window.panels] = [simd, {}, live.receiveModel]
+        """([into, simd]) => {
+            [live.withSIMD, window[into], window.panels] = [simd, {}, live.receiveModel]
             live.receiveModel = (name, config, ...numbers) => {
-                networks[name] = live.network(config, live.unpack(...numbers))
+                window[into][name] = live.network(config, live.unpack(...numbers))
             }
         }""",
-        simd,
+        [into, simd],
     )
-    for name in live.MODELS:
-        page.add_script_tag(url=(folder / "_static" / "live" / f"{name}.data.js").as_uri())
-    page.evaluate("[live.withSIMD, live.receiveModel] = [true, panels]")
+    for script in scripts:
+        page.add_script_tag(url=script.as_uri())
+    page.evaluate("() => { [live.withSIMD, live.receiveModel] = [true, panels] }")
+
+
+@pytest.fixture(scope="module", params=["SIMD", "plain JavaScript"])
+def networks(request, page, folder):
+    """The page with the three models, computed in one of two ways."""
+    scripts = [folder / "_static" / "live" / f"{name}.data.js" for name in live.MODELS]
+    load(page, scripts, "networks", simd=request.param == "SIMD")
     return page
 
 
@@ -179,6 +192,41 @@ def test_logits_are_pytorch_s_and_the_top_five_come_in_its_order(networks, model
             logits = models[name](**inputs).logits[0, row["place"]]
         assert (logits - torch.tensor(own["logits"])).abs().max() < CLOSE
         assert own["five"] == logits.topk(5).indices.tolist()
+
+
+OTHER = {  # numbers that neither the kernel's four nor its sixteen divide, among them
+    "mini-bert": BertConfig(
+        vocab_size=1003, hidden_size=48, num_hidden_layers=3, num_attention_heads=6, intermediate_size=100,
+        max_position_embeddings=40, initializer_range=0.3,
+    ),
+    "mini-gpt": GPT2Config(
+        vocab_size=1003, n_embd=60, n_layer=1, n_head=5, n_inner=112, n_positions=40, activation_function="gelu_new",
+        initializer_range=0.3,
+    ),
+    "mini-t5": T5Config(
+        vocab_size=1003, d_model=48, d_kv=12, num_heads=3, d_ff=100, num_layers=3, num_decoder_layers=1,
+        relative_attention_num_buckets=16, relative_attention_max_distance=20,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_models_of_other_sizes_run_too(page, tmp_path, monkeypatch, name):
+    torch.manual_seed(0)
+    model = CLASSES[name].from_config(OTHER[name]).eval().half()
+    model.save_pretrained(tmp_path)
+    monkeypatch.setitem(live.MODELS, name, tmp_path)
+    script = tmp_path / "other.js"
+    script.write_bytes(live.model_script(name))
+    load(page, [script], "others")
+    ids = torch.randint(1003, (1, 37))
+    row = {"ids": ids[0].tolist(), "written": ids[0].tolist() if name == "mini-t5" else None, "place": 36}
+    (own,) = ask(page, RUN.replace("networks", "others"), name, [row])
+    inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if name == "mini-t5" else {})
+    with torch.inference_mode():
+        logits = model.float()(**inputs).logits[0, -1]
+    assert logits.abs().max() > 1
+    assert (logits - torch.tensor(own["logits"])).abs().max() < CLOSE * logits.abs().max()
 
 
 def test_word_by_word_with_the_cache_is_one_run(networks, tokenizers):
