@@ -298,6 +298,10 @@ def test_blanks_are_filled_as_by_the_library(page, models, tokenizers):
     places = (inputs["input_ids"][0] == tokenizers["mini-bert"].mask_token_id).nonzero()[:, 0]
     best = done.logits[0, places].topk(5).indices.flatten()
     assert box.locator(".live-label").all_inner_texts() == tokenizers["mini-bert"].convert_ids_to_tokens(best.tolist())
+    box.get_by_label("Sentence").fill("I wasted my time on this movie. Never again.")
+    assert box.get_by_role("group").locator("[aria-pressed=true]").all_inner_texts() == ["wasted", "time"]
+    box.get_by_label("Sentence").fill("I wasted my time on this movie.")
+    page.evaluate("new Promise(resume => requestAnimationFrame(() => setTimeout(resume)))")
     box.get_by_label("layer").select_option("2")
     box.get_by_label("head").select_option("3")
     box.get_by_role("button", name="movie").last.click()

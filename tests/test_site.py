@@ -54,6 +54,7 @@ def test_widgets_are_replaced_by_their_text(site):
     page = (site / "notebooks" / "01_bert_gpt_t5.html").read_text(encoding="utf-8")
     assert "[An attention explorer; the figure above shows its mean. Run the notebook to use it.]" in page
     assert "widget-view" not in page
+    assert 'href="../live.html#gpt-writes-on"' in page
 
 
 def test_the_formula_is_mathml(site):

@@ -27,6 +27,10 @@ from utils.files import emptied
 
 PAGES, SITE = ROOT / "build" / "site-pages", ROOT / "build" / "site"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+LIVE = {  # words of what stands beside a widget -> the live page's panel that does the same
+    "attention": "bert-fills-blanks", "fill blanks": "bert-fills-blanks", "write on": "gpt-writes-on",
+    "cut your own text": "three-tokenizers", "another table": "the-wrong-tokenizer",
+}  # fmt: skip
 INSTEAD = "Move it away, or work in a copy of the course that you can write to."
 
 
@@ -96,7 +100,9 @@ def for_a_page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             output.get("data", {}).pop(claims.MIME, None)
             if WIDGET in output.get("data", {}):
                 del output.data[WIDGET]
-                output.data["text/plain"] = f"[{output.data['text/plain']} Run the notebook to use it.]"
+                output.data["text/plain"] = said = f"[{output.data['text/plain']} Run the notebook to use it.]"
+                for panel in [panel for words, panel in LIVE.items() if words in said][:1]:
+                    output.data["text/markdown"] = f"{said} Here, [try it with the small models](../live.md#{panel})."
     return notebook
 
 

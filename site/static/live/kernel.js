@@ -24,8 +24,7 @@
   const load = (offset) => [0xfd, 0, 4, ...leb(offset)];
   const lane = (i) => [0xfd, 0x1f, i];
   const add = [0xfd, 0xe4, 1], multiply = [0xfd, 0xe6, 1], addNumbers = 0x92;
-  const store = (offset) => [0x38, 2, ...leb(offset)];
-  const zero = [0xfd, 0x0c, ...Array(16).fill(0)];
+  const store = (offset) => [0x38, 2, ...leb(offset)], zero = [0xfd, 0x0c, ...Array(16).fill(0)];
 
   /**
    * A function (x, w, y, width, wEnd, stride): the products of `rows` vectors at x with each row of a matrix from w to

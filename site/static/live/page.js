@@ -5,8 +5,7 @@
   const { tokenizers } = live;
   const BERT = "mini-bert", GPT = "mini-gpt", T5 = "mini-t5";
   const ALGORITHMS = { [BERT]: "WordPiece", [GPT]: "byte-level BPE", [T5]: "Unigram" };
-  const SHOWN = 300, MOST_WORDS = 60; // pieces of a text, words to tap: nobody reads thousands of boxes
-  const MOST_WRITTEN = 60, MOST_ANSWERED = 32; // tokens
+  const SHOWN = 300, MOST_WORDS = 60, MOST_WRITTEN = 60, MOST_ANSWERED = 32; // boxes, words to tap, tokens, tokens
 
   // --- Elements -----------------------------------------------------------------------------------------------------
 
@@ -158,7 +157,7 @@
       const words = h("div", { class: "live-row", role: "group", "aria-label": "Words to hide" });
       const guesses = h("div", { class: "live-guesses" }), picture = h("div"), line = status(), attention = status();
       const layer = choice(1), head = choice(1), controls = row(), hidden = new Set();
-      let looks = 0, seen = null;
+      let looks = 0, seen = null, parts = [];
 
       const look = () => {
         const weights = seen.attentions[layer.value - 1], n = seen.tokens.length;
@@ -176,7 +175,7 @@
           return [guesses, picture, attention].forEach((part) => part.replaceChildren());
         }
         const bert = await load(BERT, line);
-        const parts = partsOf(text.value), mask = special(BERT, "[MASK]"), width = bert.config.hidden_size;
+        const mask = special(BERT, "[MASK]"), width = bert.config.hidden_size;
         const { ids, cut } = forBert(parts.map((part, i) => (hidden.has(i) ? "[MASK]" : part)).join(""));
         const places = [...ids.keys()].filter((place) => ids[place] === mask);
         seen = { ...bert.read(ids), tokens: tokensOf(BERT, ids) };
@@ -192,14 +191,16 @@
         look();
       }, line);
       const offer = () => {
-        hidden.clear();
-        const parts = partsOf(text.value), tappable = [...parts.keys()].filter((i) => /[\p{L}\p{N}]/u.test(parts[i]));
+        const old = parts;
+        parts = partsOf(text.value);
+        for (const i of hidden) if (parts[i] !== old[i]) hidden.delete(i); // what is typed elsewhere leaves blanks alone
+        const tappable = [...parts.keys()].filter((i) => /[\p{L}\p{N}]/u.test(parts[i]));
         words.replaceChildren(...tappable.slice(0, MOST_WORDS).map((i) => {
           return button(parts[i], ({ currentTarget }) => {
             if (!hidden.delete(i)) hidden.add(i);
             currentTarget.setAttribute("aria-pressed", hidden.has(i));
             fill();
-          }, { "aria-pressed": "false" });
+          }, { "aria-pressed": hidden.has(i) });
         }));
         fill();
       };
