@@ -51,7 +51,7 @@ notebooks: $(READY)  ## rebuild the notebooks whose source changed
 	$(BIN)/python -m tools.notebooks build
 
 publish: $(READY)  ## give the course its public address (ADDRESS=…), without running anything
-	$(BIN)/python -m tools.publish $(ADDRESS)
+	$(BIN)/python -m tools.publish "$(ADDRESS)"
 
 update:  ## keep your changed notebooks in my/, then get the newest lessons
 	$(PYTHON) -m tools.update

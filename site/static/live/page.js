@@ -22,7 +22,7 @@
   }
 
   let fields = 0;
-  /** A labelled control; `use` is called on each input. */
+  /** A labeled control; `use` is called on each input. */
   function field(label, control, use) {
     control.id = `live-field-${++fields}`;
     control.addEventListener("input", use);
@@ -32,9 +32,9 @@
   /** A slider and its field, which says the value */
   function slider(label, [min, max, step, value], use) {
     const control = h("input", { type: "range", min, max, step, value }), shown = h("output", { text: value });
-    const labelled = field(label, control, () => [(shown.textContent = control.value), use()]);
-    labelled.append(shown);
-    return [control, labelled];
+    const labeled = field(label, control, () => [(shown.textContent = control.value), use()]);
+    labeled.append(shown);
+    return [control, labeled];
   }
 
   const area = (text) => h("textarea", { rows: 2, spellcheck: "false", dir: "auto", text });
@@ -47,7 +47,7 @@
   const nameOf = (name, id) => tokenizers[name].pieces[id] ?? "(no row)"; // an id beyond the table
   const tokensOf = (name, ids) => ids.map((id) => nameOf(name, id));
 
-  /** What ids stand for in a model's table, in coloured boxes, with the ids if asked. */
+  /** What ids stand for in a model's table, in colored boxes, with the ids if asked. */
   function pieces(heading, ids, name, withIds) {
     const boxes = ids.slice(0, SHOWN).map((id, place) =>
       h("span", { class: `tone-${place % 5}` }, h("bdi", { text: nameOf(name, id) }),
