@@ -31,7 +31,10 @@ os.environ.update(library_folders())  # nothing is written to a home that cannot
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 
-LONG = ["test_full.py", "test_grade.py", "test_site.py", "test_live.py", "test_hub.py", "test_exercises.py", "test_jupyterlab.py"]
+LONG = [
+    "test_full.py", "test_grade.py", "test_site.py", "test_live.py", "test_hub.py", "test_exercises.py",
+    "test_jupyterlab.py",
+]  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
