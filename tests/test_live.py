@@ -288,8 +288,8 @@ def said(page, name, words):
 
 def test_blanks_are_filled_as_by_the_library(page, models, tokenizers):
     box = panel(page, "blank")
-    box.get_by_role("button", name="wasted").click()
-    box.get_by_role("button", name="time").click()
+    for word in ("wasted", "time"):
+        box.get_by_role("group").get_by_role("button", name=word).click()
     said(page, "blank", "; ")
     inputs = tokenizers["mini-bert"]("I [MASK] my [MASK] on this movie.", return_tensors="pt")
     with torch.inference_mode():
@@ -331,7 +331,7 @@ def test_greedy_is_the_library_s_greedy(page, models, tokenizers):
     box.get_by_label("temperature").fill("0")
     said(page, "write", "Top-p keeps 1 of")
     box.get_by_role("button", name="Write on").click()
-    said(page, "write", "It stops after 60 pieces.")
+    said(page, "write", re.compile("It stops after 60 pieces|The text ended"))
     ids = tokenizers["mini-gpt"]("<|endoftext|>This movie was", return_tensors="pt")
     written = models["mini-gpt"].generate(**ids, max_new_tokens=60, do_sample=False, pad_token_id=0)
     expected = tokenizers["mini-gpt"].decode(written[0], skip_special_tokens=True)

@@ -85,6 +85,7 @@ def test_the_address_reaches_everything_and_no_output_changes(course):
     done = run(course, answer="y\n")
     assert done.returncode == 0, done.stderr
     assert 'git commit -am "The course\'s public address"' in done.stdout
+    assert "\n  git tag v1.0\n" in done.stdout
     assert "https://someone.github.io/course/" in done.stdout
     assert outputs(course) == before
     changed = [line[3:] for line in git(course, "status", "--porcelain").splitlines()]
@@ -98,7 +99,8 @@ def test_the_address_reaches_everything_and_no_output_changes(course):
     )
     assert checked.returncode == 0, checked.stdout
     git(course, "add", "-A")
-    assert run(course, ADDRESS).returncode == 0  # again, as a command without a question
+    git(course, "tag", "v1.0")
+    assert "\n  git tag -f v1.0\n" in run(course, ADDRESS).stdout  # again, as a command without a question
     assert git(course, "diff", "--stat") == ""
 
 

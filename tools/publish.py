@@ -56,13 +56,15 @@ def publish(address: str) -> None:
         relink(name)
     write_atomically(README, readme.with_blocks(README.read_text(encoding="utf-8")))
     owner, name = found.groups()
+    tags = subprocess.run(["git", "tag", "-l", release()], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    anew = "-f " if tags else ""  # the tag is there already, and moves
     print(f"""\
 The course's address is {address}. Now commit it, and tag that commit, which Colab fetches:
 
   git commit -am "The course's public address"
-  git tag -f {release()}
+  git tag {anew}{release()}
   git push origin HEAD
-  git push -f origin {release()}
+  git push {anew}origin {release()}
 
 Once, in the repository's settings under Pages, choose GitHub Actions as the source. Then .github/workflows/site.yml
 puts the site at https://{owner.lower()}.github.io/{name}/ whenever you push a tag.""")
