@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -55,6 +56,12 @@ def test_widgets_are_replaced_by_their_text(site):
     assert "[An attention explorer; the figure above shows its mean. Run the notebook to use it.]" in page
     assert "widget-view" not in page
     assert 'href="../live.html#gpt-writes-on"' in page
+
+
+def test_links_to_the_site_s_own_pages_lead_there():
+    cells = [nbformat.v4.new_code_cell(), nbformat.v4.new_markdown_cell("[a](../site/a.md), [b](../../site/b.md)")]
+    page = tool.for_a_page(nbformat.v4.new_notebook(cells=cells))
+    assert page.cells[1].source == "[a](../a.md), [b](../../b.md)"
 
 
 def test_the_formula_is_mathml(site):
@@ -189,6 +196,7 @@ def test_the_live_page_works_by_keyboard_alone_fits_and_is_accessible_in_use(sit
     tab_to(page, "Compare")
     page.keyboard.press("Enter")
     page.locator("#live-change").get_by_text("Left of the change").wait_for()
+    assert page.locator("#live-elsewhere").count() == 0  # what stands there without JavaScript
     faults = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)

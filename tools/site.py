@@ -96,6 +96,8 @@ def for_a_page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notebook.metadata.pop("widgets", None)
     fold(next(cell for cell in notebook.cells if cell.cell_type == "code"), "the first cell")
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("../site/", "../")  # the site's own pages stand at its top
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(claims.MIME, None)
             if WIDGET in output.get("data", {}):

@@ -374,5 +374,6 @@
     return { tokens: old.tokens.slice(0, n), moved, first: first < 0 ? n : first };
   }
 
+  document.getElementById("live-elsewhere").remove();
   for (const [name, build] of Object.entries(PANELS)) build(document.getElementById(`live-${name}`));
 }

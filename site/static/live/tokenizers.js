@@ -134,7 +134,6 @@
   // --- T5: the cut that is likeliest as a whole ---------------------------------------------------------------------
 
   const SPACE = "▁";
-
   class Unigram extends Tokenizer {
     constructor(file) {
       super(file);
