@@ -23,7 +23,6 @@ from utils.memory import peak_mib
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "finetune.json"
-PICTURE = ROOT / "docs" / "pictures" / "finetune.png"
 RUN = "one-run"  # how a run in a process of its own is asked for
 RATE = 5e-5  # peak learning rate, lesson 02's
 
@@ -65,7 +64,7 @@ def main() -> int:
     """Run what has not been run yet, print and write the summary; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reviews", type=int, default=500, help="labelled reviews to train on (%(default)s)")
-    parser.add_argument("--test-reviews", type=int, default=1000, help="to measure accuracy on (%(default)s)")
+    parser.add_argument("--test-reviews", type=int, default=500, help="to measure accuracy on (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one repetition each (%(default)s)")
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=COMPARED, help="%(default)s")
     parser.add_argument("--out", type=Path, default=RESULT, help="file of the results (%(default)s)")
@@ -85,8 +84,6 @@ def main() -> int:
     results = about | {"recipes": summary(runs), "runs": runs}
     write(options.out, results)
     print(as_text(results))
-    if options.out == RESULT:
-        draw(results)
     return 0
 
 
@@ -244,20 +241,6 @@ def as_text(results: dict) -> str:
                 f"{Number(*row['c_minus_this'], ' points')}"
             )
     return "\n".join(lines)
-
-
-def draw(results: dict) -> None:
-    """The README's figure: seconds for each recipe."""
-    from utils import plots
-
-    rows = list(results["recipes"].values())
-    fig, ax = plots.figure(1.9)
-    names = [f"{row['words']} ({row['accuracy'][0]:.1f}% right)" for row in rows]
-    colors = [plots.BLUE if row["words"] == OURS.words else plots.GREY for row in rows]
-    plots.bars(ax, names, [row["seconds"] for row in rows], colors=colors, text="{:.0f}")
-    ax.set_xlabel(f"seconds for {results['reviews']:,} reviews")
-    fig.suptitle(f"{rows[0]['times_the_seconds_of_c']:.0f} times faster than the ten lines, by the same Trainer")
-    fig.savefig(PICTURE, metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from utils.intervals import Number, mean, over_seeds, paired_difference, share
+from utils.intervals import Number, leave_one_out, mean, over_seeds, paired_difference, share, smallest
 
 
 def test_a_share_has_wilson_s_interval():
@@ -85,6 +85,38 @@ def test_other_seeds_and_other_items_both_widen_the_interval():
     apart = over_seeds(np.array([[0.5], [0.6], [0.7]]) + np.zeros((3, 1000)))  # only the seeds speak: t with 2 freedom
     assert apart.high - apart.value == pytest.approx(4.303 * 0.1 / np.sqrt(3), rel=1e-3)
     assert over_seeds(np.ones((3, 5))) == Number(1, 1, 1)
+
+
+def test_what_never_varied_may_still_vary():
+    unseen = 100 * (1 - 0.025 ** (1 / 200))  # Clopper and Pearson's upper end for 0 of 200
+    always = over_seeds(np.full((3, 200), 100.0), "%")
+    assert (always.value, always.high - always.value) == pytest.approx((100, unseen))
+    assert paired_difference([1] * 200, [1] * 200).above(0) is None
+    assert paired_difference([1] * 200, [1] * 200).within(3) is True
+    assert paired_difference([1] * 20, [1] * 20).within(3) is None  # twenty items show no equivalence within 3 points
+
+
+def test_the_jackknife_of_a_mean_is_its_t_interval_and_that_of_a_ratio_holds_the_truth():
+    values = np.random.default_rng(0).normal(size=40)
+    without = (values.sum() - values) / 39
+    expected = mean(values)
+    found = leave_one_out(values.mean(), without)
+    assert (found.value, found.low, found.high) == pytest.approx((expected.value, expected.low, expected.high))
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(400):
+        below = rng.gamma(4, size=60)
+        above = below * rng.uniform(0.1, 0.5, size=60)  # truth: 0.3
+        ratio = leave_one_out(above.sum() / below.sum(), (above.sum() - above) / (below.sum() - below))
+        held += ratio.holds(0.3)
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_the_weakest_part_is_the_one_that_surely_fails_before_the_one_that_is_uncertain():
+    sure, wide, good = Number(1.0, 0.5, 1.5), Number(3.0, -4.0, 10.0), Number(5.0, 4.0, 6.0)
+    assert smallest({"good": good, "wide": wide}) is wide
+    assert smallest({"good": good, "wide": wide, "sure": sure}) is wide  # all may lie above 0
+    assert smallest({"good": good, "wide": wide, "sure": sure}, bound=2) is sure
+    assert smallest({"exact": Number(-1), "wide": wide}) == Number(-1)
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10, 20])

@@ -1,5 +1,6 @@
 """The code that students read in lesson 02 and its deeper notebooks, taken out of the committed notebooks."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -64,9 +65,10 @@ def test_keep_takes_both_ends(from_lesson, length, kept):
     assert keep(" ".join("abcdefgh"[:length]), 2, 3) == kept
 
 
-def test_the_committed_lesson_reloads_its_model():
-    printed = "".join(output.get("text", "") for cell in cells_of("02") for output in cell.outputs)
-    assert "the same labels, and probabilities to four digits: True" in printed
+def test_the_committed_lesson_saves_what_a_pipeline_needs_and_reads_it():
+    printed = "".join(output.get("text", "") for cell in cells_of("02", "saved") for output in cell.outputs)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(printed.split())
+    assert re.search(r"\{'label': '(neg|pos)', 'score': 0\.\d+\} · true: (neg|pos)", printed)
 
 
 def test_what_was_measured_beforehand_is_whole():

@@ -15,6 +15,7 @@ from notebooks.source.lesson_04 import cards, costs
 from notebooks.source.lesson_04.runs import (
     ARMS,
     BASE_FROZEN,
+    BASE_TUNED,
     EPOCHS,
     FEW,
     LABELS,
@@ -266,7 +267,7 @@ class Told:
         self.task = {1e-6: 51.0, 1e-5: 58.0, 1e-4: 73.0, 1e-3: 50.0}
 
     def plotted(self):
-        names = BASE_FROZEN, SMALL_TUNED, SMALL_FROZEN, MINI_FROZEN, WORDS
+        names = BASE_FROZEN, BASE_TUNED, SMALL_TUNED, SMALL_FROZEN, MINI_FROZEN, WORDS
         return {name: dict.fromkeys((FEW, LABELS, 1000, 4000), ()) for name in names}
 
     def origin(self, *asked):
@@ -295,9 +296,9 @@ def lines(base, words, small=None):
     return {BASE_FROZEN: {LABELS: outcomes(base)}, WORDS: {4000: outcomes(words, 10), 1000: outcomes(0.6)}, **others}
 
 
-def with_fifty(frozen, tuned, base):
-    others = {BASE_FROZEN: {FEW: outcomes(base)}, WORDS: {FEW: outcomes(0.5)}}
-    return {SMALL_FROZEN: {FEW: outcomes(frozen, 10)}, SMALL_TUNED: {FEW: outcomes(tuned)}, **others}
+def with_fifty(frozen, tuned, small_frozen, small_tuned):
+    shares = {BASE_FROZEN: frozen, BASE_TUNED: tuned, SMALL_FROZEN: small_frozen, SMALL_TUNED: small_tuned, WORDS: 0.5}
+    return {name: {FEW: outcomes(share, 10 if "frozen" in name else 3)} for name, share in shares.items()}
 
 
 PROFILE = SimpleNamespace(name="test", small_encoder="small", encoder="base", bert="mini")
@@ -332,9 +333,10 @@ CASES = [
     ("04.4", (0.05, 5), HOLDS),
     ("04.4", (0.6, 40), FAILS),
     ("04.4", (0.6, 5), DEPENDS),
-    ("04.5", (0.6, 0.75, 0.65), HOLDS),
-    ("04.5", (0.75, 0.65, 0.75), FAILS),
-    ("04.5", (0.7, 0.7, 0.7), OPEN),
+    ("04.5", (0.85, 0.6, 0.85, 0.6), HOLDS),
+    ("04.5", (0.85, 0.6, 0.6, 0.85), DEPENDS),
+    ("04.5", (0.6, 0.85, 0.65, 0.65), FAILS),
+    ("04.5", (0.7, 0.7, 0.7, 0.7), OPEN),
     ("04.6", (0.75, 0.65), HOLDS),
     ("04.6", (0.65, 0.75), FAILS),
     ("04.6", (0.75, 0.65, 0.85), FAILS),

@@ -171,6 +171,12 @@ def in_notebooks(folder: Path) -> list[Claim]:
     return in_order([claim for notebook in notebooks for claim in in_notebook(notebook)])
 
 
+def of_lessons(recorded: list[Claim], folder: Path) -> list[Claim]:
+    """Those whose cards stand in the executed lessons of a folder, not in a deeper notebook only."""
+    ids = {claim.id for notebook in of_course(folder).values() for claim in in_notebook(notebook)}
+    return [claim for claim in recorded if claim.id in ids]
+
+
 def in_notebook(notebook: dict) -> list[Claim]:
     """The claims whose cards stand in an executed notebook, in the order of its cells."""
     outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))

@@ -71,9 +71,19 @@ class Number:
         return f"{value:.1f}" if self.unit else f"{value:,.3g}"
 
 
-def smallest(numbers: dict[str, Number]) -> Number:
-    """The number whose interval begins lowest: the weakest of a claim's parts, which decides whether all hold."""
-    return min(numbers.values(), key=lambda number: number.value if number.low is None else number.low)
+def smallest(numbers: dict[str, Number], bound: float = 0.0) -> Number:
+    """The weakest of a claim's parts, which decides whether all lie above a bound.
+
+    If some surely do not, by their whole intervals, the one of them that ends lowest; else the one that begins lowest.
+    """
+
+    def end(number: Number, name: str) -> float:
+        return number.value if number.low is None else getattr(number, name)
+
+    failed = [number for number in numbers.values() if number.above(bound) is False]
+    if failed:
+        return min(failed, key=lambda number: end(number, "high"))
+    return min(numbers.values(), key=lambda number: end(number, "low"))
 
 
 def share(hits) -> Number:
@@ -105,7 +115,25 @@ def paired_difference(first, second, scale: float = 100.0, unit: str = " points"
     if gaps.ndim != 1 or len(gaps) < 2:
         raise ValueError(f"Expected two sets of outcomes of shape (n,) with n > 1, got {gaps.shape}.")
     half = t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
+    half = half or _never_seen(len(gaps), unit)
     return Number(gaps.mean(), gaps.mean() - half, gaps.mean() + half, unit)
+
+
+def leave_one_out(value: float, without, unit: str = "") -> Number:
+    """A statistic of n items with the 95% interval of the jackknife (Tukey 1958), for what is no mean over them.
+
+    Args:
+        value: the statistic of all items.
+        without: shape (n,), n > 1: the statistic of all items but each one.
+        unit: of the statistic.
+    """
+    without = np.asarray(without, dtype=float)
+    if without.ndim != 1 or len(without) < 2:
+        raise ValueError(f"Expected the statistic without each of n > 1 items, shape (n,), got {without.shape}.")
+    count = len(without)
+    around = mean(count * value - (count - 1) * without)
+    half = (around.high - around.low) / 2
+    return Number(value, value - half, value + half, unit)
 
 
 def mean(values, unit: str = "") -> Number:
@@ -138,5 +166,14 @@ def over_seeds(values, unit: str = "") -> Number:
     for axis in (0, 1):  # means over the seeds, one for each item; then means over the items, one for each seed
         means = values.mean(axis=axis)
         halves.append(t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means)))
-    half = np.hypot(*halves)
+    half = np.hypot(*halves) or _never_seen(values.shape[1], unit)
     return Number(values.mean(), values.mean() - half, values.mean() + half, unit)
+
+
+def _never_seen(items: int, unit: str) -> float:
+    """Half a width where all outcomes are the same: nothing varied, which does not mean that nothing can.
+
+    Of what n items never showed, there may be 1 - 0.025^(1/n), about 3.7 in n (Clopper and Pearson 1934). For shares in
+    percent or points only: other values have no range that says how much one of them could differ.
+    """
+    return 100 * (1 - 0.025 ** (1 / items)) if unit in ("%", " points") else 0.0

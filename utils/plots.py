@@ -74,8 +74,8 @@ def attention(ax, weights, rows: list[str], columns: list[str]) -> None:
     ax.imshow(np.ma.masked_equal(weights, 0), cmap=_BLUES, vmin=0, vmax=max(0.3, float(weights.max())), aspect="auto")
     crossed = np.argwhere(weights == 0)
     ax.plot(crossed[:, 1], crossed[:, 0], "x", color=GREY, markersize=3, markeredgewidth=0.8)
-    ax.set_xticks(range(len(columns)), columns, rotation=90, fontsize=7)
-    ax.set_yticks(range(len(rows)), rows, fontsize=7)
+    ax.set_xticks(range(len(columns)), columns, rotation=90, fontsize=9)
+    ax.set_yticks(range(len(rows)), rows, fontsize=9)
 
 
 def token_bars(ax, tokens: list[str], values, color: str = BLUE) -> None:
@@ -88,7 +88,7 @@ def token_bars(ax, tokens: list[str], values, color: str = BLUE) -> None:
         color: of the bars.
     """
     ax.bar(range(len(tokens)), np.nan_to_num(np.asarray(values, dtype=float)), color=color)
-    ax.set_xticks(range(len(tokens)), tokens, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    ax.set_xticks(range(len(tokens)), tokens, rotation=50, ha="right", rotation_mode="anchor", fontsize=9)
     ax.set_xlim(-0.6, len(tokens) - 0.4)
 
 

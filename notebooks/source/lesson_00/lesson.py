@@ -7,7 +7,7 @@
 #       - explain with one picture and one sentence why preprocessing must match pretraining
 #       - run a lesson from top to bottom, and know what to do when a cell fails
 #       - say which profile runs on your machine, and why
-#     minutes_yours: 12
+#     minutes_yours: 15
 #     minutes_cpu: under a minute
 #     needs: nothing but this course
 # ---
@@ -16,7 +16,7 @@
 # > “Preprocessing must match what the model was trained with.”
 #
 # You know this from computer vision. Here it comes back, with words in place of pixels. **Shift + Enter** runs a cell
-# and goes to the next; begin above (you need only the first line now).
+# and goes to the next; begin above.
 #
 # ## 1. With pixels
 #
@@ -31,8 +31,8 @@ images, digits = load_digits(return_X_y=True)
 print(images[5].reshape(8, 8).astype(int))
 
 # %% [markdown]
-# It is a 5. A small network learns to read 1,400 such digits, *normalised* as usual: minus the mean of all training
-# pixels, divided by their standard deviation.
+# It is a 5. A small network learns to read 1,400 such digits, *normalised*: minus the mean of all training pixels,
+# divided by their standard deviation.
 
 # %%
 from sklearn.neural_network import MLPClassifier
@@ -42,11 +42,11 @@ normalised = (images[:1400] - mean) / deviation
 network = MLPClassifier(hidden_layer_sizes=(32,), max_iter=500, random_state=0).fit(normalised, digits[:1400])
 
 # %% [markdown]
-# Then 397 new images come in three ways: normalised; not normalised; and as a negative,
-# dark ink on white paper, as when somebody forgot to invert a scan.
+# Then 397 new images come in three ways: normalised; not normalised; and as a normalised negative, dark ink on white
+# paper.
 #
 # *Predict:* ten digits, so guessing finds 10%. What share does the network read in each way? (In brackets a 95%
-# *interval*: intervals made this way contain the true share in about 95 of 100 cases.)
+# *interval*: of 100 made this way, about 95 contain the share for all such images.)
 
 # %%
 from utils.intervals import share
@@ -62,9 +62,9 @@ for way, labels in read.items():
     print(f"{way:<16} right: {share(labels == answers)}")
 
 # %% [markdown]
-# No error. Without normalisation most answers stay right, so nobody may notice: that is the danger. The negative is
-# worse than guessing, since what spoke for the right digit now speaks against it. Rows 1 and 2 look the same to you,
-# not to the network:
+# No error. Without normalisation most answers stay right, so you might never notice. The negative
+# is worse than guessing, probably because what spoke for the right digit now speaks against it. Below, the first two
+# rows look alike to you, not to the network:
 
 # %%
 from notebooks.source.lesson_00 import cards
@@ -90,7 +90,7 @@ pieces.show({"BERT's tokenizer": pieces.cut(bert, sentence), "GPT-2's tokenizer"
 
 # %% [markdown]
 # (`Ġ` is GPT-2's sign for a space before the piece. This BERT lowercases.) Both are right, each for its own model. Now
-# the mistake: look up GPT-2's numbers in BERT's list.
+# the mistake: `decode` GPT-2's numbers with BERT's list.
 #
 # *Predict:* an error, something like the sentence, or something else?
 
@@ -99,12 +99,13 @@ pieces.show({"BERT's tokenizer": pieces.cut(bert, sentence), "GPT-2's tokenizer"
 print(bert.decode(gpt2(sentence)["input_ids"]))
 
 # %% [markdown]
-# This is what BERT would hear. (`[unused…]` is a place to which no piece was ever given.) No error: all these numbers
-# exist in its list. Lesson 03 measures what that costs.
+# This is what BERT would hear. (`[unused…]` is a place to which no piece was ever given.) No error: all numbers of this
+# sentence exist in its list. Lesson 03 measures what that costs.
 #
 # This course puts popular sentences to the test. The result is a *card*: the sentence, the verdict that follows from
-# what was measured, and the number that decides. A sentence *holds*, *does not hold*, *depends* or is *not settled
-# here*. Here eight networks, from eight random starts.
+# what was measured, and the number that decides. A sentence *holds*, *does not hold*, *depends* (holds in some cases)
+# or is *not settled here*. The network above had one random start, perhaps luck. So take eight: how many points does
+# each other way cost, on average?
 
 # %%
 right = {way: [] for way in given}
@@ -118,13 +119,13 @@ cards.must_match(profile, right)
 # %% [markdown]
 # ## 3. How to work with the notebooks
 #
-# - `NameError`: a cell above was skipped. `ModuleNotFoundError`: the wrong kernel.
-#   **Kernel > Restart Kernel and Run All Cells** runs everything again.
-# - Lessons 01 to 05 have exercises that check your answer. *Deeper* notebooks are for those who ask “really?”
+# - `NameError`: a cell above was skipped. **Kernel > Restart Kernel and Run All Cells** runs everything again.
+# - `ModuleNotFoundError`: the wrong kernel. **Kernel > Change Kernel**, and take that of the course's `.venv`.
+# - *Deeper* notebooks are for those who ask “really?”
 #
-# The first cell names your *profile*. `embedded`: models and reviews came with the installation. `full`: BERT, GPT-2,
-# T5 and all of IMDB (film reviews) from the Hugging Face hub, on a CUDA GPU. The code is the same, the numbers differ.
-# `COURSE_PROFILE`, set before Jupyter starts, chooses. Trouble with downloads: [docs/hub.md](../docs/hub.md).
+# The first cell names your *profile*. `embedded`: models and film reviews that are already installed. `full`: BERT,
+# GPT-2, T5 and all reviews from the Hugging Face hub, on a CUDA GPU. The code is the
+# same. To choose: `COURSE_PROFILE=full make lab`. Trouble with downloads: [docs/hub.md](../docs/hub.md).
 #
 # ## 4. The day
 
@@ -140,7 +141,7 @@ Markdown(notebooks.table(course / "notebooks"))
 #
 # - Preprocessing must match the model's training: for images the range of the numbers and which end is ink, for text
 #   the tokenizer.
-# - Wrong preprocessing often raises no error. The answers are only worse.
+# - Wrong preprocessing often raises no error. The answers get worse, a little or altogether.
 # - Predict, run, compare.
 #
 # Next: [Lesson 01, BERT vs GPT vs T5](01_bert_gpt_t5.ipynb).

@@ -213,7 +213,7 @@ def understands_context(profile, encoder, same_sense: dict) -> None:
     at_the_top = mean(word[:, -1] - stop[:, -1], " points")
     claims.record(
         "01.10",
-        "An encoder reads a word in its context: the word's vectors tell its sense, more than the full stop's do.",
+        "An encoder reads a word in its context: the word's vectors tell its sense, better than the full stop's do.",
         tests={
             "more often of the same sense than at the bottom": gained.above(0),
             "and than the full stop": beyond.above(0),

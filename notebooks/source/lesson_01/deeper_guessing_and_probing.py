@@ -8,6 +8,7 @@
 #       - read labels off frozen vectors with a probe and its controls
 #       - tell the padding mask from the causal mask
 #       - ask a model which noun a verb belongs to
+#       - see where T5's decoder looks, and what its prefix decides
 #     minutes_cpu: about a minute
 #     needs: lesson 01
 # ---
@@ -219,9 +220,8 @@ plots.show(fig, "Share of hidden words guessed: " + ", ".join(f"{name} {rate}" f
 
 # %%
 from notebooks.source.lesson_01 import cards
-from utils import claims
 
-sizes = {name: claims.with_size(name, model) for name, model in ((profile.bert, bert), (profile.gpt, gpt))}
+sizes = cards.sizes(profile, bert, gpt, t5)
 films = "the models may have read about the films" if profile.name == "full" else "films the models have not seen"
 cards.guesses_the_next_word(profile, sizes, hits["GPT, left side"], hits["BERT, left side"], films)
 
@@ -346,7 +346,46 @@ cards.knows_the_subject(profile, sizes, agreement)
 # mini-bert mostly sides with the *nearer* noun, mini-gpt does not; why, this test cannot say. bert-base does better
 # (Goldberg, 2019). And agreement is one narrow part of “robust”.
 #
-# ## 5. Published: who led at which job?
+# ## 5. T5: where its decoder looks, and what its prefix decides
+#
+# **Predict:** while T5 writes the German date, where does its cross-attention look in the English one?
+
+# %%
+question = encode(t5_tokenizer, "translate English to German: Tuesday, March 12, 2024")
+with torch.inference_mode():
+    written = t5.generate(**question, max_new_tokens=32, do_sample=False)
+    output = t5(**question, decoder_input_ids=written[:, :-1], output_attentions=True)
+across = output.cross_attentions[-1][0].mean(dim=0)  # the last layer's, mean of its heads
+tokens = [t5_tokenizer.convert_ids_to_tokens(ids.tolist()) for ids in (written[0, 1:], question["input_ids"][0])]
+figures.cross_attention(across.cpu().numpy(), *tokens)
+
+# %% [markdown]
+# Rows name the token being written. Under `embedded`, `▁Mä` and most digits look at what they translate; `▁Di` looks
+# mostly at the colon, and the added German dot at *German*. Attention shows where a network looks, not why.
+#
+# > “One T5 does several tasks, told apart by a prefix.”
+#
+# Give it new dates and numbers in three languages, 100 reviews to judge, and 40 reviews with the German prefix. Only
+# exact translations count; the baselines copy the English, or get another language's prefix. **Predict** what it does
+# with the 40.
+
+# %%
+from notebooks.source.lesson_01 import measures
+
+
+def answer(questions):
+    batch = t5_tokenizer(questions, padding=True, truncation=True, max_length=239, return_tensors="pt")
+    written = t5.generate(**batch.to(profile.device), max_new_tokens=32, do_sample=False)
+    return t5_tokenizer.batch_decode(written, skip_special_tokens=True)
+
+
+outcomes = measures.tasks_of_t5(answer, profile.sentiment_prefix, imdb["test"].shuffle(seed=0).select(range(400)))
+cards.does_several_tasks(profile, sizes, *outcomes)
+
+# %% [markdown]
+# mini-t5 met film reviews under one prefix only, so probably the text told it the task.
+#
+# ## 6. Published: who led at which job?
 #
 # The largest T5 beside the best before it (BLEU and ROUGE, from 0 to 100, count what a text shares with a human one);
 # BERT beside GPT-1. Two cautions: T5's unlabelled text was English only, while the systems that translated better also

@@ -48,7 +48,7 @@ def teaches_next_to_nothing(profile) -> None:
         number={"right after a random start": at_random},
         context={"more, from pretrained weights": over_seeds(100 * (tuned.astype(float) - starts), " points")},
         model=MODEL,
-        origin=claims.Origin(beforehand=2 * len(starts), seeds=len(starts)),
+        origin=claims.Origin(beforehand=len(starts), seeds=len(starts)),
         source="192 tokens of each review, 1,000 test reviews; half of them are positive",
         profile=profile.name,
     )

@@ -188,3 +188,19 @@ check("02.5", share_of_padding)
 lengths = np.random.default_rng(0).integers(20, 257, 1000).tolist()
 for order, these in {"random order": lengths, "by length": sorted(lengths)}.items():
     print(f"{order}: share of padding {share_of_padding(these, 16)!s:.4}")
+
+# %% [markdown]
+# ## One more, without a check
+#
+# Which end of a review tells more? Predict, then run lesson 02's section 1 twice on validation reviews, with these
+# lines behind `load_dataset`:
+#
+# ```python
+# from utils.splits import with_validation
+# dataset = dataset if "validation" in dataset else with_validation(dataset)
+# dataset["validation"] = dataset["validation"].shuffle(seed=0).select(range(300))
+# ```
+#
+# and `eval_dataset=tokenized["validation"]`; once leave out `truncation_side="left"`, so that the *beginning* of each
+# review is kept. Give the hits of `trainer.predict(tokenized["validation"])` of both runs to `paired_difference`: is
+# one better by more than chance?

@@ -8,6 +8,7 @@ import numpy as np
 
 from notebooks.source.lesson_04.runs import (
     BASE_FROZEN,
+    BASE_TUNED,
     FEW,
     LABELS,
     MANY,
@@ -148,25 +149,21 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
 
 def freeze_and_read(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
     """04.5. `right`: what `Runs.lines` gives."""
-    if not has_three_encoders(runs.profile):
-        print("No card: under this profile the small and the base encoder are one network.")
-        return
-    base, frozen, tuned, words = (right[name][FEW] for name in (BASE_FROZEN, SMALL_FROZEN, SMALL_TUNED, WORDS))
-    same, larger, lines = lead(tuned, frozen), lead(tuned, base), runs.plotted()
+    pairs = {"base encoder": (BASE_FROZEN, BASE_TUNED), "small encoder": (SMALL_FROZEN, SMALL_TUNED)}
+    if not has_three_encoders(runs.profile):  # base and small encoder are one
+        del pairs["small encoder"]
+    leads = {name: lead(*(right[line][FEW] for line in pair)) for name, pair in pairs.items()}
+    names, lines = [name for pair in pairs.values() for name in pair], runs.plotted()
     claims.record(
         "04.5",
-        f"With {FEW} labels, a small encoder that is fine-tuned beats a larger one that is frozen.",
-        tests={"more are right": larger.above(0)},
-        number={f"small encoder, fine-tuned, above base encoder, frozen, {FEW} labels": larger},
-        context={
-            "small encoder, fine-tuned, above the same frozen": same,
-            "base encoder, frozen": over_seeds(base, "%"),
-            "small encoder, frozen": over_seeds(frozen, "%"),
-            "small encoder, fine-tuned": over_seeds(tuned, "%"),
-            "counting words": over_seeds(words, "%"),
-        },
-        model="all-MiniLM-L6-v2 and all-mpnet-base-v2" if runs.profile.name == "embedded" else runs.profile.encoder,
-        origin=runs.origin(*(lines[name][FEW] for name in (BASE_FROZEN, SMALL_FROZEN, SMALL_TUNED))),
+        f"With {FEW} labels, freeze the encoder: fine-tuning needs more.",
+        tests={name: ahead.above(0) for name, ahead in leads.items()},
+        on="the encoder",
+        number={f"base encoder, frozen, above the same fine-tuned, {FEW} labels": leads["base encoder"]},
+        context={f"{name}, the same": ahead for name, ahead in leads.items() if name != "base encoder"}
+        | {name: over_seeds(right[name][FEW], "%") for name in (*names, WORDS)},
+        model="all-mpnet-base-v2 and all-MiniLM-L6-v2" if runs.profile.name == "embedded" else runs.profile.encoder,
+        origin=runs.origin(*(lines[name][FEW] for name in names)),
         source=f"The seeds also chose the rate, with {LABELS} labels (perhaps not the best with {FEW}), and C. "
         "Peters et al. 2019, arXiv 1903.05987, compare both on larger sets",
         profile=runs.profile.name,

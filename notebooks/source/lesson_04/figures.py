@@ -6,6 +6,7 @@ import numpy as np
 
 from notebooks.source.lesson_04.runs import (
     BASE_FROZEN,
+    BASE_TUNED,
     FEW,
     LABELS,
     MANY,
@@ -20,7 +21,8 @@ from utils import plots
 from utils.intervals import over_seeds
 
 STYLES = {  # colour, line, mark
-    BASE_FROZEN: (plots.GREEN, "-", "^"), SMALL_TUNED: (plots.BLUE, "-", "o"), SMALL_FROZEN: (plots.GREEN, "--", "s"),
+    BASE_TUNED: (plots.BLUE, "-", "^"), SMALL_TUNED: (plots.BLUE, "--", "o"),
+    BASE_FROZEN: (plots.GREEN, "-", "<"), SMALL_FROZEN: (plots.GREEN, "--", "s"),
     MINI_FROZEN: (plots.GREEN, ":", "P"), RANDOM: (plots.ORANGE, "-", "v"), WORDS: (plots.BLACK, ":", "D"),
 }  # fmt: skip
 
@@ -35,7 +37,7 @@ def labels_saved(right: dict[str, dict[int, np.ndarray]]) -> None:
     fig, ax = plots.figure(4.4)
     for shift, (name, line) in enumerate(right.items()):
         color, style, mark = STYLES[name]
-        at = np.array(list(line)) * 1.05 ** (shift - 2.5)  # side by side, so that all can be seen
+        at = np.array(list(line)) * 1.05 ** (shift - 3)  # side by side, so that all can be seen
         for place, of_seeds in zip(at, line.values(), strict=True):
             ax.plot([place] * len(of_seeds), of_seeds.mean(axis=1), ".", color=color, alpha=0.4, markersize=5)
         plots.number_line(
@@ -48,8 +50,9 @@ def labels_saved(right: dict[str, dict[int, np.ndarray]]) -> None:
     ax.set_xticks(budgets, [f"{labels:,}" for labels in budgets])
     ax.minorticks_off()
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
-    title = (f"Frozen base encoder, {FEW} labels: {numbers[BASE_FROZEN, FEW].value:.0f}%; "
-             f"counting words, {MOST:,}: {numbers[WORDS, MOST].value:.0f}%")  # fmt: skip
+    title = (f"Base encoder, {FEW} labels: trained {numbers[BASE_TUNED, FEW].value:.0f}%, "
+             f"frozen {numbers[BASE_FROZEN, FEW].value:.0f}%; counting words, {MOST:,}: "
+             f"{numbers[WORDS, MOST].value:.0f}%")  # fmt: skip
     fig.suptitle(title)
     plots.show(fig, f"{title}. Right, with 95% intervals: " + "; ".join(
         f"{name}, {n:,} labels: {number}" for (name, n), number in numbers.items()) + ".")  # fmt: skip

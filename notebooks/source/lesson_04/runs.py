@@ -29,7 +29,7 @@ STRENGTHS = (0.01, 0.1, 1, 10, 100, 1000)  # C of logistic regression
 CHEAP = tuple(range(10))  # seeds of what needs no training of a network
 WORDS, RANDOM = "counting words", "small encoder, random start"
 BASE_FROZEN, SMALL_FROZEN, MINI_FROZEN = "base encoder, frozen", "small encoder, frozen", "mini encoder, frozen"
-SMALL_TUNED = "small encoder, all trained"
+BASE_TUNED, SMALL_TUNED = "base encoder, all trained", "small encoder, all trained"
 MINI = ROOT / "models" / "mini-bert"
 ARMS = {  # method, labels and epochs with which its learning rate is chosen; rates, the likeliest first
     "all": ("all", LABELS, 3, (1e-4, 3e-4, 1e-3, 1e-5, 3e-5)),
@@ -38,6 +38,7 @@ ARMS = {  # method, labels and epochs with which its learning rate is chosen; ra
     "one epoch": ("all", LABELS, 1, (3e-4, 1e-4, 1e-3)),
     "random start": ("random start", MANY, 6, (1e-4,)),
 }
+BASE_EPOCHS, BASE_RATES = {FEW: 10, LABELS: 3}, (3e-5, 1e-4, 1e-5)  # the rate is chosen for LABELS
 
 
 class Runs:
@@ -197,13 +198,14 @@ class Runs:
     def plotted(self) -> dict[str, dict[int, tuple]]:
         """For the figure of labels: name of a line -> labels -> (function, configurations)."""
         read = {
-            name: {n: (function, self._best(function, n, seeds, **given)) for n in numbers}
+            name: {n: (function, self._read(function, n, seeds, **given)) for n in numbers}
             for name, (function, given, seeds, numbers) in self.readers().items()
         }
         tuned = {n: (self.run, self.final("all", n, epochs)) for n, epochs in EPOCHS.items()}
         start = {n: (self.run, self.final("random start", n)) for n in (LABELS, MANY)}
+        base = {n: (self.tuned, self.final_base(n)) for n in BASE_EPOCHS}
         return {
-            BASE_FROZEN: read[BASE_FROZEN], SMALL_TUNED: tuned, SMALL_FROZEN: read[SMALL_FROZEN],
+            BASE_TUNED: base, BASE_FROZEN: read[BASE_FROZEN], SMALL_TUNED: tuned, SMALL_FROZEN: read[SMALL_FROZEN],
             MINI_FROZEN: read[MINI_FROZEN], RANDOM: start, WORDS: read[WORDS],
         }  # fmt: skip
 
@@ -216,7 +218,7 @@ class Runs:
             WORDS: (self.counted, {}, CHEAP, (FEW, LABELS, MANY, MOST)),
         }
 
-    def _best(self, function, labels: int, seeds: Sequence[int], **given) -> list[dict]:
+    def _read(self, function, labels: int, seeds: Sequence[int], **given) -> list[dict]:
         """The configurations that are reported, with the best C for so many labels."""
         C = self.best_c(function, labels, **given)
         return [given | {"labels": labels, "seed": seed, "C": C} for seed in seeds]
@@ -263,7 +265,9 @@ class Runs:
         runs += [one for arm in ARMS for one in self.final(arm, ARMS[arm][1])]
         lines = self.plotted()
         runs += [one for line in (SMALL_TUNED, RANDOM) for _, some in lines[line].values() for one in some]
-        read = {self.frozen: [], self.counted: []}
+        base = [one for some in self.rates_of_base().values() for one in some]
+        base += [one for n in BASE_EPOCHS for one in self.final_base(n)]
+        read = {self.tuned: base, self.frozen: [], self.counted: []}
         for name, (function, given, _, numbers) in self.readers().items():
             for n in numbers:
                 read[function] += [one for some in self.strengths(function, n, **given).values() for one in some]
@@ -301,6 +305,29 @@ class Runs:
             found[chosen] = ((states.float() * mask).sum(dim=1) / mask.sum(dim=1)).cpu().numpy()
         return found
 
+    def tuned(self, labels: int, seed: int, rate: float, epochs: int, test: bool = True) -> dict:
+        """Fine-tune the base encoder, all weights; see `run`."""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.folder_of("base"))
+        model = self.new_model("all", seed, self.folder_of("base"))
+        trainer = self.new_trainer(model, self.drawn(labels, seed), seed, rate, epochs, tokenizer)
+        trainer.train()
+        return self._judged(lambda asked: answers(trainer, self.rows(asked, tokenizer)), test)
+
+    def rates_of_base(self) -> dict[float, list[dict]]:
+        """Rate -> the configurations of `tuned` with which it is judged, on validation sentences."""
+        given = {"labels": LABELS, "epochs": BASE_EPOCHS[LABELS]}
+        return {
+            rate: [given | {"seed": seed, "rate": rate, "test": rate == BASE_RATES[0]} for seed in SEARCH]
+            for rate in BASE_RATES
+        }
+
+    def final_base(self, labels: int) -> list[dict]:
+        """The configurations of `tuned` that are reported."""
+        given = {"labels": labels, "epochs": BASE_EPOCHS[labels], "test": True}
+        return [given | {"seed": seed, "rate": self._best(self.tuned, self.rates_of_base())} for seed in SEARCH]
+
     def frozen(self, encoder: str, labels: int, seed: int, C: float, test: bool = True, weights: str = "") -> dict:
         """Logistic regression on the frozen vectors of an encoder: "mini", "small" or "base".
 
@@ -330,9 +357,12 @@ class Runs:
 
     def best_c(self, function, labels: int, **given) -> float:
         """The same rule for logistic regression, whose C says how freely it fits the labels."""
+        return self._best(function, self.strengths(function, labels, **given))
+
+    def _best(self, function, tried: dict[float, list[dict]]) -> float:
         found = {
-            C: np.mean([one["validation"] for one in self.experiments.run(function, some, "C")])
-            for C, some in self.strengths(function, labels, **given).items()
+            value: np.mean([one["validation"] for one in self.experiments.run(function, some, "choices")])
+            for value, some in tried.items()
         }
         return max(found, key=found.get)
 
@@ -340,12 +370,15 @@ class Runs:
         """Which encoder, for `frozen`: mini-bert is the course's own, and may be trained anew."""
         return {"encoder": encoder} | ({"weights": weights_of_mini()} if encoder == "mini" else {})
 
+    def folder_of(self, encoder: str) -> str:
+        """Of "mini", "small" or "base"."""
+        if encoder == "base" and self.profile.name == "embedded":  # a small machine's `encoder` is the small one
+            return str(assets.encoder())
+        return {"mini": str(MINI), "small": self.profile.small_encoder, "base": self.profile.encoder}[encoder]
+
     def read(self, encoder: str, texts: tuple[str, ...]) -> np.ndarray:
         """Vectors of texts, each text read once."""
-        folder = {"mini": str(MINI), "small": self.profile.small_encoder, "base": self.profile.encoder}[encoder]
-        if encoder == "base" and self.profile.name == "embedded":  # a small machine's `encoder` is the small one
-            folder = str(assets.encoder())
-        known, body, tokenizer = _opened(folder, self.profile.device)
+        known, body, tokenizer = _opened(self.folder_of(encoder), self.profile.device)
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
             known.update(zip(new, self.vectors(body, self.rows(new, tokenizer), tokenizer), strict=True))

@@ -22,7 +22,7 @@ from utils.errors import CourseError
 from utils.files import ROOT
 
 GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-FIRST = {"discriminative rates": 1e-3, "all of ULMFiT": 3e-3}  # the middle of the first three rates; else 3e-4
+FIRST = {"discriminative rates": 1e-3, "all three recipes": 3e-3}  # the middle of the first three rates; else 3e-4
 SEARCH_SEEDS = (100, 101, 102)  # not the lesson's
 RATES = RESULTS / "rates.json"
 

@@ -4,17 +4,46 @@
 #     name: 05_several_processes
 #     title: "Deeper 05: Several processes"
 #     goals:
+#       - say which lines of a loop change for several processes, and see the losses stay as they were
 #       - say what Accelerate does to the batch, the steps and the schedule, with split_batches and without
 #       - configure the same script for several GPUs or machines
 #     minutes_cpu: about a minute
-#     needs: lesson 05, section 6
+#     needs: lesson 05
 # ---
 
 # %% [markdown]
-# Lesson 05 ran its loop on two processes that split every batch, and the losses agreed. Accelerate's default is another
-# one. Here are both, counted and measured.
+# *Data parallelism* gives each process, on its own GPU or machine, a copy of the network and sentences of its own; then
+# all average their gradients. *Accelerate*, the library below the `Trainer`, does this for a loop like lesson 05's.
+# Does it change the training?
 #
-# ## 1. Who gets which sentences
+# ## 1. Which lines change
+#
+# `scripts/several_processes.py` trains mini-bert with such a loop. **Predict** which of its lines differ from a loop
+# for one process.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+script = course / "scripts/several_processes.py"
+for line in script.read_text(encoding="utf-8").splitlines():
+    if "# different" in line:
+        print(line.strip())
+
+# %% [markdown]
+# `split_batches=True` splits a batch of 16 among the processes. **Predict:** one process, then two: do the losses
+# agree?
+
+# %%
+from notebooks.source.lesson_05 import cards, runs
+
+losses = {name: runs.losses_of_script(profile, count) for name, count in (("one process", 1), ("two, split", 2))}
+for step in (0, -1):
+    print("   ".join(f"{name} {values[step]:.7f}" for name, values in losses.items()))
+cards.same_losses(profile, *losses.values())
+
+# %% [markdown]
+# They agree but for rounding. Accelerate's default is another one.
+#
+# ## 2. Who gets which sentences
 #
 # Accelerate wraps the loader. In one process you can ask it what each of two would get. Twelve sentences, batches of
 # four. **Predict** the batches of the two processes, with `split_batches` and without.
@@ -36,7 +65,7 @@ for split in (True, False):
 # batches in turn: a step sees eight sentences, and there are fewer steps. (Where the batches run out, sentences from
 # the start are taken again, so that no process waits for the other.)
 #
-# ## 2. The schedule
+# ## 3. The schedule
 #
 # A prepared scheduler knows about that. By default it advances once for each process, so that a schedule which was
 # counted in single-process steps ends with the epoch. **Predict:** with 12 steps to its end, how many does it take
@@ -64,20 +93,14 @@ for split in (True, False):
 # %% [markdown]
 # (`mock.patch` pretends that there are two processes.)
 #
-# ## 3. Measured
+# ## 4. Measured
 #
-# The script of the lesson, on one process, on two that split the batches, and on two as by default
-# (`--whole-batches`). **Predict:** how many steps has each, and which losses agree?
+# The script once more, on two processes as by default (`--whole-batches`), and on one with batches of 32. **Predict:**
+# how many steps has each, and which losses agree?
 
 # %%
-from notebooks.source.lesson_05 import runs
-
-losses = {
-    "one process": runs.losses_of_script(profile, 1),
-    "two, split": runs.losses_of_script(profile, 2),
-    "two, whole batches": runs.losses_of_script(profile, 2, "--whole-batches"),
-    "one, batches of 32": runs.losses_of_script(profile, 1, "--batch", "32"),
-}
+losses["two, whole batches"] = runs.losses_of_script(profile, 2, "--whole-batches")
+losses["one, batches of 32"] = runs.losses_of_script(profile, 1, "--batch", "32")
 for name, values in losses.items():
     print(f"{name:<19} {len(values)} steps, first loss {values[0]:.5f}, last {values[-1]:.5f}")
 
@@ -106,7 +129,7 @@ print(f"whole batches, against one process with batches of 32: up to {whole:.1e}
 # So the default is a training with batches twice as large, to the last rounding: the schedule, which advances by two
 # in each step, fits as well. The learning rate belongs to the larger batch: choose it anew.
 #
-# ## 4. The configuration
+# ## 5. The configuration
 #
 # The file for two processes on this machine:
 

@@ -152,11 +152,12 @@ check("05.4", cosine)
 # %% [markdown]
 # ## 05.5 Write: several processes, unequal parts
 #
-# In the lesson each process takes equally many sentences of a batch, so that averaging the gradients is enough. Here
-# the parts differ. Each process gives the gradient of the *mean* loss over its own sentences. `gradients` is a list of
-# these, one tensor for each process, all of the same shape, which may be any. `sizes` is a list of how many sentences
-# each process had. Return the gradient of the mean loss over *all* sentences, a tensor of that shape. A process may
-# have had no sentence: its size is 0 and its gradient is all zeros. At least one process had some.
+# Processes that split a batch take equally many sentences, so that averaging the gradients is enough ([Deeper: several
+# processes](../deeper/05_several_processes.ipynb)). Here the parts differ. Each process gives the gradient of the
+# *mean* loss over its own sentences. `gradients` is a list of these, one tensor for each process, all of the same
+# shape, which may be any. `sizes` is a list of how many sentences each process had. Return the gradient of the mean
+# loss over *all* sentences, a tensor of that shape. A process may have had no sentence: its size is 0 and its gradient
+# is all zeros. At least one process had some.
 
 
 # %%

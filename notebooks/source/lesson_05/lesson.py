@@ -16,9 +16,9 @@
 # %% [markdown]
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
-# This lesson leaves the Trainer behind. In raw PyTorch, you write the loop, then three recipes of
-# *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146): discriminative fine-tuning, slanted triangular learning rates and
-# gradual unfreezing. Do they help?
+# This lesson leaves the Trainer behind. In raw PyTorch, you write the loop, then three recipes of *ULMFiT* (Howard and
+# Ruder 2018, arXiv 1801.06146), which fine-tunes an LSTM language model: discriminative fine-tuning, slanted triangular
+# learning rates and gradual unfreezing. Do they help?
 #
 # ```
 # sentences → batch → model → loss → gradients → clipped → optimizer → new weights
@@ -107,15 +107,16 @@ for epoch in range(4):
 report = model.load_state_dict(best_weights)
 
 # %% [markdown]
-# The loss keeps falling; validation need not, so the loop keeps the best weights. Line by line:
+# The loss keeps falling; validation need not, so the loop keeps the best weights. (Of 200 sentences, a few more are
+# chance.) Line by line:
 #
 # - `AdamW` moves each weight against the running mean of its gradient, divided by the gradient's usual size,
 #   times the rate `lr`.
 # - `scheduler`: the rate rises from 0 over 4 steps (*warm-up*), then falls to 0.
-# - `manual_seed(epoch)`: another order in each epoch, as the Trainer seeds it.
+# - `manual_seed(epoch)`: another order in each epoch, as the Trainer with seed 0 has it.
 # - `backward` *adds* to the gradients. So two batches of 8, each loss divided by 2, give the gradients of one batch of
-#   16: *gradient accumulation*, for batches that do not fit into memory. With an odd number, the last gradient would
-#   spill over.
+#   16: *gradient accumulation*, for batches that do not fit into memory. After an odd number of batches, the last
+#   gradient would spill into the next epoch.
 # - *Gradient clipping* joins all gradients into one vector. A length above 1 is scaled down to 1.
 # - After `optimizer.step()` and `scheduler.step()`, `zero_grad()` keeps old gradients out of the next step.
 # - Without `deepcopy`, `best_weights` would go on changing with the model's.
@@ -163,17 +164,9 @@ cards.is_this_loop(profile, model, in_pairs, logged)
 #
 # ## 2. A rate for each layer
 #
-# An optimizer sees no layers, only *parameter groups*: lists of weights with options of their own.
-# **Predict:** how many has yours?
-
-# %%
-# NBVAL_CHECK_OUTPUT
-for group in optimizer.param_groups:
-    print(f"{len(group['params'])} tensors, weight decay {group['weight_decay']}, peak rate {group['initial_lr']}")
-
-# %% [markdown]
-# One. Two are usual: biases and the scales of layer normalisation are not decayed. **Predict:** which group has more
-# tensors, and which more weights?
+# An optimizer sees no layers, only *parameter groups*: lists of weights with options of their own, such as the rate.
+# Yours has one group so far. Two are usual: matrices get *weight decay*, a small pull towards 0 in each step; biases
+# and the scales of layer normalisation do not. **Predict:** which group has more tensors, and which more weights?
 
 
 # %%
@@ -196,7 +189,7 @@ for group in torch.optim.AdamW(params=groups, lr=2e-4).param_groups:
 # %% [markdown]
 # *Discriminative fine-tuning* is today called *layer-wise learning-rate decay*. Lower layers hold what is general, so
 # they should move less than upper, special ones. ULMFiT divides the rate by 2.6 from each layer to the one below. The
-# code tells depths by BERT's names of weights; for another network, print the groups first. **Predict:** how many
+# code tells depths by BERT's names of weights; for another network, print the names first. **Predict:** how many
 # groups do six layers, embeddings and head need?
 
 
@@ -346,7 +339,8 @@ print(f"when the embeddings are freed, the shared schedule is at {shared[0].max(
 figures.stairs(shared, staged, parts)
 
 # %% [markdown]
-# Under one schedule, what is freed last has little rate left. [Deeper: variants](deeper/05_unfreezing_variants.ipynb).
+# Under one schedule, what is freed last has little rate left. (Section 5 compares.) [Deeper:
+# variants](deeper/05_unfreezing_variants.ipynb).
 #
 # Now all three recipes in your loop. `step % stage` begins a new triangle with each epoch. **Predict:** in which epoch
 # does the loss fall most?
@@ -371,8 +365,8 @@ for epoch in range(4):
     print(f"epoch {epoch + 1}: loss {sum(losses) / stage:.3f}, validation {evaluate(model, validation_rows):.1%} right")
 
 # %% [markdown]
-# While only the head learns, the loss stays near that of guessing. About half of the fall comes in the third epoch; but
-# the upper layers go on learning, so this does not show which layers did it.
+# While only the head learns, the loss stays near guessing's ln 2 = 0.693. About half of the fall comes in the third
+# epoch; but the upper layers go on learning, so this does not show which layers did it.
 #
 # ## 5. Do they help?
 #
@@ -388,13 +382,14 @@ for epoch in range(4):
 # | discriminative rates | by 2.6 | constant |
 # | gradual, one schedule | one | rises, falls |
 # | gradual, a triangle per stage | one | a triangle each |
-# | all of ULMFiT | by 2.6 | gradual, a triangle each |
+# | all three recipes | by 2.6 | gradual, a triangle each |
 # | plain, smaller rate: the *control* | a third of plain's | constant |
 # | plain, a tenth of its rate | a tenth of plain's | constant |
 #
 # All but the two smaller rates were chosen on validation sentences, with three other seeds: we tried 1e-5, 3e-5, …
-# until the best had a worse one on each side. To measure forgetting, we ask whether a BBC headline's vector is nearer
-# to the mean of its own topic's others than to those of four other topics. Guessing finds 20%.
+# until the best had a worse one on each side. To measure forgetting: before training, most BBC headlines' vectors lie
+# nearest to the mean of their own topic's others. How many still do afterwards? Guessing, with five topics, finds 20%.
+# Your machine makes two of the runs; the others came with the course.
 #
 # **Predict:** which arm wins, and by how many points? Which forgets most?
 
@@ -431,43 +426,15 @@ without = {
     "gradual, one schedule": "linear decay",
 }
 cards.each_helps(task, results, counted, without)
-cards.together_help(task, results, "all of ULMFiT", rates)
-cards.forgets_less(task, results, *without, "gradual, a triangle per stage", "all of ULMFiT")
+cards.together_help(task, results, "all three recipes", rates)
+cards.forgets_less(task, results, *without, "gradual, a triangle per stage", "all three recipes")
 
 # %% [markdown]
-# Gradual unfreezing has the highest means. No recipe surely beats the same training without it by 2 points; all
-# together, at 0.01, chosen with three seeds, surely gain under 2. What the recipes change most is *forgetting*. So does
-# the rate: at a tenth, plain keeps the most topics, but is right less often than gradual unfreezing (see the last
-# card). Compare each recipe with smaller rates, at like accuracy, over enough seeds.
-#
-# ## 6. When one process is not enough
-#
-# *Data parallelism* gives each process, on its own GPU or machine, a copy of the network and a part of each batch; then
-# all average their gradients. *Accelerate*, below the `Trainer`, does this for your loop. **Predict** which of its
-# lines change in `scripts/several_processes.py`, which trains mini-bert.
-
-# %%
-# NBVAL_CHECK_OUTPUT
-script = course / "scripts/several_processes.py"
-for line in script.read_text(encoding="utf-8").splitlines():
-    if "# different" in line:
-        print(line.strip())
-
-# %% [markdown]
-# `split_batches=True` splits a batch of 16 among the processes. (By default each takes 16 of its own.) **Predict:** one
-# process, then two: do the losses agree?
-
-# %%
-trainer = optimizer = model = None  # memory for the processes
-one, two = (runs.losses_of_script(profile, processes) for processes in (1, 2))
-for step in (0, len(one) - 1):
-    print(f"step {step + 1:>2}: one process {one[step]:.7f}, two processes {two[step]:.7f}")
-
-# %%
-cards.same_losses(profile, one, two)
-
-# %% [markdown]
-# They agree but for rounding. [Deeper: several processes](deeper/05_several_processes.ipynb).
+# Gradual unfreezing has the highest means. No recipe surely gains 2 points over the same training without it. All
+# together, at 0.01 (chosen with three seeds), surely gain less; there, the last layer gets more than ten times plain's
+# rate. What the recipes change most is *forgetting*. So does the rate: at a tenth, plain keeps the most topics, but is
+# right less often than gradual unfreezing (folded in the last card). All learned more than counting words. Compare each
+# recipe with smaller rates, at like accuracy, over enough seeds.
 
 # %% [markdown]
 # ## To remember
@@ -484,5 +451,7 @@ cards.same_losses(profile, one, two)
 #
 # ## Deeper
 #
-# [Resuming by hand](deeper/05_resuming_by_hand.ipynb) · [unfreezing variants](deeper/05_unfreezing_variants.ipynb) ·
-# [several processes](deeper/05_several_processes.ipynb)
+# Is one GPU not enough? In [several processes](deeper/05_several_processes.ipynb) each process learns from sentences of
+# its own, and all average their gradients.
+#
+# [Resuming by hand](deeper/05_resuming_by_hand.ipynb) · [unfreezing variants](deeper/05_unfreezing_variants.ipynb)

@@ -30,7 +30,7 @@ LABELS, EPOCHS, BATCH, DECAY, DIVISOR = 64, 4, 8, 0.01, 2.6
 LONGEST, LONGEST_TO_LEARN = 24, 16  # tokens of a sentence; short ones, so that a run takes seconds
 HEADLINES = 50  # of each topic
 SEEDS = tuple(range(20))
-YOURS = ("plain", "all of ULMFiT")  # whose first seed is run on the reader's machine
+YOURS = ("plain", "all three recipes")  # whose first seed is run on the reader's machine
 RECIPES = {  # arm -> schedule, divisor of the rate from each part to the one below, is it unfrozen gradually?
     "plain": ("constant", 1.0, False),
     "linear decay": ("linear", 1.0, False),
@@ -38,7 +38,7 @@ RECIPES = {  # arm -> schedule, divisor of the rate from each part to the one be
     "discriminative rates": ("constant", DIVISOR, False),
     "gradual, one schedule": ("linear", 1.0, True),
     "gradual, a triangle per stage": ("stages", 1.0, True),
-    "all of ULMFiT": ("stages", DIVISOR, True),
+    "all three recipes": ("stages", DIVISOR, True),
 }
 SMALLER = "plain, smaller rate"  # the control: a third of plain's rate
 SMALLEST = "plain, a tenth of its rate"

@@ -7,17 +7,22 @@ from utils.claims import SIGNS, Claim
 JOBS = (  # job, what to try first, what then, the claims that speak for it
     (
         "tell texts apart (classify), tens of labels",
-        "large frozen encoder, linear classifier",
-        "fine-tune, several seeds",
+        "fine-tune a large sentence encoder, several epochs",
+        "the same frozen, linear classifier",
         "04.5",
     ),
-    ("the same, hundreds or more", "counting words, frozen encoder; then fine-tune", "LoRA", "01.9 02.2 04.1 04.4"),
-    ("the same for many tasks", "one encoder, LoRA for each task", "frozen vectors, one head a task", "04.4"),
+    (
+        "tell texts apart, hundreds or more",
+        "counting words, frozen encoder; then fine-tune",
+        "LoRA",
+        "01.9 02.2 04.1 04.4",
+    ),
+    ("tell texts apart, many tasks", "one encoder, LoRA for each task", "frozen vectors, one head a task", "04.4"),
     ("fill a gap", "encoder (BERT's family)", "encoder–decoder", "01.1 01.4"),
-    ("mark words, search by meaning", "encoder (BERT's family)", "a larger encoder", ""),
+    ("label each word; search by meaning", "encoder (BERT's family)", "a larger encoder", ""),
     ("continue a text, answer, chat", "decoder (GPT's family)", "encoder–decoder", "01.5"),
     ("one text into another, small model", "encoder–decoder (T5's family)", "large decoder, a prompt", "01.7"),
-    ("no label at all", "large decoder, a prompt", "label fifty texts yourself", ""),
+    ("tell texts apart, no label at all", "large decoder, a prompt", "label fifty texts yourself", ""),
 )
 
 

@@ -4,10 +4,10 @@
 #     name: 06_wrapping_up
 #     title: "Lesson 06: Wrapping up"
 #     goals:
-#       - say of each sentence of the day whether it held on your machine, and with which number
+#       - say of each sentence of the day whether it held, with which number, and whose
 #       - choose a family and a way to train for a job, and say what you would try first
 #       - see which exercises are left, and what to read next
-#     minutes_yours: 25
+#     minutes_yours: 30
 #     minutes_cpu: under a minute
 #     needs: the other lessons, as far as you have run them
 # ---
@@ -19,36 +19,38 @@
 #
 # ## 1. Recall first
 #
-# All sentences of the lessons that you have run, without their verdicts:
+# The sentences of the lessons that you have run, without their verdicts (those of deeper notebooks come later):
 
 # %%
 from utils import claims
 
 ran = profile.name if claims.ledger(profile.name) else "embedded"  # without the hub, lessons run under `embedded`
 recorded = claims.ledger(ran)
-for claim in recorded:
+asked = claims.of_lessons(recorded, course / "notebooks")
+for claim in asked:
     print(f"{claim.id:<6}{claim.words}")
 
 # %% [markdown]
-# *Predict:* which of them would you **not** sign as they stand? (*Depends* and *not settled here* count as not
-# holding.) Write their numbers into the cell.
+# *Predict:* which of them would you **not** sign as they stand? That is what *does not hold*, what *depends* (holds in
+# some cases), and what is *not settled here* (its interval leaves both open). Write their numbers into the cell.
 
 # %%
 doubted = set()  # for example {"00.1", "02.2"}
 
-holds = {claim.id: claim.verdict == claims.HOLDS for claim in recorded}
+holds = {claim.id: claim.verdict == claims.HOLDS for claim in asked}
 missed = [id for id, truth in holds.items() if (id not in doubted) != truth]
 if doubted:
     print(f"your guesses that are right: {len(holds) - len(missed)} of {len(holds)}")
     print(f"who believes all: {sum(holds.values())}; who doubts all: {len(holds) - sum(holds.values())}")
-    print("look again at", ", ".join(missed), "; no such number:", doubted - holds.keys() or "none")
+    print("look again at:", ", ".join(missed) or "none")
+    print("not asked here:", ", ".join(sorted(doubted - holds.keys())) or "none")
 else:
     print("Write numbers into `doubted`, then run this cell again.")
 
 # %% [markdown]
 # ## 2. The ledger
 #
-# Each verdict with the number that decides. The rest is folded, and says which numbers are your machine's.
+# All verdicts, each with the number that decides. The rest is folded, and says which numbers are your machine's.
 
 # %%
 from collections import Counter
@@ -72,8 +74,8 @@ for job, *_ in jobs.JOBS:
     print(job)
 
 # %% [markdown]
-# A table to begin with, not a law. The last column names the sentences that speak for a row; where one *does not hold*,
-# the row says the opposite.
+# A table to begin with, not a law. The last column names the sentences that speak for a row; a row follows the verdict,
+# not the sentence.
 
 # %%
 from IPython.display import Markdown
@@ -81,8 +83,8 @@ from IPython.display import Markdown
 Markdown(jobs.table(recorded))
 
 # %% [markdown]
-# Rules for every row that tells texts apart. Load model and tokenizer together, and compare the pair (03.6). Draw
-# counting words on every curve (02.2, 04.1). Split so that related texts stay on one side (02.1), touch the test set
+# For every row: load model and tokenizer together, and compare the pair (03.6). For every row that tells texts apart:
+# show counting words in each plot (02.2, 04.1), split so that related texts stay on one side (02.1), touch the test set
 # once, and report an interval.
 #
 # ## 4. Exercises and words
@@ -100,7 +102,7 @@ Markdown(progress.table(exercises))
 print(sum(len(ids) for ids in progress.exercises(exercises).values()), "exercises in all")
 
 # %% [markdown]
-# Explain these ten terms yourself, then look them up in the [glossary](glossary.md):
+# Explain these five terms yourself, then look them up in the [glossary](glossary.md):
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -108,7 +110,7 @@ import random
 import re
 
 terms = re.findall(r"^### (.+)$", (course / "notebooks" / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
-print(", ".join(random.Random(0).sample(terms, 10)))
+print(", ".join(random.Random(0).sample(terms, 5)))
 
 # %% [markdown]
 # ## 5. Into Day 5
@@ -123,8 +125,8 @@ print(", ".join(random.Random(0).sample(terms, 10)))
 # | gradual unfreezing | lesson 05, section 4 |
 # | what is forgotten | lesson 04, section 3, and lesson 05, section 5 |
 #
-# Take one question along, of the kind that a card can answer: which recipe helps on *your* texts, at the learning rate
-# that suits it, with several seeds? Write the sentence and its test before you run anything.
+# Take one question along, of the kind that a measured number can answer: which recipe helps on *your* texts, at the
+# learning rate that suits it, with several seeds? Write the sentence and its test before you run anything.
 #
 # ## 6. What to read next
 #
@@ -148,6 +150,5 @@ print(", ".join(random.Random(0).sample(terms, 10)))
 #
 # - A sentence about a model is a claim: it has a test and a number, with an interval where chance plays a part. Else it
 #   is an opinion.
-# - What was pretrained decides what comes cheap; the tokenizer, the learning rate and the labels decide what you get.
-# - Counting words costs a minute. Put it on every curve, and say so where it wins.
+# - Counting words costs seconds. Show it in each plot, and say so where it wins.
 # - Each family has a home, and none is confined to it.
