@@ -64,7 +64,7 @@ def speed_table() -> str:
     recipes, machine = results["recipes"], results["machine"]
     ours = recipes["c"]
     rows = [
-        "| Recipe | Seconds, each run | Times as long | Right on other films | Lesson 02 is right more often by "
+        "| Recipe | Seconds, each run | Times as long | Right on other films | Lesson 02 minus this "
         "| Padding | Of the matrix rate | Memory |",
         "|---|---|---|---|---|---|---|---|",
     ]
