@@ -7,6 +7,8 @@ import contextlib
 import importlib
 import json
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +31,17 @@ os.environ |= {"COURSE_SIZES": "quick", "OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_CO
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ.update(library_folders())  # nothing is written to a home that cannot be written
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+
+def copy_course(folder: Path, leave_out: tuple[str, ...] = ()) -> None:
+    """The course's files as they are now, tracked or not ignored, in a folder; without some endings."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in listed:
+        if (ROOT / name).is_file() and not name.endswith(leave_out):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
 
 
 LONG = [

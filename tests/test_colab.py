@@ -1,7 +1,6 @@
 """The first cell in Colab: a stand-in for `google.colab`, a repository on this disk, pip watched."""
 
 import re
-import shutil
 import subprocess
 import sys
 import types
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import copy_course
 from tools.notebooks import source
 from utils import colab, environment
 from utils.errors import CourseError
@@ -29,13 +29,7 @@ print("profile:", profile.name, "in", Path.cwd())
 def origin(tmp_path_factory):
     """The course's files as they are now, in a repository with the release's tag."""
     folder = tmp_path_factory.mktemp("origin") / "course"
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    for name in listed:
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+    copy_course(folder)
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(folder)]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"], ["tag", "v1.0"]):
         subprocess.run([*git, *command], check=True)

@@ -1,13 +1,13 @@
 """`make publish` in a scratch repository: everything that follows from an address is written, and nothing is run."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import copy_course
 from tools import publish
 from utils.errors import CourseError
 
@@ -20,13 +20,7 @@ NOTHING = "Nothing was changed. Use: make publish ADDRESS=https://github.com/OWN
 def course(tmp_path_factory):
     """A repository with the course as it is here, but for its models, and a remote."""
     folder = tmp_path_factory.mktemp("scratch") / "course"
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    for name in listed:
-        if (ROOT / name).is_file() and not name.endswith(".safetensors"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+    copy_course(folder, leave_out=(".safetensors",))
     author = ["-c", "user.name=t", "-c", "user.email=t@t"]
     remote = ["remote", "add", "origin", "git@github.com:someone/course.git"]
     for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-qm", "all"], remote):

@@ -172,9 +172,12 @@ def in_notebooks(folder: Path) -> list[Claim]:
 
 
 def of_lessons(recorded: list[Claim], folder: Path) -> list[Claim]:
-    """Those whose cards stand in the executed lessons of a folder, not in a deeper notebook only."""
+    """Those whose cards stand in the executed lessons of a folder, not in a deeper notebook only.
+
+    All of them if no lesson there shows a card: its outputs were cleared.
+    """
     ids = {claim.id for notebook in of_course(folder).values() for claim in in_notebook(notebook)}
-    return [claim for claim in recorded if claim.id in ids]
+    return [claim for claim in recorded if not ids or claim.id in ids]
 
 
 def in_notebook(notebook: dict) -> list[Claim]:

@@ -21,7 +21,7 @@ def show_digits(images, digits, read: dict[str, np.ndarray], inverted: str) -> N
     for row, (way, labels) in zip(axes, read.items(), strict=True):
         for ax, image, digit, label in zip(row, images, digits, labels, strict=False):
             picture = 16 - image if way == inverted else image
-            ax.imshow(picture.reshape(8, 8), cmap="gray", vmin=0, vmax=16, interpolation="nearest")
+            ax.imshow(picture.reshape(8, 8), cmap="gray", vmin=0, vmax=16, interpolation="bicubic")
             ax.set(xticks=[], yticks=[])
             ax.set_xlabel(f"“{label}”", color=plots.BLACK if label == digit else plots.RED, weight="bold")
             ax.spines[:].set_visible(True)

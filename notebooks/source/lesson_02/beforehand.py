@@ -24,7 +24,7 @@ STARTS = ("counting words", "feature extraction", "fine-tuning", "random start",
 LABELS, SEEDS, TESTED, LENGTH, BATCH = (50, 200, 500, 1000), (0, 1, 2), 1000, 192, 8
 RATES = {"fine-tuning": 5e-5, "random start": 5e-5, "small encoder": 2e-4}
 STEPS = 60  # at least; with few labels, several epochs
-_VECTORS: dict[tuple, np.ndarray] = {}  # of texts that a frozen encoder has read, by their ids
+_VECTORS: dict[tuple, np.ndarray] = {}  # of texts that a frozen encoder read, by folder and ids
 
 
 def right_beforehand(start: str, labels: int) -> np.ndarray:
@@ -115,10 +115,11 @@ def by_features(folder: str, tokenizer, learned, labels, tried) -> np.ndarray:
     profile = SimpleNamespace(encoder=folder, device="cpu", precision=machine.fast_precision("cpu")[0])
 
     def read(rows: list[list[int]]) -> np.ndarray:
-        new = [list(ids) for ids in dict.fromkeys(map(tuple, rows)) if ids not in _VECTORS]
+        new = [list(ids) for ids in dict.fromkeys(map(tuple, rows)) if (folder, ids) not in _VECTORS]
         if new:
-            _VECTORS.update(zip(map(tuple, new), mean_vectors(profile, tokenizer, new), strict=True))
-        return np.stack([_VECTORS[tuple(ids)] for ids in rows])
+            found = mean_vectors(profile, tokenizer, new)
+            _VECTORS.update({(folder, tuple(ids)): vector for ids, vector in zip(new, found, strict=True)})
+        return np.stack([_VECTORS[folder, tuple(ids)] for ids in rows])
 
     return searched().fit(read(learned), list(labels)).predict(read(tried))
 

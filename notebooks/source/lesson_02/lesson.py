@@ -313,9 +313,10 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# A mark is a run, a line joins means. The small encoder hardly leads counting words here. The three random starts lie
-# on one another: each gave all reviews one label. (With a larger rate or many more steps they may learn.) With this
-# rate and so few steps, their distance to fine-tuning is what pretraining gave, pairs included: *transfer*.
+# A mark is a run. From 500 labels on, the small encoder is about where counting words is. The three
+# random starts lie on one another: each gave all reviews one label. (With a larger rate or many more steps they may
+# learn.) With this rate and so few steps, their distance to fine-tuning is what pretraining gave, pairs included:
+# *transfer*.
 #
 # Back to your reviews. How sure is a difference? Compare **review by review**: each counts +1, 0 or −1. (If *n* such
 # numbers, zeros included, have the standard deviation *s*, the 95% *interval* of their mean reaches about 2*s*/√*n* to

@@ -62,7 +62,7 @@ print(f"fine-tuned, {trainer.state.global_step} steps: {np.mean(judged == truth)
 # which decides sentences, their order and the new head.
 #
 # - **all trained**: an encoder, fine-tuned as above (with 50 labels for 10 epochs, at the rate chosen for 200);
-# - **random start**: the same network with nothing pretrained, trained for twice as many epochs;
+# - **random start**: the small encoder with nothing pretrained, trained for twice as many epochs;
 # - **frozen**, a linear probe in vision's words: logistic regression learns from the untouched network's vectors.
 #
 # The encoders are: *small*; *base*, lesson 02's all-mpnet-base-v2, a sentence encoder of 109 million weights; *mini*,

@@ -389,7 +389,7 @@ for epoch in range(4):
 # All but the two smaller rates were chosen on validation sentences, with three other seeds: we tried 1e-5, 3e-5, …
 # until the best had a worse one on each side. To measure forgetting: before training, most BBC headlines' vectors lie
 # nearest to the mean of their own topic's others. How many still do afterwards? Guessing, with five topics, finds 20%.
-# Your machine makes two of the runs; the others came with the course.
+# The last line says which runs are your machine's.
 #
 # **Predict:** which arm wins, and by how many points? Which forgets most?
 
