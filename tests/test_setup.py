@@ -245,7 +245,7 @@ def test_clean_leaves_grades_models_and_reports_of_others(make):
 def test_every_tool_starts_as_a_module():
     """The scripts in .venv/bin name its old path once the course's folder was renamed."""
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "README.md", ".ci/run")]
-    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "site").glob("*.md")]
+    texts += [path.read_text(encoding="utf-8") for folder in ("docs", "site") for path in (ROOT / folder).glob("*.md")]
     for text in texts:
         assert not re.search(r"^\s*(?:\$\(BIN\)/|\.venv/bin/|\.venv\\Scripts\\)?(?:jupyter|ruff|pytest|pip|sphinx)\b",
                              text, re.MULTILINE)  # fmt: skip

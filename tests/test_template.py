@@ -13,7 +13,7 @@ from tools.notebooks.files import NOTEBOOKS, ROOT, SOURCES
 from utils import claims
 
 TEMPLATE = SOURCES / "template" / "lesson.py"
-GUIDE = (ROOT / "site" / "authors.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "authors.md").read_text(encoding="utf-8")
 NEW = re.compile(r"(?<!\d)07_what_a_name_costs|lesson_07|exercises/07")  # what an author is about to make
 
 

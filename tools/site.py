@@ -56,7 +56,8 @@ def stage(folder: Path) -> None:
     for page in (ROOT / "site").glob("*.md"):
         shutil.copyfile(page, folder / page.name)
     shutil.copytree(ROOT / "site" / "static", folder / "static")
-    shutil.copyfile(ROOT / "docs" / "hub.md", folder / "docs" / "hub.md")
+    for page in (ROOT / "docs").glob("*.md"):
+        shutil.copyfile(page, folder / "docs" / page.name)
     for picture in PICTURES.glob("*.png"):
         shutil.copyfile(picture, folder / "docs" / "pictures" / picture.name)
     for name in lessons():
