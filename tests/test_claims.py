@@ -74,6 +74,8 @@ def test_a_claim_that_depends_says_on_what(shown):
     assert line in shown[0]["text/html"]
     record({"bytes": True, "pieces": True}, on="the tokenizer")
     assert "on the tokenizer" not in shown[1]["text/plain"]
+    record({"bytes": False, "pieces": None}, on="the tokenizer")
+    assert "✗ does not hold (no: bytes; open: pieces)" in shown[2]["text/plain"]
 
 
 def test_a_verdict_cannot_be_typed():

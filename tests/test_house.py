@@ -68,7 +68,7 @@ def test_a_number_that_changed_makes_it_stale(committed, lesson):
     notebook = committed[path] = copy.deepcopy(committed[path])
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
     card = next(output.data[claims.MIME] for output in outputs if claims.MIME in output.get("data", {}))
-    number = next(iter(card["number"].values()))
+    number = next(iter(dict(card["number"]).values()))
     number["value"] += 1
     (fault,) = check.stale_ledgers(committed)
     assert f"06_wrapping_up.ipynb: its ledger does not show the cards of lesson {lesson[:2]};" in fault

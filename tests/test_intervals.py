@@ -87,6 +87,11 @@ def test_other_seeds_and_other_items_both_widen_the_interval():
     assert over_seeds(np.ones((3, 5))) == Number(1, 1, 1)
 
 
+def test_the_opposite_of_a_difference():
+    assert -Number(-7, -12, -2, " points") == Number(7, 2, 12, " points")
+    assert -Number(3) == Number(-3)
+
+
 def test_what_never_varied_may_still_vary():
     unseen = 100 * (1 - 0.025 ** (1 / 200))  # Clopper and Pearson's upper end for 0 of 200
     always = over_seeds(np.full((3, 200), 100.0), "%")

@@ -150,7 +150,8 @@ CASES = [
     ("02.2", {"fine-tuning": (79, 78, 79), "counting words": (91, 90, 91)}, FAILS),
     ("02.3", {"random start": (50, 49, 50), "fine-tuning": (92, 91, 92)}, HOLDS),
     ("02.3", {"random start": (80, 81, 80), "fine-tuning": (92, 91, 92)}, FAILS),
-    ("02.3", {"random start": (50, 56, 62), "fine-tuning": (92, 91, 92)}, OPEN),
+    ("02.3", {"random start": (50, 50, 62), "fine-tuning": (92, 91, 92)}, FAILS),
+    ("02.3", {"random start": (50, 51, 54), "fine-tuning": (92, 91, 92)}, OPEN),
 ]
 
 
@@ -168,7 +169,7 @@ def test_the_verdict_of_a_card_turns_with_its_numbers(monkeypatch, tmp_path, ver
         return
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
     monkeypatch.setattr("IPython.display.display", lambda *bundle, **how: None)
-    monkeypatch.setattr(cards, "right_beforehand", lambda start, labels: runs(*numbers[start]))
+    monkeypatch.setattr(cards, "right_beforehand", lambda start, labels: runs(*numbers.get(start, (80, 80, 80))))
     CARDS[id]()
     (claim,) = claims.ledger("test")
     assert (claim.id, claim.verdict) == (id, verdict)

@@ -98,12 +98,14 @@ class Claim:
 
     @property
     def why(self) -> str:
-        """For a claim that depends: on what, and which parts hold."""
-        if self.verdict != DEPENDS:
+        """For a claim that depends: on what, and which parts hold. For one that does not hold: which part is open."""
+        met = set(self.tests.values())
+        if self.verdict != DEPENDS and not {False, None} <= met:
             return ""
-        parts = {met: ", ".join(name for name in self.tests if self.tests[name] is met) for met in (True, False, None)}
-        lines = [f"yes: {parts[True]}", f"no: {parts[False]}"] + ([f"open: {parts[None]}"] if parts[None] else [])
-        return f"on {self.on} ({'; '.join(lines)})"
+        signs = {True: "yes", False: "no", None: "open"}
+        parts = {sign: ", ".join(name for name in self.tests if self.tests[name] is met) for met, sign in signs.items()}
+        listed = f"({'; '.join(f'{sign}: {names}' for sign, names in parts.items() if names)})"
+        return f"on {self.on} {listed}" if self.verdict == DEPENDS else listed
 
 
 def with_size(name: str, model) -> str:
@@ -193,16 +195,18 @@ def in_order(claims: list[Claim]) -> list[Claim]:
 
 
 def as_json(claim: Claim) -> dict:
-    """The claim with its verdict, as plain values."""
-    return asdict(claim) | {"verdict": claim.verdict}
+    """The claim with its verdict, as plain values; lists of pairs where the order counts, which a notebook sorts."""
+    fields = asdict(claim)
+    ordered = {name: [list(pair) for pair in fields[name].items()] for name in ("tests", "number", "context")}
+    return fields | ordered | {"verdict": claim.verdict}
 
 
 def from_json(content: dict) -> Claim:
     """The claim that `as_json` gave; its verdict is computed again."""
     fields = {name: value for name, value in content.items() if name != "verdict"}
     for name in ("number", "context"):
-        fields[name] = {key: Number(**number) for key, number in content[name].items()}
-    return Claim(**fields | {"origin": Origin(**content["origin"])})
+        fields[name] = {key: Number(**number) for key, number in dict(content[name]).items()}
+    return Claim(**fields | {"tests": dict(content["tests"]), "origin": Origin(**content["origin"])})
 
 
 def as_text(claim: Claim) -> str:
@@ -231,7 +235,7 @@ def as_html(claim: Claim) -> str:
 
 
 def verdict_line(claim: Claim) -> str:
-    """The sign and the verdict, and for a claim that depends, on what."""
+    """The sign and the verdict, and what `Claim.why` says."""
     return f"{SIGNS[claim.verdict]} {claim.verdict} {claim.why}".rstrip()
 
 

@@ -244,7 +244,7 @@ def training(trainer, baseline: float) -> None:
     fig, ax = figure(2.4)
     ax.plot(steps, losses, "o-", color=BLUE, markersize=4, label="training, mean since the last point")
     if held_out:
-        ax.plot(*np.array(held_out).T, "D", color=RED, label="held-out texts", clip_on=False, zorder=5)
+        ax.plot(*np.array(held_out).T, "D", color=RED, label="eval_dataset", clip_on=False, zorder=5)
     ax.axhline(baseline, color=BLACK, linestyle=":", linewidth=1, label="guessing")
     ax.set(xlabel="training step", ylabel="loss (nats)", xlim=(0, trainer.state.max_steps), ylim=(0, None))
     fig.suptitle(

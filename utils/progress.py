@@ -13,7 +13,7 @@ from utils.errors import CourseError
 from utils.files import cache_folder, chosen_path, make_folder, one_line, set_aside, write_atomically
 from utils.notebooks import of_course
 
-SOLVED, TRIED, UNTRIED = "✓", "✗", "·"
+SOLVED, TRIED, UNTRIED = "✓", "✗", "–"
 PROGRESS_VARIABLE = "COURSE_PROGRESS"
 REMEDY = f"Set {PROGRESS_VARIABLE} to a file in a folder that you can write to."
 

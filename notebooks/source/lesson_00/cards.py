@@ -52,11 +52,11 @@ def must_match(profile, right: dict[str, np.ndarray]) -> None:
         "Preprocessing must match what the model was trained with.",
         tests={f"{way}, it is read worse": gain.above(0) for way, gain in gains.items()},
         on="the way in which it differs",
-        number={f"{weaker}, it costs": gains[weaker]},
+        number={f"digits read wrongly more often if {weaker}": gains[weaker]},
         context={f"lost, {way}": gain for way, gain in gains.items()},
         model="8 × 8 digits, networks with one hidden layer of 32",
         origin=claims.Origin(yours=len(points[matching]), seeds=len(points[matching])),
-        source="Measured with pixels, one kind of network; the interval is for other starts and images. Some networks "
-        "normalise inside: their model cards say so",
+        source="Measured with pixels, one kind of network; the interval is for other starts and other images of "
+        "these writers. Some networks normalise inside: their model cards say so",
         profile=profile.name,
     )

@@ -83,10 +83,15 @@ from transformers import AutoTokenizer
 
 from utils import pieces
 
-bert = AutoTokenizer.from_pretrained(profile.small_encoder)
-gpt2 = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
+bert_tokenizer = AutoTokenizer.from_pretrained(profile.small_encoder)
+gpt2_tokenizer = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
 sentence = "The actors are wonderful and the story is clever."
-pieces.show({"BERT's tokenizer": pieces.cut(bert, sentence), "GPT-2's tokenizer": pieces.cut(gpt2, sentence)})
+pieces.show(
+    {
+        "BERT's tokenizer": pieces.cut(bert_tokenizer, sentence),
+        "GPT-2's tokenizer": pieces.cut(gpt2_tokenizer, sentence),
+    }
+)
 
 # %% [markdown]
 # (`Ġ` is GPT-2's sign for a space before the piece. This BERT lowercases.) Both are right, each for its own model. Now
@@ -96,7 +101,7 @@ pieces.show({"BERT's tokenizer": pieces.cut(bert, sentence), "GPT-2's tokenizer"
 
 # %%
 # NBVAL_CHECK_OUTPUT
-print(bert.decode(gpt2(sentence)["input_ids"]))
+print(bert_tokenizer.decode(gpt2_tokenizer(sentence)["input_ids"]))
 
 # %% [markdown]
 # This is what BERT would hear. (`[unused…]` is a place to which no piece was ever given.) No error: all numbers of this

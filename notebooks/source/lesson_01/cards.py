@@ -64,8 +64,8 @@ def reads_at_once(profile, sizes: dict[str, str], apart: float) -> None:
     )
 
 
-def guesses_words(profile, tokens: list[bool], words: list[bool]) -> None:
-    """01.3. Which tokens were selected, which words have a selected token."""
+def guesses_words(profile, tokens: list[bool], words: list[bool], in_mini: list[bool]) -> None:
+    """01.3. Which tokens were selected, which words have a selected token; and of these, with mini-bert's tokenizer."""
     touched = share(words)
     from_15 = Number(touched.value - 15, touched.low - 15, touched.high - 15)
     claims.record(
@@ -73,8 +73,11 @@ def guesses_words(profile, tokens: list[bool], words: list[bool]) -> None:
         "BERT must guess 15% of the words.",
         tests={"it must guess something of 15% of the words, give or take a point": from_15.within(1)},
         number={"words of which it must guess something": touched},
-        context={"tokens selected": share(tokens)},
-        model=f"{Path(profile.bert).name}'s tokenizer",
+        context={
+            "tokens selected": share(tokens),
+            f"words, with {Path(profile.bert).name}'s tokenizer": share(in_mini),
+        },
+        model=f"the tokenizer of {Path(profile.small_encoder).name}, BERT's own pieces",
         origin=claims.MEASURED_HERE,
         source="Devlin et al. 2018, section 3.1: 15% of the tokens. The share of words depends on the tokenizer",
         profile=profile.name,
@@ -142,14 +145,14 @@ def does_several_tasks(
     }
     claims.record(
         "01.7",
-        "One T5 does several tasks, told apart by a prefix.",
+        f"{Path(profile.t5).name} does several tasks, told apart by a prefix.",
         tests={
-            "it does several: dates and numbers, opinions": smallest(done).above(0),
+            "it does several (dates and numbers; opinions)": smallest(done).above(0),
             "the prefix chooses the language": paired_difference(translations, elsewhere).above(0),
             "the prefix chooses whether to translate or judge a review": share(strays).below(50),
         },
         on="what is asked",
-        number={f"asked to translate a review, it judged it: {sum(strays)} of {len(strays)}": share(strays)},
+        number={f"of {len(strays)} reviews that it was to translate, judged instead": share(strays)},
         context={
             "translations right to the letter": share(translations),
             "right by copying": share(copies),
@@ -213,7 +216,7 @@ def understands_context(profile, encoder, same_sense: dict) -> None:
     at_the_top = mean(word[:, -1] - stop[:, -1], " points")
     claims.record(
         "01.10",
-        "An encoder reads a word in its context: the word's vectors tell its sense, better than the full stop's do.",
+        "A word's vectors tell its sense in context, better than those of a full stop, which has no sense.",
         tests={
             "more often of the same sense than at the bottom": gained.above(0),
             "and than the full stop": beyond.above(0),

@@ -224,7 +224,8 @@ plots.show(fig, "Three rows of bars, a bar for the loss of each guessed token. "
 # %% [markdown]
 # > “BERT must guess 15% of the words.”
 #
-# Of 15% of the tokens. Mask 400 reviews: in how many *words* is something selected?
+# It must guess 15% of the tokens. Mask 400 reviews, cut by BERT's own vocabulary and by mini-bert's, which is smaller.
+# In how many *words* is something selected?
 
 # %%
 from datasets import load_dataset
@@ -234,14 +235,18 @@ from notebooks.source.lesson_01 import cards, measures
 
 reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
 texts = [text.replace("<br />", " ") for text in reviews["text"]]
-rows = bert_tokenizer(texts, truncation=True, max_length=128)
-collator = DataCollatorForLanguageModeling(bert_tokenizer, mlm_probability=0.15, seed=0)
-selected = collator([{"input_ids": ids} for ids in rows["input_ids"]])["labels"] != -100
-cards.guesses_words(profile, *measures.words_with_a_selected_token(rows, selected))
+asked = {}
+large = AutoTokenizer.from_pretrained(profile.small_encoder)
+for name, tokenizer in {"BERT": large, "mini": bert_tokenizer}.items():
+    rows = tokenizer(texts, truncation=True, max_length=128)
+    collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=0)
+    selected = collator([{"input_ids": ids} for ids in rows["input_ids"]])["labels"] != -100
+    asked[name] = measures.words_with_a_selected_token(rows, selected)
+cards.guesses_words(profile, *asked["BERT"], in_mini=asked["mini"][1])
 
 # %% [markdown]
-# A word of two pieces has two chances to be selected. With a larger vocabulary, such as bert-base's 30,522 pieces,
-# fewer words are split, and the two shares lie nearer to each other. (*Whole word masking* selects words.)
+# A word of two pieces has two chances to be selected. With BERT's 30,522 pieces few words are split, so tokens and
+# words are nearly the same; with mini-bert's 4,096, more are. (*Whole word masking* selects words.)
 
 # %% [markdown]
 # ## To remember

@@ -14,20 +14,16 @@
 # ---
 
 # %% [markdown]
-# One could read:
-#
 # > “BERT reads a sentence both ways at the exact same millisecond. It learned from Wikipedia, hides 15% of the words
 # > and guesses them: it understands words in context, robustly, for classification. GPT learned from internet articles,
 # > reads from left to right and guesses the next word: for generation. T5 turns every task into text to text: the
 # > absolute industry standard for translation and summarization.”
 #
-# Test it phrase by phrase, with *cards* as in lesson 00.
-#
 # ## 1. See it work
 #
 # Without a GPU (profile `embedded`), you run mini-bert, mini-gpt and mini-t5, made for this course, each with four
-# million weights. All learned from the same film reviews and news (not those tested here); mini-t5 then learned some
-# small tasks.
+# million weights. All learned from the same film reviews and news. mini-t5 then learned to translate dates and
+# numbers, and to call reviews positive or negative.
 #
 # **BERT fills a blank.** **Predict** its first guess for “I [MASK] my time on this movie.”
 
@@ -51,8 +47,8 @@ write = pipeline("text-generation", model=profile.gpt, device=profile.device, dt
 print(write("This movie was", max_new_tokens=30, do_sample=True, temperature=0.7, top_k=50)[0]["generated_text"])
 
 # %% [markdown]
-# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. mini-t5 learned to
-# translate dates and numbers and to call reviews positive or negative. **Predict:** “12” or “March” first?
+# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. **Predict:** “12” or
+# “March” first?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -76,8 +72,8 @@ print("\n".join(answer(questions)))
 # ## 2. One building, three ways to use it
 #
 # All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text, its **decoder** writes
-# another. BERT is the encoder alone (*encoder-only*), T5 both (*encoder-decoder*), GPT the decoder alone
-# (*decoder-only*). (Drawn as in 2017.) Which part of T5's decoder does GPT lack?
+# another. BERT is the encoder alone (*encoder-only*), GPT the decoder alone (*decoder-only*), T5 is both
+# (*encoder-decoder*). **Predict:** GPT has no encoder. Which part of T5's decoder can it therefore not have?
 
 # %%
 from utils import drawings
@@ -87,25 +83,26 @@ drawings.families()
 # %% [markdown]
 # From the bottom up:
 #
-# - A *tokenizer* cuts the text into *tokens*, words or pieces of words (lesson 03).
-# - A token's **embedding** is a vector from a table. A vector for its *position* in the text is added. (T5 has no such
-#   vectors; its self-attention adds a distance number to each score.)
-# - In **attention**, each position makes a *query*, a *key* and a *value*. Comparing its query with every key gives
-#   scores; softmax turns these into *attention weights*, and the position takes the weighted mean of the values. A
-#   layer does this several times side by side, in *attention heads*. Only attention connects positions.
-# - *Add & norm* adds a part's input to its output, as in a ResNet, then normalises (*layer normalization*). GPT-2 and
-#   T5 normalise before each part instead.
-# - The **feed-forward** part, two linear layers with a nonlinearity between, works on each position alone.
-# - N such layers are stacked. On top, an output layer (**head**; not an attention head) gives each token of the
-#   vocabulary a number; softmax turns these numbers, the *logits*, into probabilities.
+# - A *tokenizer* cuts the text into *tokens*: words, or pieces of words (lesson 03).
+# - **Embeddings.** A table holds a vector for each token. A vector for the *position* in the text is added to it.
+# - **Attention.** Each position makes a *query*, a *key* and a *value*. Its query is compared with every key: that
+#   gives scores. Softmax turns the scores into *attention weights*, and the position takes the weighted mean of the
+#   values. A layer does this several times side by side, in *attention heads*. Only attention connects positions.
+# - **Add & norm.** The input of a part is added to its output, as in a ResNet. Then *layer normalization*, of each
+#   vector by itself.
+# - **Feed-forward.** Two linear layers with a nonlinearity between them, for each position alone.
+# - **Head.** After N such layers, an output layer gives each token of the vocabulary a number, its *logit*. Softmax
+#   turns logits into probabilities.
 #
 # Attention comes in three kinds:
 #
-# - **self-attention** in the encoder looks at all positions of the text (*bidirectional*);
-# - **masked self-attention** in the decoder looks at the position itself and those on its left; the right is shut off
-#   (the token `[MASK]` is something else);
-# - **cross-attention** takes queries from the decoder, keys and values from the encoder's output, so the decoder sees
-#   what was read. GPT has none, as it has no encoder.
+# - **self-attention**, in the encoder: each position looks at all positions of the text (*bidirectional*);
+# - **masked self-attention**, in the decoder: each position looks at itself and to its left;
+# - **cross-attention**, in the decoder: the decoder makes the queries, the encoder's output the keys and values. So the
+#   decoder sees what was read. GPT has none.
+#
+# (As in 2017. GPT-2 and T5 normalise before each part; T5 has no position vectors, but adds a number for the distance
+# to each score.)
 #
 # The originals, and where they went:
 #
@@ -118,12 +115,10 @@ drawings.families()
 # %% [markdown]
 # ## 3. Who may look where?
 #
-# Change the last word of a sentence. Which *earlier* positions notice, that is, get another vector in the last layer?
-# **Predict** for BERT, GPT, T5's encoder and T5's decoder. The decoder gets the sentence too, behind a start token
-# `<pad>`, in place of its own guesses (*teacher forcing*). Its encoder keeps the old sentence, or the change would leak
-# in through cross-attention.
+# Change the last word of a sentence. A position that may look at it gets another vector in the last layer. A position
+# that may not keeps its vector. **Predict** for BERT: which positions *before* the changed word notice?
 #
-# BERT first. Its text stands between `[CLS]` and `[SEP]`, and it is *uncased*: it lowercases.
+# (BERT's tokenizer lowercases the text and puts it between `[CLS]` and `[SEP]`.)
 
 # %%
 import torch
@@ -143,8 +138,11 @@ tokens = bert_tokenizer.tokenize(sentence, add_special_tokens=True)
 print("  ".join(f"{token} {percent:.0f}%" for token, percent in zip(tokens, change.tolist(), strict=True)))
 
 # %% [markdown]
-# All four. T5's text ends with `</s>`; its decoder's starts with `<pad>`, GPT's with `<|endoftext|>`, which stood
-# between its training texts. `Ġ` and `▁` mark a space before.
+# All of them. **Predict** for GPT, T5's encoder and T5's decoder. The decoder gets the sentence as if it had written it
+# itself, behind a start token `<pad>` (*teacher forcing*: it is trained like that). The encoder keeps reading the old
+# sentence, or the change would reach the decoder through cross-attention.
+#
+# (`<|endoftext|>` stands before GPT's text, `</s>` behind T5's; `Ġ` and `▁` mark a space.)
 
 # %%
 from notebooks.source.lesson_01 import cards, figures, measures
@@ -157,10 +155,12 @@ sizes = cards.sizes(profile, bert, gpt, t5)
 cards.looks_both_ways(profile, sizes, left, right)
 
 # %% [markdown]
-# Left of the change, BERT and T5's encoder notice everywhere, GPT and T5's decoder nowhere (exactly 0). The **causal
-# mask** makes these zeros: before the softmax, each place to the right gets a score so low that its attention weight
-# becomes 0. In the next pictures (means over layers and heads), the row's token looks at the column's. Dark: more
-# weight (BERT rests much on `[CLS]`); a cross: 0. **Predict** what share of GPT's weights is 0.
+# Left of the change, BERT and T5's encoder notice everywhere; GPT and T5's decoder notice nothing. This is the work of
+# the **causal mask**: before the softmax it gives each place to the right a score so low that its attention weight
+# becomes 0. (It has nothing to do with the token `[MASK]`.)
+#
+# Next, the attention weights, as means over layers and heads: the token of a row looks at that of a column. Dark means
+# more weight, a cross 0. **Predict:** what share of GPT's weights is 0?
 
 # %%
 attentions = {}
@@ -174,7 +174,9 @@ for name, tokenizer, model in (("BERT", bert_tokenizer, bert), ("GPT", gpt_token
 figures.attention_means(attentions)
 
 # %% [markdown]
-# Find an attention head that looks one back.
+# Nearly half of them: all to the right. BERT rests much of its weight on `[CLS]`.
+#
+# One head at a time: find one whose tokens look at their left neighbour.
 
 # %%
 from utils import widgets
@@ -182,12 +184,10 @@ from utils import widgets
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
-# ([Deeper](deeper/01_guessing_and_probing.ipynb) shows where T5's cross-attention looks.)
-#
 # > “… at the exact same millisecond.”
 #
-# Must GPT then *read* word by word? Run GPT over the sentence, then over its first one, two, three … tokens.
-# **Predict:** are a token's logits equal in both?
+# Must GPT *read* word by word? Run it once over the whole sentence, then over its first token, its first two, three, …
+# **Predict:** are a token's logits the same both times?
 
 # %%
 ids = encode(gpt_tokenizer, gpt_tokenizer.eos_token + sentence)["input_ids"]
@@ -198,28 +198,29 @@ apart = (100 * (one_run - word_by_word).abs().max() / one_run.abs().max()).item(
 cards.reads_at_once(profile, sizes, apart)
 
 # %% [markdown]
-# One run loses nothing. And “at once” is true of both: a layer needs only the layer below, which is already computed
-# for all tokens. Only *writing* goes token by token (*autoregressive*).
+# They are: behind the mask, no later token can change them. GPT reads all tokens in one run, as BERT does. Only
+# *writing* goes token by token (*autoregressive*).
 #
 # ## 4. What each learned to guess
 #
-# Guessing needs no labels: that is *pretraining*. Labels then train a new head, in *fine-tuning* (lesson 02). What a
-# model may see decides what it can be asked. BERT sees every token, so some must be taken out. GPT cannot see the next
-# token, so every position can guess it. Here is what a training text becomes:
+# The three learned by guessing parts of texts. That needs no labels and is called *pretraining*. (*Fine-tuning*, lesson
+# 02, then trains a new head with labels.) BERT sees every token, so some must be taken out. GPT does not see the next
+# token, so it can be asked for it at every position. Here is what a training text becomes:
 #
 # | | what it reads | what it must say |
 # |---|---|---|
 # | BERT | the actors `[MASK]` good because the `[MASK]` is good. | are; story |
 # | GPT | The actors are good because the story is good | actors are good because the story is good . |
-# | T5 | The actors `<extra_id_0>` because the `<extra_id_1>` | `<extra_id_0>` are good `<extra_id_1>` story is good. |
+# | T5 | The actors `<extra_id_0>` because the `<extra_id_1>` | `<extra_id_0>` are good `<extra_id_1>` story is good … |
 #
-# - **BERT** (*masked language modelling*): 15% of the tokens are selected. Of these, 80% become `[MASK]`; 10% become
-#   random tokens and 10% stay: so BERT can trust no token, and learns something at each. BERT also guessed whether two
-#   passages follow each other.
-# - **GPT** (*causal language modelling*): at each position, the next token.
-# - **T5** (*span corruption*): *spans* (runs of about three tokens, 15% in all; here more) are taken out. A
-#   *sentinel* (`<extra_id_0>`, `<extra_id_1>` …) marks each gap. The answer repeats each sentinel, followed by its
-#   missing span, and ends with one more (not shown).
+# - **BERT** (*masked language modelling*) must say what stood at 15% of the tokens. Of these, 80% become `[MASK]`, 10%
+#   become random tokens, and 10% stay: so BERT can trust no token. The 15% are tokens, not *words*; [Deeper: the
+#   objectives in code](deeper/01_objectives.ipynb) counts words. BERT also learned to say whether two passages follow
+#   each other.
+# - **GPT** (*causal language modelling*) must say the next token at each position.
+# - **T5** (*span corruption*) must write what was taken out: *spans* of about three tokens, 15% in all (here more). A
+#   *sentinel* (`<extra_id_0>` …) marks each gap. The answer repeats each, followed by what was taken out, and ends with
+#   one more.
 #
 # The loss is the cross-entropy at the asked positions only. **Predict** what our three models say.
 
@@ -236,45 +237,30 @@ written = t5_tokenizer.decode(t5.generate(**encode(t5_tokenizer, gaps), max_new_
 print("T5    ", gaps, "\n      ", written.partition("<extra_id_2>")[0].removeprefix("<pad>"))
 
 # %% [markdown]
-# GPT: each token with its guess for the next. mini-t5's answer has the form, no sense.
-#
-# > “BERT hides 15% of the words and guesses them.”
-#
-# Here is a review as BERT's training sees it; below, what was asked: seen ← true (`##` continues a word). **Predict:**
-# is BERT asked only at `[MASK]`?
-
-# %%
-# NBVAL_CHECK_OUTPUT
-from datasets import load_dataset
-from transformers import DataCollatorForLanguageModeling
-
-reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
-rows = bert_tokenizer([text.replace("<br />", " ") for text in reviews["text"]], truncation=True, max_length=128)
-collator = DataCollatorForLanguageModeling(bert_tokenizer, mlm_probability=0.15, seed=1)
-seen = collator([{"input_ids": rows["input_ids"][0]}])
-print(bert_tokenizer.decode(seen["input_ids"][0]))
-for place in (seen["labels"][0] != -100).nonzero():  # -100: the loss leaves this position out
-    now, true = (bert_tokenizer.decode(seen[which][0][place]) for which in ("input_ids", "labels"))
-    print(f"{now} ← {true}", end="   ")
-
-# %% [markdown]
-# No: some were replaced, and *bri* was left. The 15% are *tokens*; [Deeper: the objectives in
-# code](deeper/01_objectives.ipynb) counts words.
+# GPT: each token with its guess for the next. mini-t5's answer has the form, little sense.
 #
 # ## 5. Context
 #
 # > “It understands words in context.”
 #
-# Take eight words with two senses, such as *bank*, and four sentences per sense. Lesson 02's encoder, as large as BERT,
-# reads them. (Under `embedded` it was trained further: related texts get similar vectors.)
+# Here are eight sentences, four for each sense of *bank*. Lesson 02's encoder, as large as BERT, reads them.
 
 # %%
+# NBVAL_CHECK_OUTPUT
 from transformers import AutoModel
 
+bank_sentences = [text for sense in measures.SENSES["bank"] for text in sense]
+print("\n".join(bank_sentences))
 encoder_tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
 encoder = AutoModel.from_pretrained(profile.encoder, dtype=torch.float32).to(profile.device).eval()
 
+# %% [markdown]
+# Compare *bank* in the first sentence with *bank* in all eight, by the *cosine* of its vectors: 1 if they point the
+# same way. At the bottom, before any layer, *bank* is the same row of the table everywhere, plus a vector for its
+# position. **Predict** the cosines at the bottom, and in the last layer.
 
+
+# %%
 @torch.inference_mode()
 def vectors_of(token, texts):
     """The token's vector in each text at each layer, of length 1. Shape (layers + 1, texts, width)."""
@@ -284,43 +270,49 @@ def vectors_of(token, texts):
     return torch.nn.functional.normalize(found, dim=-1).cpu().numpy()
 
 
-bank_sentences = [text for sense in measures.SENSES["bank"] for text in sense]
-print(bank_sentences[0], bank_sentences[4], sep="\n")
+bank = vectors_of("bank", bank_sentences)
+for bottom, last, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], bank_sentences, strict=True):
+    print(f"bottom {bottom:.2f}   last layer {last:.2f}   {text}")
 
 # %% [markdown]
-# At the bottom, before any layer, *bank* is the same table row everywhere, plus its position's vector. Take one
-# sentence. In which of the other seven is *bank*'s vector most similar, by *cosine* (1 if two vectors point the same
-# way)? How often do both have the same sense? Chance gives 3 of 7. As a control, ask the same of the full stop, which
-# has no senses. **Predict** four shares: word and full stop, at the bottom and in the last layer. (Left: *bank*'s eight
-# vectors, flattened to two dimensions.)
+# In the last layer, the nearest *bank* is one of the same sense. Is that so everywhere? Take eight words with eight
+# sentences each: how often, among the other seven, has the nearest the same sense? Chance gives 3 of 7. As a control,
+# ask the same of the *full stop*, which has no senses. **Predict** both curves, layer by layer. (Left, *bank*'s eight
+# vectors, each panel at its own scale; at the bottom, equal positions coincide.)
 
 # %%
 same_sense = measures.nearest_of_same_sense(vectors_of)
-figures.senses(vectors_of("bank", bank_sentences), same_sense)
+figures.senses(bank, same_sense)
 cards.understands_context(profile, encoder, same_sense)
 
 # %% [markdown]
-# The senses separate within a few layers. In the last layer, the full stop does nearly as well: probably through this
-# encoder's training, every token carries the topic. At the bottom, points coincide where positions do.
+# The senses come apart within a few layers. In the last layer the full stop does nearly as well as the word. Likely,
+# under `embedded`, because this encoder was trained further to give texts on one subject similar vectors: every token
+# came to carry the subject.
 #
 # > “… robustly.”
 #
-# [One narrow test](deeper/01_guessing_and_probing.ipynb): “the fight between the brothers *is* too long”, or *are*?
-# mini-bert mostly follows the nearer noun; bert-base does better (Goldberg, 2019).
+# Not always: in “the fight between the brothers *is* too long” and its like, mini-bert mostly prefers *are*, the form
+# for the nearer noun. bert-base does better (Goldberg, 2019). [Deeper](deeper/01_guessing_and_probing.ipynb) tests it.
 #
 # ## 6. Which for which job?
 #
-# **Fill a blank: BERT, which sees both sides.** Hide one token in each of many reviews. How often is BERT's
-# first guess right if it sees 20 tokens on each side, or 20 or 40 on one side? **Predict** which is best.
+# **Fill a blank: BERT.** Does it use both sides? Hide one token in each of many unseen reviews. How often is the first
+# guess right if BERT sees 20 tokens on each side, or 20 or 40 on one side only? **Predict** the order.
 
 # %%
-filled = measures.blanks_filled(bert, bert_tokenizer, rows["input_ids"])
+from datasets import load_dataset
+
+reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
+texts = [text.replace("<br />", " ") for text in reviews["text"]]
+rows = bert_tokenizer(texts, truncation=True, max_length=128)["input_ids"]
+filled = measures.blanks_filled(bert, bert_tokenizer, rows)
 figures.blanks(filled)
 cards.uses_both_sides(profile, sizes, filled)
 
 # %% [markdown]
-# Doubling one side does not replace the other. ([Deeper](deeper/01_guessing_and_probing.ipynb) shows GPT and T5.) In
-# your own sentence, find a word after the blank that decides the guess.
+# Twice as much of one side does not replace the other. In your own sentence, find a word *after* the blank that decides
+# the guess.
 
 
 # %%
@@ -332,9 +324,9 @@ blank = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted m
 widgets.display(blank, "A box to fill blanks in your own sentences; section 1 shows one of its answers.")
 
 # %% [markdown]
-# **Write on: GPT.** *Greedy* always takes the likeliest next token, *sampling* draws one. Before drawing, the
-# **temperature** divides the logits: below 1, likely tokens get likelier. **Top-p** keeps the likeliest tokens that
-# together reach probability p. **Predict** how both will read.
+# **Write on: GPT.** *Greedy* always takes the likeliest next token. *Sampling* draws one, by probability. First, the
+# **temperature** divides the logits (below 1, likely tokens get likelier), and **top-p** leaves only the likeliest
+# tokens that together reach probability p. **Predict** how both read.
 
 # %%
 gpt_tokenizer.pad_token = gpt_tokenizer.eos_token  # GPT-2 has no token to fill up a batch with
@@ -368,8 +360,8 @@ playground = widgets.generation_playground(play, "This movie was", play("This mo
 widgets.display(playground, "A box to let GPT write on from your own prompt; the cell above shows two of its texts.")
 
 # %% [markdown]
-# **One text into another: T5.** Each task has a *prefix*. **Predict:** what does it write if a review gets the prefix
-# of another task?
+# **One text into another: T5.** The prefix says which task. **Predict:** what does T5 write if a review gets the prefix
+# of translation?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -382,15 +374,16 @@ for question, written in zip(prompts, answer(prompts), strict=True):
     print(f"{question}\n   → {written}")
 
 # %% [markdown]
-# The third was to be translated, and was judged: mini-t5 met film reviews in one of its tasks only, so probably the
-# text told it the task. ([Deeper](deeper/01_guessing_and_probing.ipynb) asks this of many reviews.)
+# The third was to be translated, and was judged. In training, only one prefix ever stood before film reviews, that of
+# judging; so it probably looks at the text, not at the prefix.
 #
-# > “The absolute industry standard for translation and summarization.”
+# > “… the absolute industry standard …”
 #
-# At its release, the largest T5 was best on the one summary data set it tried, not in translation (same notebook).
+# When it came out, the largest T5 was best at the one set of summaries that it tried, not at translation.
+# ([Deeper](deeper/01_guessing_and_probing.ipynb).)
 #
-# **Classify: BERT.** With equal text, a twin that sees only the left lost by 0.5 points (film sentences, perhaps
-# chance) to 9 (paraphrases; Devlin et al., 2018). Lesson 02 classifies texts. As a rule:
+# **Classify: BERT.** Its authors trained a twin that sees only the left, on the same text. It classified worse, by half
+# a point (film sentences; perhaps chance) to nine (paraphrases; Devlin et al., 2018).
 #
 # | the job | take | because |
 # |---|---|---|
@@ -401,19 +394,18 @@ for question, written in zip(prompts, answer(prompts), strict=True):
 # %% [markdown]
 # ## To remember
 #
-# The quote again, phrase by phrase:
+# The quote again:
 #
 # | phrase | what was found |
 # |---|---|
-# | both ways | BERT, T5's encoder; GPT only to the left |
-# | at the exact same millisecond | in one pass, yes; GPT, too; only writing goes one by one |
+# | both ways | BERT and T5's encoder; GPT only to the left |
+# | at the exact same millisecond | in one run, yes; GPT too |
 # | Wikipedia; internet articles | BERT had books as well; GPT-1 books only, GPT-2 web pages |
 # | 15% of the words | 15% of the tokens are asked; most of these are hidden |
-# | words in context | a word's vectors tell its sense; at the top, the full stop's nearly do |
-# | robustly | not tested here; mini-bert fails one narrow test, bert-base does well |
-# | for classification; for generation | strengths, not limits |
+# | words in context | a word's vectors tell its sense; in the last layer, those of the full stop nearly do |
+# | robustly | mini-bert fails one narrow test, bert-base does well |
 # | every task into text to text | several, yes |
-# | absolute industry standard | at its release best on one set of summaries, not in translation |
+# | absolute industry standard | when it came out: best at one set of summaries, not at translation |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.
 # - Only attention connects positions.

@@ -90,7 +90,7 @@ interval = ttest_1samp(means, 0).confidence_interval()
 gained = Number(means.mean(), interval.low, interval.high, " points")
 claims.record(
     "02.1",
-    "For these two sets of films, a random split flatters the result.",
+    "For these two halves of IMDB's films, a random split flatters the result.",
     tests={"the same films help": gained.above(0)},
     number={"gained from the same films": gained},
     model="counting words",

@@ -108,5 +108,5 @@ print(f"{int((wrong & (truth == 0)).sum())} negative reviews taken for positive,
 # ## To remember
 #
 # - Always fit counting words first: it costs a second.
-# - Labels, length of the texts and size of the encoder decide who leads.
+# - Number of labels, length of the texts and size of the encoder may decide who leads: measure it on yours.
 # - Read the most confident errors: some may be right, and the label wrong.

@@ -30,8 +30,8 @@
 # ## 1. See it work
 #
 # The script, `scripts/day4_ex.py`, stands in the next three cells. It learns from film reviews with a label, `neg` or
-# `pos`, and is tested on other reviews. `profile` holds the first cell's choices for this machine. At home you would
-# write `"stanfordnlp/imdb"`, `"google-bert/bert-base-uncased"`, and numbers such as 500, 192, 5e-5, 8.
+# `pos`, and is tested on other reviews. `profile` holds the first cell's choices for this machine. Elsewhere you would
+# write `"stanfordnlp/imdb"`, `"google-bert/bert-base-uncased"`, 500 reviews, 192 tokens, rate 5e-5, batch 8.
 #
 # **Predict:** of 100 reviews, how many will the fine-tuned encoder get right, and how many a classifier that only
 # counts words?
@@ -88,14 +88,16 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# This takes some minutes: **read on meanwhile** and note your predictions.
+# This takes some minutes. **Meanwhile** read section 2, note your predictions, and skip what stands under a cell until
+# it has run.
+#
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
 # judged right. *Validation Loss* is computed on `eval_dataset`, here the test reviews. *Training Loss* is the last
-# logged value, `training_loss` the mean over all steps.
+# logged value.
 #
 # Without a GPU your encoder is all-mpnet-base-v2, as large as bert-base: 12 layers, 109 million weights. It was
-# pretrained by filling blanks. Then a billion pairs of texts taught it to express in the mean of
+# pretrained by filling blanks. Then a billion pairs of texts that belong together taught it to express in the mean of
 # its token vectors what a text is about.
 
 # %% [markdown]
@@ -142,9 +144,9 @@ print(ids)
 #
 # ### `tokenized = dataset.map(tokenize, batched=True)`
 #
-# `map` applies the function to all reviews. Tokens cost time, so `truncation=True`
-# cuts reviews longer than `max_length`; the banner shows your limit. A token is about three quarters of a word, and a
-# review has some 230 words. **Predict:** which share of the reviews is cut?
+# `map` applies the function to all reviews. Tokens cost time, so `truncation=True` cuts reviews longer than
+# `max_length`; the banner shows your limit. A token is about three quarters of a word, and a review has some 230 words.
+# **Predict:** which share of the reviews is cut?
 
 # %%
 import numpy as np
@@ -157,12 +159,12 @@ print("\nthe longest begins:  ", review["text"][:150])
 print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_special_tokens=True)[:150])
 
 # %% [markdown]
-# Which end is cut off? Most scripts lose the end. On IMDB the end tells slightly more (Sun et al., 2019), so
-# `truncation_side="left"` cuts the beginning instead.
+# On IMDB the end may tell slightly more (Sun et al., 2019), so `truncation_side="left"` cuts the beginning instead
+# (special tokens stay).
 #
-# A batch is a rectangle, so its short reviews get *padding* (here id 1) up to the length of the longest. The Trainer,
-# given `processing_class=tokenizer`, uses a function for this, the *data collator*. The *attention mask* is 0 at
-# padding: no token attends to it.
+# A batch is a rectangle, so its short reviews get *padding* (all-mpnet's id 1) up to the length of the longest. The
+# Trainer, given `processing_class=tokenizer`, uses a function for this, the *data collator*. The *attention mask* is 0
+# at padding: no token attends to it.
 
 # %%
 batch = trainer.data_collator([{"input_ids": ids} for ids in tokenizer(["A masterpiece.", "No."])["input_ids"]])
@@ -172,10 +174,10 @@ print(batch["attention_mask"])
 # %% [markdown]
 # ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, id2label=…, …)`
 #
-# The encoder's weights are loaded; the head is new and random. `id2label` and `label2id` name its answers (without
-# names: `num_labels=2`). `set_seed(0)` gives each run the same head; the order of training follows the Trainer's own
-# `seed=42`. Outside this course, loading lists the new weights as missing. That is expected.
-# `attention_probs_dropout_prob=0.0` turns off the *dropout* inside attention, which is slow on a CPU.
+# The encoder's weights are loaded; the head is new and random. `id2label` and `label2id` name its answers.
+# `set_seed(0)` gives each run the same head; the order of training follows the Trainer's own `seed=42`. Elsewhere,
+# loading warns that the new weights are missing: expected. `attention_probs_dropout_prob=0.0` turns off the *dropout*
+# inside attention, which is slow on a CPU.
 #
 # **Predict:** which share of the weights is new?
 
@@ -191,12 +193,14 @@ print(f"new: {', '.join(new)}: {share_new:.2%} of {sum(size.values()):,} weights
 print(f"in the file, but not used here: {', '.join(sorted(report['unexpected_keys'])) or 'nothing'}")
 
 # %% [markdown]
-# all-mpnet's head has two layers, of 768 × 768 and 768 × 2 weights, above the first token's vector: heads for BERT-like
+# all-mpnet's head has two layers, of 768 × 768 and 768 × 2 weights, above the first token's vector: most heads for
 # encoders read that one. (The *pooler* in this encoder's file is ignored; bert-base's is used.)
 #
+# ### The loss before training
+#
 # An untrained head has small weights, so both labels get a probability near one half. The *loss* is *cross-entropy*:
-# −ln of the probability given to the true label, averaged over the batch. The model computes it from the batch's
-# `labels`, which the collator renames from `label`. **Predict:** what is the loss before training?
+# −ln of the probability given to the true label, averaged over the batch. **Predict:** what is the loss before
+# training?
 
 # %%
 import torch
@@ -213,19 +217,19 @@ with torch.inference_mode():
 #
 # - `output_dir`, `save_strategy="no"`: a folder for checkpoints, of which none are kept;
 # - `eval_strategy="epoch"`: measure after each epoch;
-# - `learning_rate`: scales each step. Pretrained weights need small ones, 1e-5 to 5e-5 (lesson 04);
+# - `learning_rate`: scales each step. Pretrained weights usually get small ones, 1e-5 to 5e-5;
 # - `per_device_train_batch_size`: reviews in one step (8 without a GPU), on each GPU;
 # - `num_train_epochs=1`: one pass;
 # - `logging_steps=5`, `disable_tqdm=False`: log the loss every 5 steps; show the bar;
 # - `**profile.arithmetic`: compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it; weights stay in 32.
 #
-# All else is the default: the *optimizer* AdamW without weight decay, gradients clipped to norm 1, no warm-up, a
-# learning rate that falls to 0 in a straight line. **Predict:** how many reviews are in the last step?
+# All else is the default: the *optimizer* AdamW without weight decay, gradients cut to length 1, a learning rate that
+# falls to 0 in a straight line. **Predict** the learning rate halfway.
 
 # %%
-batch_size = args.per_device_train_batch_size
-print(f"{len(lengths)} reviews, {batch_size} in a step: {trainer.state.global_step} steps, the last of", end=" ")
-print(f"{len(lengths) % batch_size or batch_size}; learning rate {args.learning_rate:g}")
+rates = [row["learning_rate"] for row in trainer.state.log_history if "learning_rate" in row]
+print(f"{len(lengths)} reviews, {args.per_device_train_batch_size} in a step: {trainer.state.global_step} steps")
+print(f"learning rate: {rates[0]:.1e} in step 5, {rates[len(rates) // 2]:.1e} halfway, {rates[-1]:.1e} at the end")
 
 # %% [markdown]
 # ### `def accuracy(answers)`
@@ -237,8 +241,8 @@ print(f"{len(lengths) % batch_size or batch_size}; learning rate {args.learning_
 #
 # The script's worst habit: it measures on the *test* reviews during training. That is harmless while nothing is chosen.
 # But if you try three learning rates on them and keep the best, its result is partly luck. To choose, hold out
-# *validation* reviews, as the exercises do. And keep all reviews of one film on one side of a split, or a film's name
-# betrays the label: [deeper: an honest split](deeper/02_an_honest_split.ipynb).
+# *validation* reviews, as the exercises do. And keep all reviews of one film on one side of a split: most agree, so the
+# film's name hints at the label: [deeper: an honest split](deeper/02_an_honest_split.ipynb).
 #
 # The Trainer drops columns that the model does not take, such as `text`, silently.
 #
@@ -252,17 +256,17 @@ from utils import plots
 plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
-# It does not fall evenly: a point is the mean of five steps, few reviews each. The diamond is the loss of the test
-# reviews after the last step, without any dropout.
+# It does not fall evenly: a point is the mean of five steps with few reviews each. The diamond is the loss of the test
+# reviews after the last step; it can lie lower, because it has no dropout.
 #
 # ## 3. What is it worth?
 #
 # Others judge the same test reviews:
 #
 # - **always “pos”**;
-# - **counting words**: a review becomes a long vector, with an entry for each word and pair of words: how often it
-#   stands there, more if few reviews have it (*TF-IDF*). Logistic regression learns a weight for each entry. It reads
-#   whole reviews;
+# - **counting words**: a review becomes a long vector, with an entry for each word and each two neighbours: how often
+#   they stand there, more if few reviews have them (*TF-IDF*). Logistic regression learns a weight for each entry.
+#   Counting sees whole reviews;
 # - **feature extraction**, as in vision: the pretrained encoder (`fresh`) stays frozen, and logistic regression learns
 #   from the mean of its token vectors.
 #
@@ -289,6 +293,7 @@ counter.fit(list(dataset["train"]["text"]), labels)
 right["counting words"] = counter.predict(list(dataset["test"]["text"])) == truth
 
 # %%
+from utils.intervals import paired_difference, share
 from utils.vectors import mean_vectors
 
 vectors = {
@@ -298,12 +303,12 @@ vectors = {
 fresh = None  # gives memory back
 right["feature extraction"] = searched().fit(vectors["train"], labels).predict(vectors["test"]) == truth
 for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
-    print(f"{hits.mean():6.1%}  {name}")
+    print(f"{name:<20} {share(hits)}")
 
 # %% [markdown]
 # Is that the luck of one draw? And what comes of a **random start**, the same network without the pretrained weights?
-# The course brings such runs: three draws for each point, judged on 1,000 test reviews, half of them positive. (Few
-# reviews are passed several times, for 60 steps at least.)
+# Such runs came with the course: three draws for each point, at least 60 steps each (so 50 labels are passed ten
+# times), judged on 1,000 test reviews, half of them positive.
 #
 # **Predict:** how many labels does counting words need, to be as good as fine-tuning with 50?
 
@@ -313,18 +318,17 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# A mark is a run. From 500 labels on, the small encoder is about where counting words is. The three
-# random starts lie on one another: each gave all reviews one label. (With a larger rate or many more steps they may
-# learn.) With this rate and so few steps, their distance to fine-tuning is what pretraining gave, pairs included:
-# *transfer*.
+# A mark is a run. The *base* encoder is yours (frozen: feature extraction). The *small* one, with a larger rate, is no
+# better than counting words from 500 labels on. The three random starts lie on one another at 50%: they gave every
+# review the same label. (Longer training might help.) So with this rate and so few steps, what fine-tuning has above
+# 50% comes from pretraining: *transfer*.
 #
-# Back to your reviews. How sure is a difference? Compare **review by review**: each counts +1, 0 or −1. (If *n* such
-# numbers, zeros included, have the standard deviation *s*, the 95% *interval* of their mean reaches about 2*s*/√*n* to
-# each side.) **Predict:** which interval begins nearest to 0?
+# Back to your reviews. How sure is a difference? Compare **review by review**: one that only fine-tuning gets right
+# counts +1, one that only the other gets right −1, all others 0. The mean of these numbers is the difference. (Its 95%
+# *interval* reaches about two of their standard deviations, divided by √*n*, to each side.) **Predict:** where two of
+# the intervals above overlap, does that of their difference hold 0?
 
 # %%
-from utils.intervals import paired_difference, share
-
 ours = right["fine-tuning"]
 gains = {name: paired_difference(ours, hits) for name, hits in right.items() if name != "fine-tuning"}
 nearest = min(gains, key=lambda name: gains[name].low)
@@ -332,10 +336,12 @@ title = f"Fine-tuning: {share(ours)}; more than {nearest}: {gains[nearest]}"
 plots.number_figure(gains, title, "points more than others, on the same reviews, with 95% interval", text="{:+.1f}")
 
 # %% [markdown]
-# Against **counting words**: what are network and pretraining worth? Against **feature extraction**: what is adapting
-# the weights worth, with another vector and head? The intervals allow for other test reviews, not for other training
-# reviews; for those see the figure before. Where one holds 0, these reviews cannot tell. A *card* tests a sentence,
-# here on the course's runs, so its gain differs from yours.
+# The difference to **counting words** is what network and pretraining are worth; that to **feature extraction**,
+# roughly, what adapting the weights is worth: vector and head differ, too. The intervals allow for other *test* reviews
+# . For other *training* reviews, see how the marks spread in the figure before. Where an interval holds 0, these
+# reviews cannot tell.
+#
+# A *card* tests a sentence on the course's runs, so its numbers differ from yours.
 
 # %%
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
@@ -369,20 +375,20 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
 # %% [markdown]
 # Near 50% the model is undecided. Where it is not, which word misled it?
 #
-# Now your own; **predict** first. The model learned from ends of reviews.
+# Now your own; **predict** first.
 
 # %%
 my_texts = [
     "A wonderful film with great actors.",
     "Not bad at all.",
     "I want my money back.",
-    "The train leaves at noon.",
+    "The bus leaves at noon.",
 ]
 for answer, text in zip(probability_of_pos(my_texts), my_texts, strict=True):
     print(f"{answer:4.0%} positive: {text}")
 
 # %% [markdown]
-# The train gets an answer too: there is no third one.
+# The bus gets an answer, too: there is no third one.
 #
 # ## 5. Save it, and use it without a Trainer
 #
@@ -395,7 +401,8 @@ trainer.save_model(saved)
 print(*sorted(path.name for path in saved.iterdir()), sep="\n")
 
 # %% [markdown]
-# Weights, configuration (with the labels' names) and tokenizer; the first file is the course's mark, the last a record.
+# Weights, configuration (with the labels' names) and tokenizer.
+#
 # `pipeline` reads the folder:
 
 # %%
@@ -410,10 +417,10 @@ print(answer, "· true:", model.config.id2label[review["label"]])
 # ## 6. Your own file
 #
 # `scripts/finetune.py` is this script, extended. It takes a file with a column of texts and one of labels, two or more.
-# It keeps repeated texts once; `--group` names a column, such as the film, whose groups each stay on one side. The next
-# cell writes a table of 160 sentences about films (Pang and Lee, 2005); the script starts from the pretrained encoder
-# and learns from four fifths of them. **Predict** its accuracy on the other 32. (The cell also gives the trainer's
-# memory back: to run a cell above again, begin with section 1.)
+# `--group` names a column, such as the film, whose groups each stay on one side. The next cell writes a table of 160
+# sentences about films (Pang and Lee, 2005); the script starts from the pretrained encoder and learns from four fifths
+# of them. **Predict** its accuracy on the other 32. (The cell also gives the trainer's memory back: to run a cell above
+# again, begin with section 1.)
 
 # %%
 import gc
@@ -435,13 +442,13 @@ table.head(3)
 # %run ../scripts/finetune.py --data "{own_file}" --text opinion --label verdict --epochs 2 --output "{own_model}"
 
 # %% [markdown]
-# Does the interval of the difference hold 0? Then 32 texts cannot tell. For a file of your own, label some hundreds for
-# the test.
+# Does the interval of the difference hold 0? Then 32 texts cannot tell. For your own file, label some hundreds for the
+# test.
 
 # %% [markdown]
 # ## To remember
 #
-# - The lines are few; each decides something: what is cut, held out, measured. Defaults decide the rest.
+# - Few lines decide much: what is cut, held out, measured. Defaults decide the rest.
 # - Fine-tuning takes a pretrained encoder, a new head, a small learning rate.
 # - An accuracy needs a baseline on the same texts, and an interval of the difference.
 # - Choose nothing on test reviews; choose on validation reviews.
@@ -452,5 +459,5 @@ table.head(3)
 #
 # ## Deeper
 #
-# [Making it fast](deeper/02_making_it_fast.ipynb) · [an honest split](deeper/02_an_honest_split.ipynb) ·
-# [where counting words is hard to beat](deeper/02_hard_to_beat.ipynb)
+# [Making it fast](deeper/02_making_it_fast.ipynb) · [an honest split](deeper/02_an_honest_split.ipynb) · [where
+# counting words is hard to beat](deeper/02_hard_to_beat.ipynb)

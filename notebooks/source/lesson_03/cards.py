@@ -71,7 +71,7 @@ def is_junk(profile, shares: dict[str, Number], hits: dict) -> None:
         "03.3",
         "For a classifier that learned from BERT's ids, the output for GPT-2's is junk.",
         tests={"less than a fifth is left of what right ids are worth": left.below(0)},
-        number={f"right with GPT-2's ids ({shares[foreign].value:.1f}%), minus where junk begins ({limit:.1f}%)": left},
+        number={f"right with GPT-2's ids ({shares[foreign].value:.1f}%), minus {limit:.1f}%, where junk begins": left},
         context=dict(shares),
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
@@ -90,7 +90,7 @@ def collapses(profile, model: str, spreads: dict, read: dict, most_frequent, fin
         "03.4",
         "With the wrong ids, the matrix mathematically collapses.",
         tests={"to one vector: less than 1% of the spread of the vectors is left": not finite or left.below(1)},
-        number={"spread of the vectors that is left (collapse: below 1%)": left},
+        number={"spread of the texts' vectors that is left (collapse: below 1%)": left},
         context={f"topic right, {name}": share(hits) for name, hits in read.items()}
         | {"topics read off, more than always the most frequent, wrong ids": gain}
         | {f"mean cosine of two articles, {name}": Number(1 - each) for name, (each, _) in spreads.items()}
@@ -126,7 +126,7 @@ def finds_as_many(profile, compared: dict[str, bool], guarded: dict, alarms: dic
     by_comparing, by_guard = sum(compared.values()), sum(guarded.values())
     claims.record(
         "03.6",
-        "A guard without the original finds as many mistakes as comparing with it.",
+        "A check of model and tokenizer alone finds as many mistakes as comparing with the model's own tokenizer.",
         tests={f"of these {len(compared)}, it finds no fewer": by_guard >= by_comparing},
         number={f"found by the guard, of these {len(compared)}": by_guard},
         context={

@@ -697,7 +697,7 @@ for one, difference, other in (
 # %% [markdown]
 # ## 4. What a guard finds
 #
-# > “A guard without the original finds as many mistakes as comparing with it.”
+# > “A check of model and tokenizer alone finds as many mistakes as comparing with the model's own tokenizer.”
 #
 # Lesson 03 compares a tokenizer with the one that lies beside the model, and has a guard for where there is none. Both
 # on fifteen mistakes that were written before the guard was tried on them, and on six pairs that belong together:
@@ -741,6 +741,7 @@ cards.finds_as_many(profile, compared, guarded, alarms, len(right))
 # %% [markdown]
 # ## To remember
 #
-# - Wrong ids cost most of what pretraining gave, in each of three tasks; a little comes through by repeated pieces.
+# - Wrong ids cost most of what pretraining gave, in each of three tasks; where texts are compared, a little comes
+#   through by repeated pieces.
 # - Nothing collapses in the sense of mathematics: all numbers stay numbers, and part of the topic can be read off.
 # - To random weights no id means anything yet; to pretrained ones, wrong ids mean something else.

@@ -14,8 +14,8 @@
 # ---
 
 # %% [markdown]
-# > “Use the tokenizer that your model was trained with. Feed BERT text that was cut by GPT's BPE, and the output
-# > is junk.”
+# > “Use the tokenizer that your model was trained with. Feed BERT text that was cut by GPT's BPE, and the output is
+# > junk.”
 #
 # (Section 3 explains *BPE*, GPT-2's way of cutting text.) These models never see letters. A *tokenizer* cuts text into
 # pieces, the *tokens*, and gives each piece a number, its *id*. The id says which row of the model's *embedding table*
@@ -40,18 +40,18 @@ from transformers import AutoTokenizer
 from utils import assets
 from utils.vectors import mean_vectors
 
-bert = AutoTokenizer.from_pretrained(profile.small_encoder)
-gpt2 = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
+bert_tokenizer = AutoTokenizer.from_pretrained(profile.small_encoder)
+gpt2_tokenizer = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
 
 
 def vectors(ids):
     """The frozen encoder's vector of each text. Shape (texts, width)."""
-    return mean_vectors(profile, bert, ids, encoder=profile.small_encoder)  # `bert` pads short texts
+    return mean_vectors(profile, bert_tokenizer, ids, encoder=profile.small_encoder)  # the tokenizer pads short texts
 
 
 sentences = load_dataset(str(assets.rotten_tomatoes()))
 train = sentences["train"].shuffle(seed=0).select(range(1000))
-ids = bert(list(train["text"]), truncation=True, max_length=64)["input_ids"]
+ids = bert_tokenizer(list(train["text"]), truncation=True, max_length=64)["input_ids"]
 classifier = LogisticRegression(C=1, max_iter=1000).fit(vectors(ids), list(train["label"]))
 
 # %% [markdown]
@@ -63,9 +63,10 @@ classifier = LogisticRegression(C=1, max_iter=1000).fit(vectors(ids), list(train
 texts = ["What a beautiful and moving film.", "This film is a waste of time."]
 for text in texts:
     print(text)
-    for whose, tokenizer in {"BERT's ids": bert, "GPT-2's ids": gpt2}.items():
+    for whose, tokenizer in {"BERT's ids": bert_tokenizer, "GPT-2's ids": gpt2_tokenizer}.items():
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        positive = classifier.predict_proba(vectors([[bert.cls_token_id, *ids, bert.sep_token_id]]))[0, 1]
+        ids = [bert_tokenizer.cls_token_id, *ids, bert_tokenizer.sep_token_id]
+        positive = classifier.predict_proba(vectors([ids]))[0, 1]
         print(f"   {whose:<11} {positive:4.0%} positive")
 
 # %% [markdown]
@@ -76,8 +77,8 @@ for text in texts:
 # NBVAL_CHECK_OUTPUT
 from utils import pieces
 
-ids = gpt2(texts[0])["input_ids"]
-pieces.show({"GPT-2 says": pieces.heard(ids, gpt2), "BERT hears": pieces.heard(ids, bert)})
+ids = gpt2_tokenizer(texts[0])["input_ids"]
+pieces.show({"GPT-2 says": pieces.heard(ids, gpt2_tokenizer), "BERT hears": pieces.heard(ids, bert_tokenizer)})
 
 # %% [markdown]
 # (`Ġ` is how GPT-2's tokenizer writes the space before a word. `[unused…]` are spare rows of BERT's table, which stand
@@ -117,10 +118,10 @@ from transformers import AutoModel
 
 encoder = AutoModel.from_pretrained(profile.small_encoder)
 table = encoder.get_input_embeddings().weight.detach()
-print(f"{table.shape[0]:,} rows of {table.shape[1]} numbers; film is row {bert.convert_tokens_to_ids('film')}")
+film = bert_tokenizer.convert_tokens_to_ids("film")
+print(f"{table.shape[0]:,} rows of {table.shape[1]} numbers; film is row {film}")
 unit = torch.nn.functional.normalize(table, dim=1)  # then a product of two rows is their cosine
-film = bert.convert_tokens_to_ids("film")
-print("most similar:", *bert.convert_ids_to_tokens((unit @ unit[film]).topk(7).indices[1:].tolist()))
+print("most similar:", *bert_tokenizer.convert_ids_to_tokens((unit @ unit[film]).topk(7).indices[1:].tolist()))
 
 # %% [markdown]
 # Here are three vocabularies, named after how they were learned. All have *film* as one piece, in BERT's with id 2143.
@@ -130,8 +131,12 @@ print("most similar:", *bert.convert_ids_to_tokens((unit @ unit[film]).topk(7).i
 
 # %%
 # NBVAL_CHECK_OUTPUT
-t5 = AutoTokenizer.from_pretrained(profile.t5)
-tokenizers = {"WordPiece (BERT)": bert, "byte-level BPE (GPT-2)": gpt2, "Unigram (T5)": t5}
+t5_tokenizer = AutoTokenizer.from_pretrained(profile.t5)
+tokenizers = {
+    "WordPiece (BERT)": bert_tokenizer,
+    "byte-level BPE (GPT-2)": gpt2_tokenizer,
+    "Unigram (T5)": t5_tokenizer,
+}
 for name, tokenizer in tokenizers.items():
     (film,) = tokenizer(" film", add_special_tokens=False)["input_ids"]
     other = tokenizer.convert_ids_to_tokens(2143)
@@ -142,8 +147,8 @@ for name, tokenizer in tokenizers.items():
 
 # %%
 # NBVAL_CHECK_OUTPUT
-in_gpt2 = gpt2.get_vocab()
-shared = {word: number for word, number in bert.get_vocab().items() if word.isalpha() and f"Ġ{word}" in in_gpt2}
+in_bert, in_gpt2 = bert_tokenizer.get_vocab(), gpt2_tokenizer.get_vocab()
+shared = {word: number for word, number in in_bert.items() if word.isalpha() and f"Ġ{word}" in in_gpt2}
 same = [word for word, number in shared.items() if in_gpt2[f"Ġ{word}"] == number]
 print(f"{len(shared):,} words in both, {len(same)} with the same id: {', '.join(same)}")
 
@@ -250,7 +255,7 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 # table**.
 #
 # Choose who cuts and whose table reads. Let GPT-2 cut and BERT read: find a sentence of which BERT hears one word
-# correctly.
+# correctly. ([In a browser](../site/live.md#the-wrong-tokenizer), too.)
 
 # %%
 hearing = widgets.what_the_model_hears(tokenizers, texts[0])
@@ -261,10 +266,10 @@ widgets.display(hearing, "A box to read a text's ids with another table; section
 
 # %%
 # NBVAL_CHECK_OUTPUT
-ids = gpt2("An unwatchable, nostalgic mess.")["input_ids"]
-pieces.show({"GPT-2 says": pieces.heard(ids, gpt2), "BERT hears": pieces.heard(ids, bert)})
+ids = gpt2_tokenizer("An unwatchable, nostalgic mess.")["input_ids"]
+pieces.show({"GPT-2 says": pieces.heard(ids, gpt2_tokenizer), "BERT hears": pieces.heard(ids, bert_tokenizer)})
 try:
-    mean_vectors(profile, bert, [ids], encoder=profile.small_encoder, device="cpu")
+    mean_vectors(profile, bert_tokenizer, [ids], encoder=profile.small_encoder, device="cpu")
 except IndexError as error:
     print(f"IndexError: {error}; the largest id is {max(ids):,}, the table has {len(table):,} rows")
 
@@ -281,7 +286,7 @@ except IndexError as error:
 # NBVAL_CHECK_OUTPUT
 from utils.intervals import share
 
-foreign = gpt2(list(sentences["test"]["text"]))["input_ids"]
+foreign = gpt2_tokenizer(list(sentences["test"]["text"]))["input_ids"]
 beyond = np.array([max(ids) >= len(table) for ids in foreign])
 batches = beyond[: len(beyond) // 16 * 16].reshape(-1, 16).any(axis=1)
 print(f"{share(beyond)} of the sentences have one, and {batches.mean():.0%} of the batches")
@@ -316,7 +321,7 @@ endings = [text[-300:] for text in reviews["text"][:200]]
 
 def vectors_on_cpu(tokenizer):
     ids = tokenizer(endings, truncation=True, max_length=100)["input_ids"]
-    return mean_vectors(profile, bert, ids, encoder=profile.small_encoder, device="cpu")
+    return mean_vectors(profile, bert_tokenizer, ids, encoder=profile.small_encoder, device="cpu")
 
 
 def cosines(first, second):
@@ -324,7 +329,7 @@ def cosines(first, second):
 
 
 # %%
-expected, mistakes = vectors_on_cpu(bert), wrong_tokenizers(profile)
+expected, mistakes = vectors_on_cpu(bert_tokenizer), wrong_tokenizers(profile)
 changed, loud = [], []
 for mistake, tokenizer in mistakes.items():
     try:
@@ -368,12 +373,12 @@ from notebooks.source.lesson_03 import exchange
 
 one = ["an unwatchable , but moving film ."]
 four = {
-    "BERT's cut, right numbers": bert(one)["input_ids"],
-    "GPT-2's cut, right numbers": exchange.spelled(bert, gpt2, one),
-    "BERT's cut, other numbers": exchange.renumbered(bert, bert(one)["input_ids"]),
-    "GPT-2's cut, other numbers": exchange.gpt2_ids(bert, gpt2, one),
+    "BERT's cut, right numbers": bert_tokenizer(one)["input_ids"],
+    "GPT-2's cut, right numbers": exchange.spelled(bert_tokenizer, gpt2_tokenizer, one),
+    "BERT's cut, other numbers": exchange.renumbered(bert_tokenizer, bert_tokenizer(one)["input_ids"]),
+    "GPT-2's cut, other numbers": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, one),
 }
-pieces.show({name: pieces.heard(ids, bert) for name, (ids,) in four.items()})
+pieces.show({name: pieces.heard(ids, bert_tokenizer) for name, (ids,) in four.items()})
 
 # %% [markdown]
 # Section 1's classifier judges 1,000 other sentences (test sentences and unused training ones), half of them positive,
@@ -385,14 +390,14 @@ pieces.show({name: pieces.heard(ids, bert) for name, (ids,) in four.items()})
 # %%
 from utils.finetuning import counting_words
 
-test, _, _ = exchange.drawn(profile, sentences, gpt2, rows=len(table), seen=1000)
+test, _, _ = exchange.drawn(profile, sentences, gpt2_tokenizer, rows=len(table), seen=1000)
 truth = np.array(test["label"])
-right_ids = bert(list(test["text"]), truncation=True, max_length=64)["input_ids"]
+right_ids = bert_tokenizer(list(test["text"]), truncation=True, max_length=64)["input_ids"]
 given = {
     "BERT's cut, right numbers": right_ids,
-    "GPT-2's cut, right numbers": exchange.spelled(bert, gpt2, test["text"]),
-    "BERT's cut, other numbers": exchange.renumbered(bert, right_ids),
-    "GPT-2's cut, other numbers": exchange.gpt2_ids(bert, gpt2, test["text"]),
+    "GPT-2's cut, right numbers": exchange.spelled(bert_tokenizer, gpt2_tokenizer, test["text"]),
+    "BERT's cut, other numbers": exchange.renumbered(bert_tokenizer, right_ids),
+    "GPT-2's cut, other numbers": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, test["text"]),
 }
 hits = {name: classifier.predict(vectors(ids)) == truth for name, ids in given.items()}
 counter = counting_words(class_weight="balanced").fit(train["text"], train["label"])
@@ -408,7 +413,7 @@ cards.cut_or_numbers(shares)  # draws the figure
 from utils.intervals import paired_difference
 
 own, foreign = hits["BERT's cut, right numbers"], hits["GPT-2's cut, right numbers"]
-otherwise = exchange.cut_otherwise(bert, gpt2, test["text"]).mean()
+otherwise = exchange.cut_otherwise(bert_tokenizer, gpt2_tokenizer, test["text"]).mean()
 print(f"{otherwise:.0%} of the words are cut differently; {(own != foreign).mean():.0%} of the verdicts differ")
 print(f"with right numbers, BERT's cut is better by {paired_difference(own, foreign)}")
 cards.is_junk(profile, shares, hits)
@@ -433,7 +438,7 @@ def belongs_to(model, tokenizer):
     return own.get_vocab() == tokenizer.get_vocab() and own(texts)["input_ids"] == tokenizer(texts)["input_ids"]
 
 
-print("its own:", belongs_to(encoder, bert), "· GPT-2's:", belongs_to(encoder, gpt2))
+print("its own:", belongs_to(encoder, bert_tokenizer), "· GPT-2's:", belongs_to(encoder, gpt2_tokenizer))
 
 # %% [markdown]
 # The comparison needs the original. If you lack it, use the course's guard, which looks at model and tokenizer alone.
@@ -443,27 +448,23 @@ print("its own:", belongs_to(encoder, bert), "· GPT-2's:", belongs_to(encoder, 
 # %%
 from utils.tokenizer_guard import check_tokenizer_matches
 
-for finding in check_tokenizer_matches(encoder, gpt2):
+for finding in check_tokenizer_matches(encoder, gpt2_tokenizer):
     print(f"- {finding.problem}")
-print("findings for its own tokenizer:", len(check_tokenizer_matches(encoder, bert)))
+print("findings for its own tokenizer:", len(check_tokenizer_matches(encoder, bert_tokenizer)))
 
 # %% [markdown]
-# In the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the classifier say now? And
-# who notices, the comparison or the guard?
+# In the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the classifier say now? And who
+# notices, the comparison or the guard?
 
 # %%
 from notebooks.source.lesson_03.mistakes import exchanged
 
-swapped = exchanged(bert, "good", "bad")
-for whose, tokenizer in {"its own tokenizer": bert, "good and bad exchanged": swapped}.items():
+swapped = exchanged(bert_tokenizer, "good", "bad")
+for whose, tokenizer in {"its own tokenizer": bert_tokenizer, "good and bad exchanged": swapped}.items():
     ids = tokenizer(["A good film, with good actors and a good story."])["input_ids"]
     print(f"{whose:<24} {classifier.predict_proba(vectors(ids))[0, 1]:4.0%} positive")
-print(
-    "it belongs:",
-    belongs_to(encoder, swapped),
-    "· the guard's findings:",
-    len(check_tokenizer_matches(encoder, swapped)),
-)
+findings = check_tokenizer_matches(encoder, swapped)
+print("it belongs:", belongs_to(encoder, swapped), "· the guard's findings:", len(findings))
 
 # %% [markdown]
 # The comparison notices. The guard does not: sizes and classes are in order, and the round trip succeeds, since cutting
@@ -495,8 +496,8 @@ print(
 #
 # [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right. Two more: predict, then try.
 #
-# 1. Cut your own name, in small letters, after ten merges, then after twenty (`range(1, 21)`; run section
-#    3's cells with `merges` again).
+# 1. Cut your own name, in small letters, after ten merges, then after twenty (`range(1, 21)`; run section 3's cells
+#    with `merges` again).
 # 2. Break the check: which setting do the three texts of `belongs_to` not test?
 #
 # ## Deeper

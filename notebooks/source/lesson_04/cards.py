@@ -24,7 +24,6 @@ from utils.intervals import Number, over_seeds
 
 MARGIN = 3  # points that this lesson calls a small difference
 MUCH = 10  # points of forgetting
-LEARNED = 5  # points above guessing: the task is learned a little
 
 
 def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
@@ -47,7 +46,8 @@ def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         },
         model="the encoders of the figure" if runs.profile.name == "embedded" else runs.profile.encoder,
         origin=runs.origin(*(lines[name][LABELS] for name in ahead), lines[WORDS][MOST]),
-        source="Sentences of Rotten Tomatoes; some of the seeds also chose rates. Howard and Ruder 2018, arXiv "
+        source="Sentences of Rotten Tomatoes; some of the seeds also chose rates; 4,000 are nearly all there are, so "
+        "there the seeds are one training set. Howard and Ruder 2018, arXiv "
         "1801.06146, section 5, on few labels",
         profile=runs.profile.name,
     )
@@ -69,8 +69,7 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
     task = runs.searched("all")
     best = runs.best_rate("all")
     larger = min((rate for rate in task if rate > 9.9 * best), default=max(task))
-    least = min((rate for rate in task if task[rate] > 50 + LEARNED), default=min(task))
-    rates = sorted({least, best, larger})
+    rates = sorted({best, larger})
     lost = {
         (key, rate): over_seeds(100 * np.array(before[key]) - runs.asked_after(rate, key), " points")
         for key in ("topics", "neighbours") for rate in rates
@@ -79,22 +78,21 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
         "04.2",
         "Use a tiny learning rate, or you destroy what pretraining knows.",
         tests={
-            f"{rate:.0e}{' (best for the task)' * (rate == best)} loses the topics": lost["topics", rate].above(MUCH)
-            for rate in rates[1:]
-        }
-        | {f"{least:.0e} (the least that learns the task) keeps them": lost["topics", least].below(MUCH)},
+            f"{larger:.0e}, ten times the best, loses the topics": lost["topics", larger].above(MUCH),
+            f"{best:.0e}, best for the task, keeps them": lost["topics", best].below(MUCH),
+        },
         on="the rate",
-        number={f"topics told by a linear classifier, lost at {larger:.0e}": lost["topics", larger]},
+        number={f"topics lost at {larger:.0e} (at {best:.0e}: {lost['topics', best]})": lost["topics", larger]},
         context={
-            f"topics told by a linear classifier, lost at {rate:.0e}": lost["topics", rate]
-            for rate in rates if rate != larger
+            f"topics told by a linear classifier, lost at {rate:.0e}": lost["topics", rate] for rate in rates
         }
         | {f"neighbours of the same topic, lost at {rate:.0e}": lost["neighbours", rate] for rate in rates}
         | {f"the task at {rate:.0e}, on validation sentences": Number(right, unit="%") for rate, right in task.items()},
         model=Path(runs.profile.small_encoder).name,
         origin=runs.origin((runs.run, [run for run in runs.search("all") if run["rate"] in rates])),
         source=f"The seeds also chose the best rate. Loses: a linear classifier tells over {MUCH} points fewer "
-        "topics of BBC headlines. Sun et al. 2019, arXiv 1905.05583: at 4e-4 bert-base does not converge",
+        "topics of BBC headlines; nearest neighbours lose more. Sun et al. 2019, arXiv 1905.05583: at 4e-4 "
+        "bert-base does not converge",
         profile=runs.profile.name,
     )  # fmt: skip
 
@@ -106,7 +104,9 @@ def one_epoch(runs, one: np.ndarray, more: np.ndarray) -> None:
         "04.3",
         f"One single epoch is enough, also for {LABELS} labels.",
         tests={f"three epochs gain less than {MARGIN} points": gain.below(MARGIN)},
-        number={f"what three epochs gain over one, {LABELS} labels (enough: surely below {MARGIN} points)": gain},
+        number={
+            f"what three epochs gain over one, {LABELS} labels (enough: surely below {MARGIN}; not: surely above)": gain
+        },
         context={
             f"one epoch, at {runs.best_rate('one epoch'):.0e}": over_seeds(one, "%"),
             f"three epochs, at {runs.best_rate('all'):.0e}": over_seeds(more, "%"),
@@ -128,11 +128,15 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
     parts = {"memory for training": "memory", "time of a step": "step"}  # what is stored follows by construction
     claims.record(
         "04.4",
-        "LoRA trains a small part of the weights, so it costs that part.",
+        "LoRA trains a small part of the weights, so it costs only that part.",
         tests={f"{name} ({saved(what):.1f}% less; asked: within {MUCH} of {saved('trained'):.1f}%)":
                saved("trained") - saved(what) < MUCH for name, what in parts.items()},
         on="what is counted",
-        number={"time of a step that LoRA saves": Number(saved("step"), unit="%")},
+        number={
+            f"time of a step that LoRA saves, not training {saved('trained'):.1f}% of the weights": Number(
+                saved("step"), unit="%"
+            )
+        },
         context={
             "memory for training that it saves": Number(saved("memory"), unit="%"),
             "what is stored for a task that it saves": Number(saved("stored"), unit="%"),
@@ -141,7 +145,8 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         },
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
-        source="A step of 16 sentences of 32 tokens; a file of what was trained. Rank 8, queries and values; Hu et al. "
+        source="A step of 16 sentences of 32 tokens, timed here, its memory computed; accuracies came with the "
+        "course. What is stored follows by construction, so it is no test. Rank 8, queries and values; Hu et al. "
         "2021, arXiv 2106.09685",
         profile=profile.name,
     )  # fmt: skip
@@ -159,13 +164,13 @@ def freeze_and_read(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         f"With {FEW} labels, freeze the encoder: fine-tuning needs more.",
         tests={name: ahead.above(0) for name, ahead in leads.items()},
         on="the encoder",
-        number={f"base encoder, frozen, above the same fine-tuned, {FEW} labels": leads["base encoder"]},
-        context={f"{name}, the same": ahead for name, ahead in leads.items() if name != "base encoder"}
+        number={f"base encoder, fine-tuned, above the same frozen, {FEW} labels": -leads["base encoder"]},
+        context={f"{name}, the same": -ahead for name, ahead in leads.items() if name != "base encoder"}
         | {name: over_seeds(right[name][FEW], "%") for name in (*names, WORDS)},
         model="all-mpnet-base-v2 and all-MiniLM-L6-v2" if runs.profile.name == "embedded" else runs.profile.encoder,
         origin=runs.origin(*(lines[name][FEW] for name in names)),
-        source=f"The seeds also chose the rate, with {LABELS} labels (perhaps not the best with {FEW}), and C. "
-        "Peters et al. 2019, arXiv 1903.05987, compare both on larger sets",
+        source=f"The seeds also chose the rate, with {LABELS} labels (perhaps not the best with {FEW}), and C (its "
+        "largest, 1000, for some). Peters et al. 2019, arXiv 1903.05987, compare both on larger sets",
         profile=runs.profile.name,
     )
 
@@ -177,7 +182,7 @@ def read_the_last(profile, by_layer, untrained) -> None:
     below = leads.pop(layers - 2)
     claims.record(
         "04.6",
-        "Read the last layer.",
+        "To classify opinions, read the encoder's last layer.",
         tests={"the last layer beats the layer below it": below.above(0)},
         number={"last layer, above the layer below": below},
         context={
@@ -198,7 +203,7 @@ def destroys_grammar(profile, model: str, lost: dict, best: float, seeds: int) -
     larger = max(lost)
     claims.record(
         "04.7",
-        f"Fine-tuning at the rate {larger:.0e} destroys a BERT's grammar.",
+        f"Fine-tuning {model.partition(',')[0]} at the rate {larger:.0e} destroys its grammar.",
         tests={f"at {larger:.0e}, more than {MUCH} points are lost": lost[larger].above(MUCH)},
         number={f"grammar lost at {larger:.0e}": lost[larger]},
         context={f"grammar lost at {rate:.0e}": number for rate, number in lost.items() if rate != larger}

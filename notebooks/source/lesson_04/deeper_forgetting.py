@@ -117,14 +117,14 @@ cards.destroys_grammar(profile, claims.with_size(profile.bert, original.base_mod
 
 # %% [markdown]
 # Look for rates at which nothing is destroyed and nothing is learned, and for rates at which both are lost, and the
-# accuracy says so; what lies between, three seeds do not tell. The loss at hidden tokens moves first, and it may go
-# beyond that of guessing evenly: the original layer is then sure, and wrong. That alone does not prove that
-# the knowledge is gone: a classifier need not keep its vectors where that layer expects them. (LoRA is said to forget
-# less, at the price of learning less: Biderman et al. 2024, arXiv 2405.09673.)
+# accuracy says so; what lies between, and which of the two falls first, three seeds do not tell. The loss at hidden
+# tokens may go beyond that of guessing evenly: the original layer is then sure, and wrong. That alone does not prove
+# that the knowledge is gone: a classifier need not keep its vectors where that layer expects them. (LoRA is said to
+# forget less, at the price of learning less: Biderman et al. 2024, arXiv 2405.09673.)
 
 # %% [markdown]
 # ## To remember
 #
 # - Put a fine-tuned encoder back under its original layer, and you can ask what is left of its old work.
-# - The loss at hidden tokens moves before grammar does.
+# - At a moderate rate one seed may forget much and another little.
 # - Where the original layer fails, knowledge may be gone or may have moved; measure what you need it for.

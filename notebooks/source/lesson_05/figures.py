@@ -55,39 +55,50 @@ def stairs(shared, staged, parts: list[str]) -> None:
     plots.show(fig, f"{title}. {alt} On the left the colour fades from left to right; on the right it starts anew.")
 
 
-def arms(results: dict[str, dict], counted, before) -> None:
-    """Show each arm's difference to plain on the task, and what it has forgotten; a dot is a seed.
+def gains(results: dict[str, dict], counted) -> None:
+    """Show each recipe's difference to plain on the task, and that of counting words; a dot is a seed.
 
     Args:
-        results: arm -> "right" and "topics", outcomes of shape (seeds, items); "plain" among them.
-        counted: outcomes of counting words, shape (seeds, test sentences).
-        before: topics found before fine-tuning, shape (headlines,).
+        results: arm -> "right", outcomes of shape (seeds, test sentences); "plain" among them.
+        counted: outcomes of counting words, of the same shape.
     """
     plain = 100.0 * results["plain"]["right"]
-    gains = {arm: 100.0 * found["right"] - plain for arm, found in results.items() if arm != "plain"}
+    others = {arm: 100.0 * found["right"] - plain for arm, found in results.items() if arm not in CONTROLS}
+    farthest = max(others.values(), key=lambda gain: abs(gain.mean()))
+    title = f"Fine-tuned, no arm's mean is more than {np.ceil(abs(farthest.mean())):.0f} points from plain's"
+    _rows(others | {"counting words": 100.0 * counted - plain}, title, "right, minus plain (points)")
+
+
+def forgetting(results: dict[str, dict], before) -> None:
+    """Show how many of the topics that were found before fine-tuning each arm has lost; a dot is a seed.
+
+    Args:
+        results: arm -> "topics", outcomes of shape (seeds, headlines).
+        before: topics found before fine-tuning, shape (headlines,).
+    """
     lost = {arm: 100.0 * found["topics"] - 100.0 * before for arm, found in results.items()}
-    gains["counting words"] = 100.0 * counted - plain
-    names = [*results, "counting words"]
-    fig, axes = plots.figure(3.9, columns=2, sharey=True)
-    for ax, values in zip(axes, (gains, lost), strict=True):
-        for place, name in enumerate(names[::-1]):
-            if name in values:
-                others = {"counting words": plots.GREY, "plain": plots.BLACK}
-                color = (others | {SMALLER: plots.ORANGE, SMALLEST: plots.GREEN}).get(name, plots.BLUE)
-                _seeds(ax, place, values[name], color)
-        ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
-    for ax, values in zip(axes, (gains, lost), strict=True):
-        ax.axvline(values[SMALLER].mean(), color=plots.ORANGE, linewidth=1)
-    axes[0].set(yticks=range(len(names)), yticklabels=names[::-1], xlabel="right, minus plain (points)")
-    axes[1].set(xlabel="topics found, minus before (points)")
-    written = {name: over_seeds(values, " points") for name, values in gains.items()}
-    on_task = np.ptp([values.mean() for name, values in gains.items() if name != "counting words"])
-    in_forgetting = np.ptp([values.mean() for values in lost.values()])
-    title = f"The fine-tuned arms' means lie {on_task:.0f} points apart on the task, {in_forgetting:.0f} in forgetting"
+    means = {arm: values.mean() for arm, values in lost.items()}
+    least, most = max(means, key=means.get), min(means, key=means.get)
+    title = f"Forgotten: from {-means[least]:.0f} points ({least}) to {-means[most]:.0f} ({most})"
+    _rows(lost, title, "topics found, minus before fine-tuning (points); orange line: the control's mean", SMALLER)
+
+
+CONTROLS = ("plain", SMALLER, SMALLEST)
+COLORS = {"counting words": plots.GREY, "plain": plots.BLACK, SMALLER: plots.ORANGE, SMALLEST: plots.GREEN}
+
+
+def _rows(values: dict[str, np.ndarray], title: str, label: str, line: str | None = None) -> None:
+    """A row of dots and an interval for each name, over (seeds, items); `line` marks the mean of one of them."""
+    fig, ax = plots.figure(0.8 + 0.32 * len(values))
+    for place, name in enumerate(list(values)[::-1]):
+        _seeds(ax, place, values[name], COLORS.get(name, plots.BLUE))
+    ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
+    if line:
+        ax.axvline(values[line].mean(), color=plots.ORANGE, linewidth=1)
+    ax.set(yticks=range(len(values)), yticklabels=list(values)[::-1], xlabel=label)
     fig.suptitle(title, fontsize=10)
-    said = "; ".join(f"{name} {gain}" for name, gain in written.items())
-    forgotten = "; ".join(f"{name} {over_seeds(values, ' points')}" for name, values in lost.items())
-    plots.show(fig, f"{title}. Right on the task, minus plain: {said}. Topics found, minus before: {forgotten}.")
+    said = "; ".join(f"{name} {over_seeds(found, ' points')}" for name, found in values.items())
+    plots.show(fig, f"{title}. {label[0].upper()}{label[1:]}: {said}.")
 
 
 def _seeds(ax, place: int, values: np.ndarray, color: str) -> None:

@@ -40,7 +40,7 @@ RECIPES = {  # arm -> schedule, divisor of the rate from each part to the one be
     "gradual, a triangle per stage": ("stages", 1.0, True),
     "all three recipes": ("stages", DIVISOR, True),
 }
-SMALLER = "plain, smaller rate"  # the control: a third of plain's rate
+SMALLER = "plain, a third of its rate"  # the control: a third of plain's rate
 SMALLEST = "plain, a tenth of its rate"
 FULL = dict(zip(RECIPES, (3e-5, 3e-5, 3e-5, 1e-4, 1e-4, 1e-4, 1e-3), strict=True))  # for bert-base; not searched
 

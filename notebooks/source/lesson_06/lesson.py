@@ -7,7 +7,7 @@
 #       - say of each sentence of the day whether it held, with which number, and whose
 #       - choose a family and a way to train for a job, and say what you would try first
 #       - see which exercises are left, and what to read next
-#     minutes_yours: 30
+#     minutes_yours: 40
 #     minutes_cpu: under a minute
 #     needs: the other lessons, as far as you have run them
 # ---
@@ -41,7 +41,7 @@ holds = {claim.id: claim.verdict == claims.HOLDS for claim in asked}
 missed = [id for id, truth in holds.items() if (id not in doubted) != truth]
 if doubted:
     print(f"your guesses that are right: {len(holds) - len(missed)} of {len(holds)}")
-    print(f"who believes all: {sum(holds.values())}; who doubts all: {len(holds) - sum(holds.values())}")
+    print(f"signing all: {sum(holds.values())} right; doubting all: {len(holds) - sum(holds.values())} right")
     print("look again at:", ", ".join(missed) or "none")
     print("not asked here:", ", ".join(sorted(doubted - holds.keys())) or "none")
 else:
@@ -60,7 +60,8 @@ print(", ".join(f"{verdict}: {count}" for verdict, count in counts.most_common()
 claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
-# *Depends* is the most instructive verdict: the sentence says too much. Take one, and say it in a way that would hold.
+# *Depends* is the most instructive verdict: the sentence says too much. Take one, and say it in a way that would hold;
+# 03.1, for example: “Byte-level BPE gives the text back.”
 #
 # ## 3. Which one for which job?
 #
@@ -74,8 +75,7 @@ for job, *_ in jobs.JOBS:
     print(job)
 
 # %% [markdown]
-# A table to begin with, not a law. The last column names the sentences that speak for a row; a row follows the verdict,
-# not the sentence.
+# A table to begin with, not a law. The last column has the numbers that speak for a row.
 
 # %%
 from IPython.display import Markdown
@@ -83,8 +83,8 @@ from IPython.display import Markdown
 Markdown(jobs.table(recorded))
 
 # %% [markdown]
-# For every row: load model and tokenizer together, and compare the pair (03.6). For every row that tells texts apart:
-# show counting words in each plot (02.2, 04.1), split so that related texts stay on one side (02.1), touch the test set
+# For every row: load model and tokenizer together, and compare the pair (03.6). For every row with labels: show
+# counting words in each plot (02.2, 04.1), split so that related texts stay on one side (02.1), touch the test set
 # once, and report an interval.
 #
 # ## 4. Exercises and words
@@ -102,7 +102,8 @@ Markdown(progress.table(exercises))
 print(sum(len(ids) for ids in progress.exercises(exercises).values()), "exercises in all")
 
 # %% [markdown]
-# Explain these five terms yourself, then look them up in the [glossary](glossary.md):
+# Explain these five terms yourself, then look them up in the [glossary](glossary.md). (Another number than 0 draws
+# others.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -123,10 +124,10 @@ print(", ".join(random.Random(0).sample(terms, 5)))
 # | discriminative fine-tuning | lesson 05, section 2 |
 # | slanted triangular learning rates | lesson 05, section 3, with what is wrong in the formula |
 # | gradual unfreezing | lesson 05, section 4 |
-# | what is forgotten | lesson 04, section 3, and lesson 05, section 5 |
+# | what is forgotten | lesson 04, section 3, and lesson 05, section 6 |
 #
-# Take one question along, of the kind that a measured number can answer: which recipe helps on *your* texts, at the
-# learning rate that suits it, with several seeds? Write the sentence and its test before you run anything.
+# Take a measurable question along: which recipe helps on *your* texts, at the learning rate that suits it, with several
+# seeds? Write the sentence and its test before you run anything.
 #
 # ## 6. What to read next
 #
