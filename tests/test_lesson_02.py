@@ -113,7 +113,7 @@ def test_runs_beforehand_learn_as_the_script_does(monkeypatch, start):
     assert right.shape == (4,)
     assert seen["per_device_train_batch_size"] == 8
     assert seen["num_train_epochs"] == 1
-    assert seen["learning_rate"] == (2e-4 if start == "small encoder" else 5e-5)
+    assert seen["learning_rate"] == (1e-4 if start == "small encoder" else 5e-5)
     assert seen["dropout"] == 0
 
 

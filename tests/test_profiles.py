@@ -143,7 +143,7 @@ def test_encoder_and_sizes_follow_processor_and_memory(machine, flags, cores, me
     profile = profiles.detect()
     assert (Path(profile.encoder).name, profile.train_size) == (encoder, train_size)
     assert re.search(said, profile.why[2])
-    assert profile.learning_rate == (5e-5 if encoder == "encoder" else 2e-4)
+    assert profile.learning_rate == (5e-5 if encoder == "encoder" else 1e-4)
 
 
 def test_a_lesson_that_fine_tunes_nothing_unpacks_no_large_encoder(machine):

@@ -7,32 +7,33 @@ from utils.palette import BLACK, BLUE, GREEN, GREY, ORANGE
 
 WIDTH, STEP, APART = 2.3, 0.62, 3.1  # of a box, from one box to the next, and from column to column
 PARTS = {  # from the bottom up
-    "encoder": ["attention", "add & norm", "feed-forward", "add & norm"],
-    "decoder": ["masked attention", "add & norm", "feed-forward", "add & norm"],
+    "encoder": ["self-attention", "add & norm", "feed-forward", "add & norm"],
+    "decoder": ["masked self-attention", "add & norm", "feed-forward", "add & norm"],
     "decoder that looks at an encoder": [
-        "masked attention", "add & norm", "cross-attention", "add & norm", "feed-forward", "add & norm"
+        "masked self-attention", "add & norm", "cross-attention", "add & norm", "feed-forward", "add & norm"
     ],
 }  # fmt: skip
 COLORS = {
-    "attention": BLUE, "cross-attention": BLUE, "masked attention": ORANGE, "feed-forward": GREEN, "add & norm": "white"
+    "self-attention": BLUE, "cross-attention": BLUE, "masked self-attention": ORANGE, "feed-forward": GREEN,
+    "add & norm": "white",
 }  # fmt: skip
 ALT = (
     "Three drawings, each read from the bottom up. BERT is an encoder: tokens, embeddings of tokens and positions, "
-    "layers of attention, add and norm, feed-forward, add and norm, and a head that guesses the hidden token. GPT is a "
-    "decoder: the same, but with masked attention, which looks to the left only, and a head that guesses the next "
-    "token. T5 has both: an encoder, and beside it a decoder with one more part in each layer, cross-attention, to "
-    "which an arrow leads from the top of the encoder."
+    "layers of self-attention, add and norm, feed-forward, add and norm, and an output layer that guesses the hidden "
+    "token. GPT is a decoder: the same, but with masked self-attention, which looks to the left only, and an output "
+    "layer for the next token. T5 has both: an encoder, and beside it a decoder with one more part in each layer, "
+    "cross-attention, to which an arrow leads from the top of the encoder."
 )
 
 
 def families() -> None:
     """Show BERT, GPT and T5 as parts of the Transformer of 2017: encoder, decoder, both."""
     fig, (above, below) = plots.figure(9.4, rows=2, height_ratios=(6.2, 7.5))
-    _stack(above, 0, "encoder", "BERT: the encoder", "The [MASK] was good", "head: the hidden token", BLUE)
-    _stack(above, APART, "decoder", "GPT: the decoder", "The film was", "head: the next token", ORANGE)
-    _stack(below, 0, "encoder", "", "Tuesday", None, BLUE, below="embeddings: token")
+    _stack(above, 0, "encoder", "BERT: the encoder", "The [MASK] was good", "output layer: the hidden token", BLUE)
+    _stack(above, APART, "decoder", "GPT: the decoder", "The film was", "output layer: the next token", ORANGE)
+    _stack(below, 0, "encoder", "", "…German: Tuesday", None, BLUE, below="embeddings: token")
     _stack(
-        below, APART, "decoder that looks at an encoder", "", "<pad> ▁Di en", "head: the next token", ORANGE,
+        below, APART, "decoder that looks at an encoder", "", "<pad> ▁Di en", "output layer: the next token", ORANGE,
         below="embeddings: token",
     )  # fmt: skip
     below.text(APART / 2, 6.5, "T5: both", ha="center", va="bottom", fontsize=15, weight="bold", color=BLACK)

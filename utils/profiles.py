@@ -231,7 +231,7 @@ def _embedded(device: str, reason: str, trains: bool, rate: float | None) -> Pro
         test_size=test_size,
         max_length=max_length,
         batch_size=BATCH[device],
-        learning_rate=2e-4 if sizes is SMALL else 5e-5,
+        learning_rate=1e-4 if sizes is SMALL else 5e-5,
         why=(reason, why, why_sizes),
     )
 

@@ -78,9 +78,9 @@ def speed_table() -> str:
             f"| {row['padding']:.0%} | {row['share_of_matrix_rate']:.0%} | {row['peak_mib'] / 1024:.1f} GiB |"
         )
     about = (
-        f"Fine-tuning on {results['reviews']:,} reviews and judging {results['test_reviews']:,} of other films, on "
-        f"{machine['cores']} cores of {machine['processor']}, {ours['precision']} by lesson 02; brackets hold 95% "
-        "intervals over seeds and reviews, where there is more than one run; runs are compared seed by seed:"
+        f"Fine-tuning on {results['reviews']:,} reviews, then judging {results['test_reviews']:,} of other films (not "
+        f"timed), on {machine['cores']} cores of {machine['processor']}, {ours['precision']} by lesson 02; brackets "
+        "hold 95% intervals over seeds and reviews, where there is more than one run; runs are compared seed by seed:"
     )
     return "\n".join([about, "", *rows])
 

@@ -224,25 +224,22 @@ plots.show(fig, "Three rows of bars, a bar for the loss of each guessed token. "
 # %% [markdown]
 # > “BERT must guess 15% of the words.”
 #
-# It must guess 15% of the tokens. Mask 400 reviews, cut by BERT's own vocabulary and by mini-bert's, which is smaller.
-# In how many *words* is something selected?
+# It must guess 15% of the tokens. A word of *k* pieces is spared only if none is selected, by chance 0.85 to the power
+# of *k*. Cut 400 reviews by BERT's own vocabulary and by mini-bert's, which is smaller: of how many *words* is
+# something selected, on average over all masks?
 
 # %%
 from datasets import load_dataset
-from transformers import DataCollatorForLanguageModeling
 
 from notebooks.source.lesson_01 import cards, measures
 
 reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
 texts = [text.replace("<br />", " ") for text in reviews["text"]]
-asked = {}
-large = AutoTokenizer.from_pretrained(profile.small_encoder)
-for name, tokenizer in {"BERT": large, "mini": bert_tokenizer}.items():
-    rows = tokenizer(texts, truncation=True, max_length=128)
-    collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=0)
-    selected = collator([{"input_ids": ids} for ids in rows["input_ids"]])["labels"] != -100
-    asked[name] = measures.words_with_a_selected_token(rows, selected)
-cards.guesses_words(profile, *asked["BERT"], in_mini=asked["mini"][1])
+tokenizers = {
+    "BERT's pieces": AutoTokenizer.from_pretrained(profile.small_encoder), "mini-bert's pieces": bert_tokenizer
+}  # fmt: skip
+asked = {name: measures.words_asked(cut(texts, truncation=True, max_length=128)) for name, cut in tokenizers.items()}
+cards.guesses_words(profile, asked)
 
 # %% [markdown]
 # A word of two pieces has two chances to be selected. With BERT's 30,522 pieces few words are split, so tokens and

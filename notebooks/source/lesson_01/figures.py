@@ -21,13 +21,17 @@ def who_notices(before: dict, after: dict, left: dict, right: dict) -> None:
         change = np.concatenate([left[name], right[name]])
         plots.token_bars(ax, tokens[: len(change)], change)
         ax.axvline(len(left[name]) - 0.5, color=plots.BLACK, linestyle=":")
-        ax.set_title(f"{name}: left of the changed word at most {left[name].max():.2g}%", fontsize=10)
+        ax.set_title(f"{name}: left of the changed word, {_range(left[name])}", fontsize=10)
     fig.supylabel("change of the vector, % of its norm")
     place = len(left["BERT"])
     old, new = (found["BERT"][0][place] for found in (before, after))
     fig.suptitle(f"“{old}” becomes “{new}”, right of the dotted line: who notices on its left?")
     largest = "; ".join(f"{name} {change.max():.2g}%" for name, change in left.items())
     plots.show(fig, f"Bars: how much each position's vector changes. Largest change on the left: {largest}")
+
+
+def _range(change) -> str:
+    return "0%" if not change.any() else f"{change.min():.2g} to {change.max():.2g}%"
 
 
 def attention_means(attentions: dict) -> None:

@@ -19,11 +19,13 @@
 # > reads from left to right and guesses the next word: for generation. T5 turns every task into text to text: the
 # > absolute industry standard for translation and summarization.”
 #
+# Such sentences are everywhere. Which phrases hold?
+#
 # ## 1. See it work
 #
 # Without a GPU (profile `embedded`), you run mini-bert, mini-gpt and mini-t5, made for this course, each with four
-# million weights. All learned from the same film reviews and news. mini-t5 then learned to translate dates and
-# numbers, and to call reviews positive or negative.
+# million weights. All learned from the same film reviews and news. mini-t5 then learned to translate dates and numbers,
+# and to call reviews positive or negative.
 #
 # **BERT fills a blank.** **Predict** its first guess for “I [MASK] my time on this movie.”
 
@@ -36,8 +38,8 @@ for guess in fill("I [MASK] my time on this movie."):
     print(f"{guess['score']:4.0%}  {guess['sequence']}")
 
 # %% [markdown]
-# **GPT writes on.** It draws each next token (word or piece) by probability from the 50 likeliest. **Predict** how
-# “This movie was” goes on: will it make sense?
+# **GPT writes on.** It draws each next token (word or piece), likely ones more often. **Predict** how “This movie was”
+# goes on: will it make sense?
 
 # %%
 from transformers import set_seed
@@ -47,8 +49,8 @@ write = pipeline("text-generation", model=profile.gpt, device=profile.device, dt
 print(write("This movie was", max_new_tokens=30, do_sample=True, temperature=0.7, top_k=50)[0]["generated_text"])
 
 # %% [markdown]
-# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. **Predict:** “12” or
-# “March” first?
+# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. **Predict:** one date,
+# two prefixes: what changes?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -59,7 +61,7 @@ t5 = AutoModelForSeq2SeqLM.from_pretrained(profile.t5, dtype="float32", **plain)
 
 
 def answer(questions):
-    # mini-t5 met no longer texts than 239 tokens
+    # mini-t5 was trained on at most 239 tokens
     batch = t5_tokenizer(questions, padding=True, truncation=True, max_length=239, return_tensors="pt")
     written = t5.generate(**batch.to(profile.device), max_new_tokens=32, do_sample=False)
     return t5_tokenizer.batch_decode(written, skip_special_tokens=True)
@@ -71,9 +73,9 @@ print("\n".join(answer(questions)))
 # %% [markdown]
 # ## 2. One building, three ways to use it
 #
-# All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text, its **decoder** writes
-# another. BERT is the encoder alone (*encoder-only*), GPT the decoder alone (*decoder-only*), T5 is both
-# (*encoder-decoder*). **Predict:** GPT has no encoder. Which part of T5's decoder can it therefore not have?
+# All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text; its **decoder** writes
+# another, looking at what was read. BERT is the encoder alone (*encoder-only*), GPT the decoder alone (*decoder-only*),
+# T5 is both (*encoder-decoder*). **Predict:** GPT has no encoder. Which part of T5's decoder can it therefore not have?
 
 # %%
 from utils import drawings
@@ -84,15 +86,16 @@ drawings.families()
 # From the bottom up:
 #
 # - A *tokenizer* cuts the text into *tokens*: words, or pieces of words (lesson 03).
-# - **Embeddings.** A table holds a vector for each token. A vector for the *position* in the text is added to it.
+# - **Embeddings.** A table holds a vector for each token. To it, a vector for the *position* is added. (T5 has none: it
+#   adds to each score below a learned number for the distance.)
 # - **Attention.** Each position makes a *query*, a *key* and a *value*. Its query is compared with every key: that
 #   gives scores. Softmax turns the scores into *attention weights*, and the position takes the weighted mean of the
-#   values. A layer does this several times side by side, in *attention heads*. Only attention connects positions.
+#   values. A layer does this several times side by side, in *attention heads*.
 # - **Add & norm.** The input of a part is added to its output, as in a ResNet. Then *layer normalization*, of each
 #   vector by itself.
 # - **Feed-forward.** Two linear layers with a nonlinearity between them, for each position alone.
-# - **Head.** After N such layers, an output layer gives each token of the vocabulary a number, its *logit*. Softmax
-#   turns logits into probabilities.
+# - **Output layer** (a *head*, but no attention head). After N such layers, it gives each token of the vocabulary a
+#   number, its *logit*; softmax makes probabilities of these.
 #
 # Attention comes in three kinds:
 #
@@ -101,22 +104,22 @@ drawings.families()
 # - **cross-attention**, in the decoder: the decoder makes the queries, the encoder's output the keys and values. So the
 #   decoder sees what was read. GPT has none.
 #
-# (As in 2017. GPT-2 and T5 normalise before each part; T5 has no position vectors, but adds a number for the distance
-# to each score.)
+# (As in 2017; GPT-2 and T5 normalise before each part.)
+#
 #
 # The originals, and where they went:
 #
 # | | year | weights | learned from | today |
 # |---|---|---|---|---|
 # | BERT (Devlin et al.) | 2018 | 110 or 340 million | Wikipedia, books | ModernBERT: classify, tag, search |
-# | GPT-1 (Radford et al.) | 2018 | 117 million | books; GPT-2: web pages | Llama, Qwen: nearly all else |
-# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages | its encoder reads prompts of picture generators |
+# | GPT-1 (Radford et al.) | 2018 | 117 million | books; GPT-2: web pages | Llama, Qwen: chat, code, write |
+# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages | its encoder reads prompts of image generators |
 
 # %% [markdown]
 # ## 3. Who may look where?
 #
-# Change the last word of a sentence. A position that may look at it gets another vector in the last layer. A position
-# that may not keeps its vector. **Predict** for BERT: which positions *before* the changed word notice?
+# Change the last word of a sentence. A position that may look at it gets another vector in the last layer; one that may
+# not, keeps it. **Predict** for BERT: which positions *before* the changed word notice?
 #
 # (BERT's tokenizer lowercases the text and puts it between `[CLS]` and `[SEP]`.)
 
@@ -160,7 +163,7 @@ cards.looks_both_ways(profile, sizes, left, right)
 # becomes 0. (It has nothing to do with the token `[MASK]`.)
 #
 # Next, the attention weights, as means over layers and heads: the token of a row looks at that of a column. Dark means
-# more weight, a cross 0. **Predict:** what share of GPT's weights is 0?
+# more weight, a cross 0. **Predict:** what share of GPT's attention weights is 0?
 
 # %%
 attentions = {}
@@ -174,7 +177,8 @@ for name, tokenizer, model in (("BERT", bert_tokenizer, bert), ("GPT", gpt_token
 figures.attention_means(attentions)
 
 # %% [markdown]
-# Nearly half of them: all to the right. BERT rests much of its weight on `[CLS]`.
+# Nearly half of them: all to the right.
+#
 #
 # One head at a time: find one whose tokens look at their left neighbour.
 
@@ -203,9 +207,9 @@ cards.reads_at_once(profile, sizes, apart)
 #
 # ## 4. What each learned to guess
 #
-# The three learned by guessing parts of texts. That needs no labels and is called *pretraining*. (*Fine-tuning*, lesson
-# 02, then trains a new head with labels.) BERT sees every token, so some must be taken out. GPT does not see the next
-# token, so it can be asked for it at every position. Here is what a training text becomes:
+# Guessing needs no labels, and comes first: *pretraining*. (*Fine-tuning*, lesson 02, then trains all weights on
+# labels, often under a new head.) BERT sees every token, so some must be taken out. GPT does not see the next token, so
+# it can be asked for it at every position. Here is what a training text becomes:
 #
 # | | what it reads | what it must say |
 # |---|---|---|
@@ -213,14 +217,13 @@ cards.reads_at_once(profile, sizes, apart)
 # | GPT | The actors are good because the story is good | actors are good because the story is good . |
 # | T5 | The actors `<extra_id_0>` because the `<extra_id_1>` | `<extra_id_0>` are good `<extra_id_1>` story is good … |
 #
-# - **BERT** (*masked language modelling*) must say what stood at 15% of the tokens. Of these, 80% become `[MASK]`, 10%
-#   become random tokens, and 10% stay: so BERT can trust no token. The 15% are tokens, not *words*; [Deeper: the
-#   objectives in code](deeper/01_objectives.ipynb) counts words. BERT also learned to say whether two passages follow
-#   each other.
+# - **BERT** (*masked language modelling*) must say the original token at 15% of the positions. Of these, 80% become
+#   `[MASK]`, 10% become random tokens, and 10% stay: so BERT can trust no token. The 15% are tokens, not *words*;
+#   [Deeper: the objectives in code](deeper/01_objectives.ipynb) counts words. The original BERT also learned to say
+#   whether one passage follows another.
 # - **GPT** (*causal language modelling*) must say the next token at each position.
-# - **T5** (*span corruption*) must write what was taken out: *spans* of about three tokens, 15% in all (here more). A
-#   *sentinel* (`<extra_id_0>` …) marks each gap. The answer repeats each, followed by what was taken out, and ends with
-#   one more.
+# - **T5** (*span corruption*) must write what was taken out: *spans* of about three tokens, 15% in all. A *sentinel*
+#   (`<extra_id_0>` …) marks each gap. The answer repeats each, followed by what was taken out, and ends with one more.
 #
 # The loss is the cross-entropy at the asked positions only. **Predict** what our three models say.
 
@@ -228,22 +231,47 @@ cards.reads_at_once(profile, sizes, apart)
 print("BERT  the actors [MASK] good because the [MASK] is good.")
 for guesses in fill("the actors [MASK] good because the [MASK] is good."):
     print("      ", ", ".join(guess["token_str"] for guess in guesses))
-with torch.inference_mode():
-    best = gpt(ids).logits[0].argmax(dim=-1)
-tokens, guesses = ([gpt_tokenizer.decode(token).strip() for token in row] for row in (ids[0], best))
+tokens, guesses = ([gpt_tokenizer.decode(token).strip() for token in row] for row in (ids[0], one_run.argmax(dim=-1)))
 print("GPT   ", " | ".join(f"{token} → {guess}" for token, guess in zip(tokens, guesses, strict=True)))
 gaps = "The actors <extra_id_0> because the <extra_id_1>"
 written = t5_tokenizer.decode(t5.generate(**encode(t5_tokenizer, gaps), max_new_tokens=12)[0])
-print("T5    ", gaps, "\n      ", written.partition("<extra_id_2>")[0].removeprefix("<pad>"))
+print("T5    ", gaps, "\n      ", written.partition("<extra_id_3>")[0].removeprefix("<pad>"))
 
 # %% [markdown]
 # GPT: each token with its guess for the next. mini-t5's answer has the form, little sense.
 #
+# Does BERT use both sides? Hide one token in each of many unseen reviews. How often is the first guess right if BERT
+# sees 20 tokens on each side, or 20 or 40 on one side only? **Predict** the order.
+
+# %%
+from datasets import load_dataset
+
+reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
+texts = [text.replace("<br />", " ") for text in reviews["text"]]
+rows = bert_tokenizer(texts, truncation=True, max_length=128)["input_ids"]
+filled = measures.blanks_filled(bert, bert_tokenizer, rows)
+figures.blanks(filled)
+cards.uses_both_sides(profile, sizes, filled)
+
+# %% [markdown]
+# Twice as much of one side did not make up for the other. (The empty side held ten `[MASK]`, which may confuse BERT.)
+# In your own sentence, find a word *after* the blank that decides the guess.
+
+
+# %%
+def five_best(text):
+    return [(guess["token_str"], guess["score"]) for guess in fill(text)]
+
+
+blank = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted my time on this movie.")
+widgets.display(blank, "A box to fill blanks in your own sentences; section 1 shows one of its answers.")
+
+# %% [markdown]
 # ## 5. Context
 #
 # > “It understands words in context.”
 #
-# Here are eight sentences, four for each sense of *bank*. Lesson 02's encoder, as large as BERT, reads them.
+# Here are eight sentences, four for each sense of *bank*. Lesson 02's encoder (not BERT, but its size) reads them.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -265,8 +293,8 @@ encoder = AutoModel.from_pretrained(profile.encoder, dtype=torch.float32).to(pro
 def vectors_of(token, texts):
     """The token's vector in each text at each layer, of length 1. Shape (layers + 1, texts, width)."""
     batch = encoder_tokenizer(texts, padding=True, return_tensors="pt").to(profile.device)
-    here = batch["input_ids"] == encoder_tokenizer.convert_tokens_to_ids(token)  # once in each text
-    found = torch.stack(encoder(**batch, output_hidden_states=True).hidden_states)[:, here]
+    places = batch["input_ids"] == encoder_tokenizer.convert_tokens_to_ids(token)  # once in each text
+    found = torch.stack(encoder(**batch, output_hidden_states=True).hidden_states)[:, places]
     return torch.nn.functional.normalize(found, dim=-1).cpu().numpy()
 
 
@@ -275,10 +303,11 @@ for bottom, last, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], bank
     print(f"bottom {bottom:.2f}   last layer {last:.2f}   {text}")
 
 # %% [markdown]
-# In the last layer, the nearest *bank* is one of the same sense. Is that so everywhere? Take eight words with eight
-# sentences each: how often, among the other seven, has the nearest the same sense? Chance gives 3 of 7. As a control,
-# ask the same of the *full stop*, which has no senses. **Predict** both curves, layer by layer. (Left, *bank*'s eight
-# vectors, each panel at its own scale; at the bottom, equal positions coincide.)
+# In the last layer, the nearest *bank* is one of the same sense. For other words, too? Take eight words with eight
+# sentences each: how often, among the other seven, has the nearest the same sense? Chance gives 3 of 7. But sentences
+# of one sense also share a subject. Does the *word* know its sense, or any token the subject? As a *control*, ask the
+# full stop, too. **Predict** both curves, layer by layer. (Left, *bank*'s eight vectors, each panel at its own scale;
+# at the bottom, equal positions coincide.)
 
 # %%
 same_sense = measures.nearest_of_same_sense(vectors_of)
@@ -286,74 +315,51 @@ figures.senses(bank, same_sense)
 cards.understands_context(profile, encoder, same_sense)
 
 # %% [markdown]
-# The senses come apart within a few layers. In the last layer the full stop does nearly as well as the word. Likely,
-# under `embedded`, because this encoder was trained further to give texts on one subject similar vectors: every token
-# came to carry the subject.
+# The full stop is above chance, too: part of the score is the subject. The word knows more, but under `embedded` hardly
+# so in the last layer: this encoder was trained further to compare texts by subject.
 #
 # > “… robustly.”
 #
-# Not always: in “the fight between the brothers *is* too long” and its like, mini-bert mostly prefers *are*, the form
-# for the nearer noun. bert-base does better (Goldberg, 2019). [Deeper](deeper/01_guessing_and_probing.ipynb) tests it.
+# **Predict:** *is* or *are*?
+
+# %%
+for guess in fill("the fight between the brothers [MASK] too long.", targets=["is", "are"]):
+    print(f"{guess['score']:.2%}  {guess['sequence']}")
+
+# %% [markdown]
+# The fight *is*. mini-bert mostly follows the nearer noun ([deeper](deeper/01_guessing_and_probing.ipynb)); bert-base
+# does better (Goldberg, 2019).
 #
 # ## 6. Which for which job?
 #
-# **Fill a blank: BERT.** Does it use both sides? Hide one token in each of many unseen reviews. How often is the first
-# guess right if BERT sees 20 tokens on each side, or 20 or 40 on one side only? **Predict** the order.
-
-# %%
-from datasets import load_dataset
-
-reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
-texts = [text.replace("<br />", " ") for text in reviews["text"]]
-rows = bert_tokenizer(texts, truncation=True, max_length=128)["input_ids"]
-filled = measures.blanks_filled(bert, bert_tokenizer, rows)
-figures.blanks(filled)
-cards.uses_both_sides(profile, sizes, filled)
-
-# %% [markdown]
-# Twice as much of one side does not replace the other. In your own sentence, find a word *after* the blank that decides
-# the guess.
+#
+# **Write on: GPT.** *Greedy* always takes the likeliest next token. *Sampling* draws one. **Predict** how both read.
 
 
 # %%
-def five_best(text):
-    return [(guess["token_str"], guess["score"]) for guess in fill(text)]
-
-
-blank = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted my time on this movie.")
-widgets.display(blank, "A box to fill blanks in your own sentences; section 1 shows one of its answers.")
-
-# %% [markdown]
-# **Write on: GPT.** *Greedy* always takes the likeliest next token. *Sampling* draws one, by probability. First, the
-# **temperature** divides the logits (below 1, likely tokens get likelier), and **top-p** leaves only the likeliest
-# tokens that together reach probability p. **Predict** how both read.
-
-# %%
-gpt_tokenizer.pad_token = gpt_tokenizer.eos_token  # GPT-2 has no token to fill up a batch with
-
-
-def write_on(prompts, tokens=60, **how):
-    starts = [gpt_tokenizer.eos_token + prompt for prompt in prompts]
-    batch = gpt_tokenizer(starts, padding=True, padding_side="left", return_tensors="pt").to(profile.device)
-    written = gpt.generate(**batch, max_new_tokens=tokens, pad_token_id=gpt_tokenizer.eos_token_id, **how)
-    return gpt_tokenizer.batch_decode(written[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+def write_on(prompt, **how):
+    start = encode(gpt_tokenizer, gpt_tokenizer.eos_token + prompt)
+    written = gpt.generate(**start, max_new_tokens=60, pad_token_id=gpt_tokenizer.eos_token_id, **how)
+    return prompt + gpt_tokenizer.decode(written[0, start["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
 greedy, sampling = {"do_sample": False}, {"do_sample": True, "temperature": 0.8, "top_p": 0.9, "top_k": 0}
 set_seed(0)
-print("greedy:  This movie was" + write_on(["This movie was"], **greedy)[0], "\n")
-print("sampled: This movie was" + write_on(["This movie was"], **sampling)[0])
+print("greedy: ", write_on("This movie was", **greedy), "\n")
+print("sampled:", write_on("This movie was", **sampling))
 
 
 # %% [markdown]
-# Greedy goes round in a circle; sampling loses its thread. At which temperature do the sentences break?
+# Greedy goes round in a circle; sampling loses its thread. In sampling, the **temperature** divides the logits (below
+# 1, likely tokens get likelier), and **top-p** leaves only the likeliest tokens that together reach probability p. At
+# which temperature do the sentences break?
 
 
 # %%
 def play(prompt, temperature, top_p, seed):
     set_seed(seed)
     how = sampling | {"temperature": temperature, "top_p": top_p} if temperature > 0 else greedy
-    return prompt + write_on([prompt], **how)[0]
+    return write_on(prompt, **how)
 
 
 playground = widgets.generation_playground(play, "This movie was", play("This movie was", 0.8, 0.9, 0))
@@ -374,27 +380,25 @@ for question, written in zip(prompts, answer(prompts), strict=True):
     print(f"{question}\n   → {written}")
 
 # %% [markdown]
-# The third was to be translated, and was judged. In training, only one prefix ever stood before film reviews, that of
-# judging; so it probably looks at the text, not at the prefix.
+# mini-t5 judged the third, though it was to translate. In its training, only the prefix of judging stood before film
+# reviews: so for reviews it could ignore the prefix. For dates it reads it (section 1).
 #
-# > “… the absolute industry standard …”
-#
-# When it came out, the largest T5 was best at the one set of summaries that it tried, not at translation.
-# ([Deeper](deeper/01_guessing_and_probing.ipynb).)
+# “The absolute industry standard”? When it came out, the largest T5 was best at the one set of summaries that its
+# authors tried, not at translation.
 #
 # **Classify: BERT.** Its authors trained a twin that sees only the left, on the same text. It classified worse, by half
 # a point (film sentences; perhaps chance) to nine (paraphrases; Devlin et al., 2018).
 #
-# | the job | take | because |
+# | the job | take, at equal size | because |
 # |---|---|---|
-# | classify, tag, search | an encoder | each vector has seen the whole text |
+# | classify, tag, search | an encoder | *every* vector has seen the whole text |
 # | write, chat, do tasks by a prompt | a decoder | going on with a text is what it learned |
 # | one fixed task from text to text | an encoder–decoder | it reads both ways, then writes |
 
 # %% [markdown]
 # ## To remember
 #
-# The quote again:
+#
 #
 # | phrase | what was found |
 # |---|---|
@@ -402,9 +406,9 @@ for question, written in zip(prompts, answer(prompts), strict=True):
 # | at the exact same millisecond | in one run, yes; GPT too |
 # | Wikipedia; internet articles | BERT had books as well; GPT-1 books only, GPT-2 web pages |
 # | 15% of the words | 15% of the tokens are asked; most of these are hidden |
-# | words in context | a word's vectors tell its sense; in the last layer, those of the full stop nearly do |
+# | words in context | a word's vectors tell its sense; in the last layer, perhaps only the subject |
 # | robustly | mini-bert fails one narrow test, bert-base does well |
-# | every task into text to text | several, yes |
+# | every task into text to text | several; for reviews, mini-t5 ignored a prefix |
 # | absolute industry standard | when it came out: best at one set of summaries, not at translation |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.

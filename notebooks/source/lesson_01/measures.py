@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 
@@ -60,20 +61,23 @@ def changes(before: dict, after: dict) -> tuple[dict, dict]:
     return left, right
 
 
-def words_with_a_selected_token(rows, selected) -> tuple[list[bool], list[bool]]:
-    """Which tokens are selected, and which words have a selected token.
+def words_asked(rows, selected: float = 0.15) -> tuple[np.ndarray, np.ndarray]:
+    """For each text: of how many words BERT must guess something, the mean over all masks, and how many it has.
+
+    A word of k pieces is spared if none of them is selected, by chance 0.85 to the power of k.
 
     Args:
         rows: n texts as a fast tokenizer gives them.
-        selected: shape (n, length), bool.
+        selected: the share of pieces that are selected.
+
+    Returns:
+        Two arrays of shape (n,).
     """
-    tokens, words = [], []
-    for row, places in enumerate(selected.tolist()):
-        word_of = rows.word_ids(row)  # None for special tokens
-        tokens += [places[place] for place, word in enumerate(word_of) if word is not None]
-        touched = {word for place, word in enumerate(word_of) if places[place]}
-        words += [word in touched for word in {word for word in word_of if word is not None}]
-    return tokens, words
+    of_texts = [Counter(rows.word_ids(text)) for text in range(len(rows["input_ids"]))]
+    for pieces in of_texts:
+        pieces.pop(None, 0)  # special tokens
+    asked = [sum(1 - (1 - selected) ** count for count in pieces.values()) for pieces in of_texts]
+    return np.array(asked), np.array([len(pieces) for pieces in of_texts])
 
 
 def blanks_filled(model, tokenizer, rows: list[list[int]]) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ from utils.files import cache_folder, write_atomically
 RESULTS = Path(__file__).parent / "results" / "labels.json"
 STARTS = ("counting words", "feature extraction", "fine-tuning", "random start", "small encoder")
 LABELS, SEEDS, TESTED, LENGTH, BATCH = (50, 200, 500, 1000), (0, 1, 2), 1000, 192, 8
-RATES = {"fine-tuning": 5e-5, "random start": 5e-5, "small encoder": 2e-4}
+RATES = {"fine-tuning": 5e-5, "random start": 5e-5, "small encoder": 1e-4}
 STEPS = 60  # at least; with few labels, several epochs
 _VECTORS: dict[tuple, np.ndarray] = {}  # of texts that a frozen encoder read, by folder and ids
 

@@ -41,8 +41,8 @@ def accuracy_by_labels() -> None:
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     few, most = min(found["fine-tuning"]), max(found["counting words"])
     title = (
-        f"Fine-tuned on {few} labels: {found['fine-tuning'][few].mean():.0f}%; "
-        f"counting words on {most:,}: {found['counting words'][most].mean():.0f}%"
+        f"Base encoder, fine-tuned, {few} labels: {found['fine-tuning'][few].mean():.0f}%; "
+        f"counting words, {most:,}: {found['counting words'][most].mean():.0f}%"
     )
     fig.suptitle(title)
     shown = [

@@ -88,8 +88,7 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# This takes some minutes. **Meanwhile** read section 2, note your predictions, and skip what stands under a cell until
-# it has run.
+# This takes some minutes. **Meanwhile** read section 2, note your predictions, and check them when the cells have run.
 #
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
@@ -175,8 +174,8 @@ print(batch["attention_mask"])
 # ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, id2label=…, …)`
 #
 # The encoder's weights are loaded; the head is new and random. `id2label` and `label2id` name its answers.
-# `set_seed(0)` gives each run the same head; the order of training follows the Trainer's own `seed=42`. Elsewhere,
-# loading warns that the new weights are missing: expected. `attention_probs_dropout_prob=0.0` turns off the *dropout*
+# `set_seed(0)` gives each run the same head; the order of training follows the Trainer's own `seed=42`. Outside this
+# course, loading warns of the missing weights: expected. `attention_probs_dropout_prob=0.0` turns off the *dropout*
 # inside attention, which is slow on a CPU.
 #
 # **Predict:** which share of the weights is new?
@@ -227,9 +226,10 @@ with torch.inference_mode():
 # falls to 0 in a straight line. **Predict** the learning rate halfway.
 
 # %%
-rates = [row["learning_rate"] for row in trainer.state.log_history if "learning_rate" in row]
 print(f"{len(lengths)} reviews, {args.per_device_train_batch_size} in a step: {trainer.state.global_step} steps")
-print(f"learning rate: {rates[0]:.1e} in step 5, {rates[len(rates) // 2]:.1e} halfway, {rates[-1]:.1e} at the end")
+for row in trainer.state.log_history[::4]:
+    if "learning_rate" in row:
+        print(f"step {row['step']:>3}: learning rate {row['learning_rate']:.1e}")
 
 # %% [markdown]
 # ### `def accuracy(answers)`
@@ -257,15 +257,15 @@ plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
 # It does not fall evenly: a point is the mean of five steps with few reviews each. The diamond is the loss of the test
-# reviews after the last step; it can lie lower, because it has no dropout.
+# reviews after the last step; it can lie lower: other reviews, no dropout.
 #
 # ## 3. What is it worth?
 #
 # Others judge the same test reviews:
 #
 # - **always “pos”**;
-# - **counting words**: a review becomes a long vector, with an entry for each word and each two neighbours: how often
-#   they stand there, more if few reviews have them (*TF-IDF*). Logistic regression learns a weight for each entry.
+# - **counting words**: a review becomes a long vector, with an entry for each word and each pair of neighbours: how
+#   often it occurs, raised if few reviews have it (*TF-IDF*). Logistic regression learns a weight for each entry.
 #   Counting sees whole reviews;
 # - **feature extraction**, as in vision: the pretrained encoder (`fresh`) stays frozen, and logistic regression learns
 #   from the mean of its token vectors.
@@ -307,8 +307,8 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
 
 # %% [markdown]
 # Is that the luck of one draw? And what comes of a **random start**, the same network without the pretrained weights?
-# Such runs came with the course: three draws for each point, at least 60 steps each (so 50 labels are passed ten
-# times), judged on 1,000 test reviews, half of them positive.
+# The course brings runs of all these: three draws for each point, at least 60 steps each (with 50 labels ten passes),
+# judged on 1,000 test reviews, half of them positive.
 #
 # **Predict:** how many labels does counting words need, to be as good as fine-tuning with 50?
 
@@ -318,15 +318,15 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# A mark is a run. The *base* encoder is yours (frozen: feature extraction). The *small* one, with a larger rate, is no
-# better than counting words from 500 labels on. The three random starts lie on one another at 50%: they gave every
-# review the same label. (Longer training might help.) So with this rate and so few steps, what fine-tuning has above
-# 50% comes from pretraining: *transfer*.
+# A mark is a run. The *base* encoder is yours (frozen: feature extraction). The *small* one, with a larger rate, cannot
+# be told from counting words at 500 labels. The three random starts lie on one another at 50%: they gave every review
+# the same label. (Longer training might help.)  So with this rate and so few steps, what fine-tuning has above 50%
+# comes from pretraining (here from blanks and pairs): *transfer*.
 #
 # Back to your reviews. How sure is a difference? Compare **review by review**: one that only fine-tuning gets right
 # counts +1, one that only the other gets right −1, all others 0. The mean of these numbers is the difference. (Its 95%
-# *interval* reaches about two of their standard deviations, divided by √*n*, to each side.) **Predict:** where two of
-# the intervals above overlap, does that of their difference hold 0?
+# *interval* reaches about two of their standard deviations, divided by √*n*, to each side.) **Predict:** where two
+# intervals above overlap, can the difference still be clear?
 
 # %%
 ours = right["fine-tuning"]
@@ -336,10 +336,10 @@ title = f"Fine-tuning: {share(ours)}; more than {nearest}: {gains[nearest]}"
 plots.number_figure(gains, title, "points more than others, on the same reviews, with 95% interval", text="{:+.1f}")
 
 # %% [markdown]
-# The difference to **counting words** is what network and pretraining are worth; that to **feature extraction**,
-# roughly, what adapting the weights is worth: vector and head differ, too. The intervals allow for other *test* reviews
-# . For other *training* reviews, see how the marks spread in the figure before. Where an interval holds 0, these
-# reviews cannot tell.
+# The difference to **counting words** is what network and pretraining are worth; that to **feature extraction** is
+# roughly what adapting the weights is worth (vector and head differ, too). Two intervals can overlap, and that of the
+# difference exclude 0. The intervals allow for other *test* reviews. For other *training* reviews, see how the marks
+# spread in the figure before. Where an interval contains 0, these reviews cannot tell.
 #
 # A *card* tests a sentence on the course's runs, so its numbers differ from yours.
 
@@ -373,7 +373,7 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Near 50% the model is undecided. Where it is not, which word misled it?
+# Near 50% the model is undecided. Else, which word misled it?
 #
 # Now your own; **predict** first.
 
@@ -419,8 +419,8 @@ print(answer, "· true:", model.config.id2label[review["label"]])
 # `scripts/finetune.py` is this script, extended. It takes a file with a column of texts and one of labels, two or more.
 # `--group` names a column, such as the film, whose groups each stay on one side. The next cell writes a table of 160
 # sentences about films (Pang and Lee, 2005); the script starts from the pretrained encoder and learns from four fifths
-# of them. **Predict** its accuracy on the other 32. (The cell also gives the trainer's memory back: to run a cell above
-# again, begin with section 1.)
+# of them. **Predict** its accuracy on the other 32. (The cell also gives the trainer's memory back. Section 4 still
+# runs.)
 
 # %%
 import gc
@@ -442,8 +442,8 @@ table.head(3)
 # %run ../scripts/finetune.py --data "{own_file}" --text opinion --label verdict --epochs 2 --output "{own_model}"
 
 # %% [markdown]
-# Does the interval of the difference hold 0? Then 32 texts cannot tell. For your own file, label some hundreds for the
-# test.
+# Does the interval of the difference contain 0? Then 32 texts cannot tell. For your own file, label some hundreds for
+# the test.
 
 # %% [markdown]
 # ## To remember

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from notebooks.source.lesson_05.runs import SMALLER, SMALLEST
+from notebooks.source.lesson_05.cards import LEAST
+from notebooks.source.lesson_05.runs import LARGER
 from utils import plots
 from utils.intervals import over_seeds
 
@@ -66,7 +67,8 @@ def gains(results: dict[str, dict], counted) -> None:
     others = {arm: 100.0 * found["right"] - plain for arm, found in results.items() if arm not in CONTROLS}
     farthest = max(others.values(), key=lambda gain: abs(gain.mean()))
     title = f"Fine-tuned, no arm's mean is more than {np.ceil(abs(farthest.mean())):.0f} points from plain's"
-    _rows(others | {"counting words": 100.0 * counted - plain}, title, "right, minus plain (points)")
+    label = f"right, minus plain (points); dashed: {LEAST} points more"
+    _rows(others | {"counting words": 100.0 * counted - plain}, title, label, at=LEAST)
 
 
 def forgetting(results: dict[str, dict], before) -> None:
@@ -80,21 +82,21 @@ def forgetting(results: dict[str, dict], before) -> None:
     means = {arm: values.mean() for arm, values in lost.items()}
     least, most = max(means, key=means.get), min(means, key=means.get)
     title = f"Forgotten: from {-means[least]:.0f} points ({least}) to {-means[most]:.0f} ({most})"
-    _rows(lost, title, "topics found, minus before fine-tuning (points); orange line: the control's mean", SMALLER)
+    _rows(lost, title, "topics found, minus before fine-tuning (points)")
 
 
-CONTROLS = ("plain", SMALLER, SMALLEST)
-COLORS = {"counting words": plots.GREY, "plain": plots.BLACK, SMALLER: plots.ORANGE, SMALLEST: plots.GREEN}
+CONTROLS = ("plain", LARGER)
+COLORS = {"counting words": plots.GREY, "plain": plots.BLACK, LARGER: plots.ORANGE}
 
 
-def _rows(values: dict[str, np.ndarray], title: str, label: str, line: str | None = None) -> None:
-    """A row of dots and an interval for each name, over (seeds, items); `line` marks the mean of one of them."""
+def _rows(values: dict[str, np.ndarray], title: str, label: str, at: float = 0) -> None:
+    """A row of dots and an interval for each name, over (seeds, items); a dashed line `at` a value."""
     fig, ax = plots.figure(0.8 + 0.32 * len(values))
     for place, name in enumerate(list(values)[::-1]):
         _seeds(ax, place, values[name], COLORS.get(name, plots.BLUE))
     ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
-    if line:
-        ax.axvline(values[line].mean(), color=plots.ORANGE, linewidth=1)
+    if at:
+        ax.axvline(at, color=plots.BLACK, linewidth=0.8, linestyle="--")
     ax.set(yticks=range(len(values)), yticklabels=list(values)[::-1], xlabel=label)
     fig.suptitle(title, fontsize=10)
     said = "; ".join(f"{name} {over_seeds(found, ' points')}" for name, found in values.items())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from utils.claims import Claim
 
-STORED = "what is stored for a task that it saves"  # a further number of 04.4
+STORED = "what is stored for a task that it saves"
+SHOWN = {"04.4": STORED, "01.7": "translations right to the letter"}  # a further number that speaks for the row
 JOBS = (  # job, what to try first, what then, the claims that speak for it
     (
         "tell texts apart (classify), tens of labels",
@@ -39,7 +40,6 @@ def table(recorded: list[Claim]) -> str:
 
 
 def _number(claim: Claim) -> str:
-    ((name, number),) = {name: number for name, number in claim.context.items() if name == STORED}.items() or (
-        claim.number.items()
-    )
-    return f"{claim.id}: {name}: {number}"
+    numbers = claim.number | claim.context
+    name = SHOWN.get(claim.id, next(iter(claim.number)))
+    return f"{claim.id}: {name}: {numbers[name]}"
