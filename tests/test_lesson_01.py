@@ -163,10 +163,14 @@ def agrees(near, far):
     return {"BERT, side by side": hits(near, 20), "BERT, another noun between": hits(far, 60), "GPT": hits(0, 20)}
 
 
-def words(share, spread):
-    """Texts of 100 words, of which a share is asked for, by two tokenizers."""
-    asked = 100 * share + 100 * spread * np.linspace(-1, 1, 20)
-    return dict.fromkeys(("BERT's pieces", "mini-bert's pieces"), (asked, np.full(20, 100)))
+def words(share, spread, between_spaces=None):
+    """Texts of 100 words, of which a share is asked for; another share of those between spaces."""
+
+    def of_texts(share):
+        return 100 * share + 100 * spread * np.linspace(-1, 1, 20), np.full(20, 100)
+
+    both = {"words and marks": of_texts(share), "words between spaces": of_texts(between_spaces or share)}
+    return both | {"mini-bert": of_texts(0.18)}
 
 
 NETWORK = torch.nn.Linear(9, 9)
@@ -183,6 +187,7 @@ CASES = [
     ("01.3", cards.guesses_words, (words(0.177, 0.001),), FAILS),
     ("01.3", cards.guesses_words, (words(0.157, 0.001),), HOLDS),
     ("01.3", cards.guesses_words, (words(0.16, 0.02),), OPEN),
+    ("01.3", cards.guesses_words, (words(0.157, 0.001, between_spaces=0.18),), DEPENDS),
     ("01.4", cards.uses_both_sides, (SIZES, sides()), HOLDS),
     ("01.4", cards.uses_both_sides, (SIZES, sides(both=46)), OPEN),
     ("01.4", cards.uses_both_sides, (SIZES, sides(right=130)), DEPENDS),
@@ -218,7 +223,10 @@ CASES = [
 def test_the_verdict_of_a_card_turns_with_its_numbers(monkeypatch, tmp_path, id, card, numbers, verdict):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
     monkeypatch.setattr("IPython.display.display", lambda *bundle, **how: None)
-    card(SimpleNamespace(name="test", bert="bert", gpt="gpt", t5="t5", encoder="encoder"), *numbers)
+    card(
+        SimpleNamespace(name="test", bert="bert", gpt="gpt", t5="t5", encoder="encoder", small_encoder="small"),
+        *numbers,
+    )
     (claim,) = claims.ledger("test")
     assert (claim.id, claim.verdict) == (id, verdict)
 

@@ -92,7 +92,7 @@ def test_the_table_of_speed_is_made_from_the_benchmark(monkeypatch, tmp_path):
         json.dumps({"recipes": recipes, "reviews": 640, "test_reviews": 2000, "machine": machine}), encoding="utf-8"
     )
     about, _, _, _, *lines = readme.speed_table().splitlines()
-    assert "640 reviews and judging 2,000 of other films, on 2 cores of a chip, bfloat16" in about
+    assert "640 reviews, then judging 2,000 of other films (not timed), on 2 cores of a chip, bfloat16" in about
     gap = "-0.3 points (-1.3 to 0.8)"
     assert lines == [
         f"| slow | 100, 200 | 10.0, 8.0 | 87.5% (85.0 to 90.0) | {gap} | 4% | 46% | 1.5 GiB |",

@@ -225,8 +225,8 @@ plots.show(fig, "Three rows of bars, a bar for the loss of each guessed token. "
 # > “BERT must guess 15% of the words.”
 #
 # It must guess 15% of the tokens. A word of *k* pieces is spared only if none is selected, by chance 0.85 to the power
-# of *k*. Cut 400 reviews by BERT's own vocabulary and by mini-bert's, which is smaller: of how many *words* is
-# something selected, on average over all masks?
+# of *k*. Of how many *words* in 400 reviews is something selected, on average over all masks? That depends on what
+# counts as a word, and on the vocabulary.
 
 # %%
 from datasets import load_dataset
@@ -235,15 +235,20 @@ from notebooks.source.lesson_01 import cards, measures
 
 reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
 texts = [text.replace("<br />", " ") for text in reviews["text"]]
-tokenizers = {
-    "BERT's pieces": AutoTokenizer.from_pretrained(profile.small_encoder), "mini-bert's pieces": bert_tokenizer
-}  # fmt: skip
-asked = {name: measures.words_asked(cut(texts, truncation=True, max_length=128)) for name, cut in tokenizers.items()}
+large, options = AutoTokenizer.from_pretrained(profile.small_encoder), {"truncation": True, "max_length": 128}
+asked = {
+    "words and marks": measures.words_asked(large(texts, **options)),
+    "words between spaces": measures.words_asked(
+        large([text.split() for text in texts], is_split_into_words=True, **options)
+    ),
+    "mini-bert": measures.words_asked(bert_tokenizer(texts, **options)),
+}
 cards.guesses_words(profile, asked)
 
 # %% [markdown]
-# A word of two pieces has two chances to be selected. With BERT's 30,522 pieces few words are split, so tokens and
-# words are nearly the same; with mini-bert's 4,096, more are. (*Whole word masking* selects words.)
+# A word of two pieces has two chances to be selected. BERT's tokenizer first splits text at spaces and marks; few of
+# these words have more than one of its 30,522 pieces. Between spaces stands more: “*don't,*” has four pieces. And with
+# mini-bert's 4,096 pieces, more words are split. (*Whole word masking* selects words.)
 
 # %% [markdown]
 # ## To remember

@@ -75,7 +75,7 @@ print("\n".join(answer(questions)))
 #
 # All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text; its **decoder** writes
 # another, looking at what was read. BERT is the encoder alone (*encoder-only*), GPT the decoder alone (*decoder-only*),
-# T5 is both (*encoder-decoder*). **Predict:** GPT has no encoder. Which part of T5's decoder can it therefore not have?
+# T5 is both (*encoder-decoder*). GPT reads no other text. **Predict:** what must T5's decoder have that GPT lacks?
 
 # %%
 from utils import drawings
@@ -86,16 +86,16 @@ drawings.families()
 # From the bottom up:
 #
 # - A *tokenizer* cuts the text into *tokens*: words, or pieces of words (lesson 03).
-# - **Embeddings.** A table holds a vector for each token. To it, a vector for the *position* is added. (T5 has none: it
-#   adds to each score below a learned number for the distance.)
+# - **Embeddings.** A table holds a vector for each token. To it, a vector for the *position* is added. (T5 has none; it
+#   adds to each attention score a learned number for the distance.)
 # - **Attention.** Each position makes a *query*, a *key* and a *value*. Its query is compared with every key: that
 #   gives scores. Softmax turns the scores into *attention weights*, and the position takes the weighted mean of the
 #   values. A layer does this several times side by side, in *attention heads*.
 # - **Add & norm.** The input of a part is added to its output, as in a ResNet. Then *layer normalization*, of each
 #   vector by itself.
 # - **Feed-forward.** Two linear layers with a nonlinearity between them, for each position alone.
-# - **Output layer** (a *head*, but no attention head). After N such layers, it gives each token of the vocabulary a
-#   number, its *logit*; softmax makes probabilities of these.
+# - **Output layer** (a *head*, but no attention head). On top of the N layers, it gives at each position a number for
+#   each token of the vocabulary, its *logit*; softmax makes probabilities of these.
 #
 # Attention comes in three kinds:
 #
@@ -162,8 +162,8 @@ cards.looks_both_ways(profile, sizes, left, right)
 # the **causal mask**: before the softmax it gives each place to the right a score so low that its attention weight
 # becomes 0. (It has nothing to do with the token `[MASK]`.)
 #
-# Next, the attention weights, as means over layers and heads: the token of a row looks at that of a column. Dark means
-# more weight, a cross 0. **Predict:** what share of GPT's attention weights is 0?
+# Next, the attention weights, as means over layers and heads: the token of a row looks at that of a column. Dark: more
+# weight; a cross: 0. **Predict:** what share of GPT's attention weights is 0?
 
 # %%
 attentions = {}
@@ -238,10 +238,10 @@ written = t5_tokenizer.decode(t5.generate(**encode(t5_tokenizer, gaps), max_new_
 print("T5    ", gaps, "\n      ", written.partition("<extra_id_3>")[0].removeprefix("<pad>"))
 
 # %% [markdown]
-# GPT: each token with its guess for the next. mini-t5's answer has the form, little sense.
+# mini-t5 fills a third gap that is not there.
 #
 # Does BERT use both sides? Hide one token in each of many unseen reviews. How often is the first guess right if BERT
-# sees 20 tokens on each side, or 20 or 40 on one side only? **Predict** the order.
+# sees 20 tokens on each side, or 20 or 40 on one side only? **Predict:** which is best, and by how much?
 
 # %%
 from datasets import load_dataset
@@ -304,10 +304,10 @@ for bottom, last, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], bank
 
 # %% [markdown]
 # In the last layer, the nearest *bank* is one of the same sense. For other words, too? Take eight words with eight
-# sentences each: how often, among the other seven, has the nearest the same sense? Chance gives 3 of 7. But sentences
-# of one sense also share a subject. Does the *word* know its sense, or any token the subject? As a *control*, ask the
-# full stop, too. **Predict** both curves, layer by layer. (Left, *bank*'s eight vectors, each panel at its own scale;
-# at the bottom, equal positions coincide.)
+# sentences each: how often has the nearest of the other seven the same sense? Chance gives 3 of 7. But sentences of one
+# sense also share a subject. Does the *word* tell its sense, or any token the subject? As a *control*, ask the full
+# stop. (Left, *bank*'s eight vectors before the first layer and after the last; equal positions coincide.) **Predict**
+# both curves, layer by layer.
 
 # %%
 same_sense = measures.nearest_of_same_sense(vectors_of)
@@ -315,8 +315,8 @@ figures.senses(bank, same_sense)
 cards.understands_context(profile, encoder, same_sense)
 
 # %% [markdown]
-# The full stop is above chance, too: part of the score is the subject. The word knows more, but under `embedded` hardly
-# so in the last layer: this encoder was trained further to compare texts by subject.
+# The full stop is above chance, too: part of the score is the subject. The word tells more, but under `embedded` hardly
+# so in the last layer: perhaps because it was trained further to compare whole texts.
 #
 # > “… robustly.”
 #
@@ -350,9 +350,9 @@ print("sampled:", write_on("This movie was", **sampling))
 
 
 # %% [markdown]
-# Greedy goes round in a circle; sampling loses its thread. In sampling, the **temperature** divides the logits (below
-# 1, likely tokens get likelier), and **top-p** leaves only the likeliest tokens that together reach probability p. At
-# which temperature do the sentences break?
+# Greedy goes round in a circle; sampling loses its thread. The **temperature** divides the logits (below 1, likely
+# tokens get likelier), and **top-p** leaves only the likeliest tokens that together reach probability p. At which
+# temperature do the sentences break?
 
 
 # %%
@@ -408,7 +408,7 @@ for question, written in zip(prompts, answer(prompts), strict=True):
 # | 15% of the words | 15% of the tokens are asked; most of these are hidden |
 # | words in context | a word's vectors tell its sense; in the last layer, perhaps only the subject |
 # | robustly | mini-bert fails one narrow test, bert-base does well |
-# | every task into text to text | several; for reviews, mini-t5 ignored a prefix |
+# | every task into text to text | several tasks, yes; before reviews, mini-t5 ignored the prefix |
 # | absolute industry standard | when it came out: best at one set of summaries, not at translation |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.

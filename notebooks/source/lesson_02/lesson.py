@@ -31,7 +31,7 @@
 #
 # The script, `scripts/day4_ex.py`, stands in the next three cells. It learns from film reviews with a label, `neg` or
 # `pos`, and is tested on other reviews. `profile` holds the first cell's choices for this machine. Elsewhere you would
-# write `"stanfordnlp/imdb"`, `"google-bert/bert-base-uncased"`, 500 reviews, 192 tokens, rate 5e-5, batch 8.
+# write `"stanfordnlp/imdb"`, `"google-bert/bert-base-uncased"`, 500 reviews, 192 tokens, rate 5e-5.
 #
 # **Predict:** of 100 reviews, how many will the fine-tuned encoder get right, and how many a classifier that only
 # counts words?
@@ -95,17 +95,17 @@ trainer.train()
 # judged right. *Validation Loss* is computed on `eval_dataset`, here the test reviews. *Training Loss* is the last
 # logged value.
 #
-# Without a GPU your encoder is all-mpnet-base-v2, as large as bert-base: 12 layers, 109 million weights. It was
-# pretrained by filling blanks. Then a billion pairs of texts that belong together taught it to express in the mean of
-# its token vectors what a text is about.
+# Without a GPU your encoder is all-mpnet-base-v2 (on small machines all-MiniLM-L6-v2; see the banner). It is as large
+# as bert-base: 12 layers, 109 million weights. It was pretrained by filling blanks. Then a billion pairs of texts that
+# belong together taught it what a text is about.
 
 # %% [markdown]
 # ## 2. Line by line
 #
 # ### `dataset = load_dataset(profile.imdb)`
 #
-# IMDB (Maas et al., 2011) has 50,000 labelled film reviews, half for training and half for testing. Without a GPU you
-# use only the half for training, split again with each film on one side.
+# IMDB (Maas et al., 2011): 50,000 labelled film reviews, half of them for testing. Without a GPU you use only the other
+# half, split again by film.
 
 # %%
 for number in (0, 1):
@@ -123,8 +123,8 @@ in_order = load_dataset(profile.imdb)["train"]["label"]
 print("labels of the first ten:", in_order[:10], "and of the last ten:", in_order[-10:])
 
 # %% [markdown]
-# The archive lists all negative reviews, then all positive ones. Without `shuffle`, `select` would take one label only,
-# for the training and for the test.
+# The archive lists all negative reviews, then all positive ones. Without `shuffle`, `select` takes one label only, in
+# both parts: 100% right, nothing learned.
 #
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #
@@ -219,11 +219,11 @@ with torch.inference_mode():
 # - `learning_rate`: scales each step. Pretrained weights usually get small ones, 1e-5 to 5e-5;
 # - `per_device_train_batch_size`: reviews in one step (8 without a GPU), on each GPU;
 # - `num_train_epochs=1`: one pass;
-# - `logging_steps=5`, `disable_tqdm=False`: log the loss every 5 steps; show the bar;
+# - `logging_steps=5`, `disable_tqdm=False`: log the loss every 5 steps;
 # - `**profile.arithmetic`: compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it; weights stay in 32.
 #
-# All else is the default: the *optimizer* AdamW without weight decay, gradients cut to length 1, a learning rate that
-# falls to 0 in a straight line. **Predict** the learning rate halfway.
+# All else is the default: the *optimizer* AdamW without weight decay, gradients cut to length 1 at most, a learning
+# rate that falls to 0 in a straight line. **Predict** the learning rate halfway.
 
 # %%
 print(f"{len(lengths)} reviews, {args.per_device_train_batch_size} in a step: {trainer.state.global_step} steps")
@@ -264,9 +264,9 @@ plots.training(trainer, baseline=np.log(2))
 # Others judge the same test reviews:
 #
 # - **always “pos”**;
-# - **counting words**: a review becomes a long vector, with an entry for each word and each pair of neighbours: how
-#   often it occurs, raised if few reviews have it (*TF-IDF*). Logistic regression learns a weight for each entry.
-#   Counting sees whole reviews;
+# - **counting words**: a review becomes a long vector, with an entry for each word and each pair of neighbours, larger
+#   if it occurs often and in few reviews (*TF-IDF*). Logistic regression learns a weight for each entry. Counting sees
+#   whole reviews;
 # - **feature extraction**, as in vision: the pretrained encoder (`fresh`) stays frozen, and logistic regression learns
 #   from the mean of its token vectors.
 #
@@ -307,8 +307,8 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
 
 # %% [markdown]
 # Is that the luck of one draw? And what comes of a **random start**, the same network without the pretrained weights?
-# The course brings runs of all these: three draws for each point, at least 60 steps each (with 50 labels ten passes),
-# judged on 1,000 test reviews, half of them positive.
+# The course brings runs of all these: three draws for each point, networks with at least 60 steps (50 labels: ten
+# passes; 200: three), judged on 1,000 test reviews, half of them positive.
 #
 # **Predict:** how many labels does counting words need, to be as good as fine-tuning with 50?
 
@@ -318,10 +318,10 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# A mark is a run. The *base* encoder is yours (frozen: feature extraction). The *small* one, with a larger rate, cannot
-# be told from counting words at 500 labels. The three random starts lie on one another at 50%: they gave every review
-# the same label. (Longer training might help.)  So with this rate and so few steps, what fine-tuning has above 50%
-# comes from pretraining (here from blanks and pairs): *transfer*.
+# A mark is a run. The *base* encoder is all-mpnet (frozen: feature extraction). The *small* one, all-MiniLM-L6-v2 with
+# a larger rate, cannot be told from counting words at 500 labels. The three random starts lie on one another at 50%:
+# they gave every review the same label. So with this rate and so few steps, what fine-tuning has above 50% comes from
+# pretraining: *transfer*. (Here by blanks and pairs; a BERT had no pairs.)
 #
 # Back to your reviews. How sure is a difference? Compare **review by review**: one that only fine-tuning gets right
 # counts +1, one that only the other gets right −1, all others 0. The mean of these numbers is the difference. (Its 95%
@@ -331,15 +331,15 @@ figures.accuracy_by_labels()
 # %%
 ours = right["fine-tuning"]
 gains = {name: paired_difference(ours, hits) for name, hits in right.items() if name != "fine-tuning"}
-nearest = min(gains, key=lambda name: gains[name].low)
-title = f"Fine-tuning: {share(ours)}; more than {nearest}: {gains[nearest]}"
+least = min(gains, key=lambda name: gains[name].low)
+title = f"Fine-tuning: {share(ours)}; more than {least}: {gains[least]}"
 plots.number_figure(gains, title, "points more than others, on the same reviews, with 95% interval", text="{:+.1f}")
 
 # %% [markdown]
-# The difference to **counting words** is what network and pretraining are worth; that to **feature extraction** is
-# roughly what adapting the weights is worth (vector and head differ, too). Two intervals can overlap, and that of the
-# difference exclude 0. The intervals allow for other *test* reviews. For other *training* reviews, see how the marks
-# spread in the figure before. Where an interval contains 0, these reviews cannot tell.
+# The difference to **counting words** is what the pretrained network adds, on less text; that to **feature extraction**
+# is roughly what adapting the weights is worth (vector and head differ). Two intervals can overlap, and that of the
+# difference exclude 0. The intervals allow for other *test* reviews. For other *training* reviews and seeds, see how
+# the marks spread in the figure before. Where an interval contains 0, these reviews cannot tell.
 #
 # A *card* tests a sentence on the course's runs, so its numbers differ from yours.
 
@@ -367,13 +367,15 @@ def probability_of_pos(texts):
 
 answers = probability_of_pos([text for text, _ in OPINIONS])
 hits = [(answer > 0.5) == (label == "pos") for answer, (_, label) in zip(answers, OPINIONS, strict=True)]
-print(f"{sum(hits)} of {len(hits)} right; {sum(answer > 0.5 for answer in answers)} taken for positive\n")
+print(
+    f"{sum(hits)} of {len(hits)}: {share(hits)} right; {sum(answer > 0.5 for answer in answers)} taken for positive\n"
+)
 for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
     if not hit:
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Near 50% the model is undecided. Else, which word misled it?
+# It learned from long reviews. Near 50% it is undecided. Else, which word may have misled it?
 #
 # Now your own; **predict** first.
 
@@ -416,11 +418,11 @@ print(answer, "· true:", model.config.id2label[review["label"]])
 # %% [markdown]
 # ## 6. Your own file
 #
-# `scripts/finetune.py` is this script, extended. It takes a file with a column of texts and one of labels, two or more.
-# `--group` names a column, such as the film, whose groups each stay on one side. The next cell writes a table of 160
-# sentences about films (Pang and Lee, 2005); the script starts from the pretrained encoder and learns from four fifths
-# of them. **Predict** its accuracy on the other 32. (The cell also gives the trainer's memory back. Section 4 still
-# runs.)
+# `scripts/finetune.py` is this script with more options. It takes a file with a column of texts and one of labels, two
+# or more. `--group` names a column, such as the film, whose groups each stay on one side. The next cell writes a table
+# of 160 sentences about films (Pang and Lee, 2005); the script starts from the pretrained encoder and learns from four
+# fifths of them. **Predict** its accuracy on the other 32. (The cell also gives the trainer's memory back. Section 4
+# still runs.)
 
 # %%
 import gc

@@ -75,13 +75,13 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
     }  # fmt: skip
     claims.record(
         "04.2",
-        "Use a tiny learning rate, or you destroy what pretraining knows.",
+        "Too large a learning rate destroys what pretraining knows; the best one for the task does not.",
         tests={
             f"{larger:.0e}, ten times the best, loses the topics": lost["topics", larger].above(MUCH),
             f"{best:.0e}, best for the task, keeps them for a linear classifier": lost["topics", best].below(MUCH),
         },
         on="the rate",
-        number={f"topics lost at {larger:.0e} (at {best:.0e}: {lost['topics', best]})": lost["topics", larger]},
+        number={f"topics lost at {larger:.0e}, ten times the best rate": lost["topics", larger]},
         context={
             f"topics told by a linear classifier, lost at {rate:.0e}": lost["topics", rate] for rate in rates
         }
@@ -103,9 +103,7 @@ def one_epoch(runs, one: np.ndarray, more: np.ndarray) -> None:
         "04.3",
         f"One single epoch is enough, also for {LABELS} labels.",
         tests={f"three epochs gain less than {MARGIN} points": gain.below(MARGIN)},
-        number={
-            f"what three epochs gain over one, {LABELS} labels (enough: surely below {MARGIN}; not: surely above)": gain
-        },
+        number={f"what three epochs gain over one, {LABELS} labels (less than {MARGIN} would be enough)": gain},
         context={
             f"one epoch, at {runs.best_rate('one epoch'):.0e}": over_seeds(one, "%"),
             f"three epochs, at {runs.best_rate('all'):.0e}": over_seeds(more, "%"),
@@ -132,7 +130,7 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
                saved("trained") - saved(what) < MUCH for name, what in parts.items()},
         on="what is counted",
         number={
-            f"time of a step that LoRA saves, not training {saved('trained'):.1f}% of the weights": Number(
+            f"training {100 - saved('trained'):.1f}% of the weights, LoRA saves of the time of a step": Number(
                 saved("step"), unit="%"
             )
         },
@@ -202,7 +200,7 @@ def destroys_grammar(profile, model: str, lost: dict, best: float, seeds: int) -
     larger = max(lost)
     claims.record(
         "04.7",
-        f"Fine-tuning {model.partition(',')[0]} at the rate {larger:.0e} destroys its grammar.",
+        f"Fine-tuned at the rate {larger:.0e}, {model.partition(',')[0]} fails at grammar under its original layer.",
         tests={f"at {larger:.0e}, more than {MUCH} points are lost": lost[larger].above(MUCH)},
         number={f"grammar lost at {larger:.0e}": lost[larger]},
         context={f"grammar lost at {rate:.0e}": number for rate, number in lost.items() if rate != larger}

@@ -70,7 +70,8 @@ print(f"fine-tuned, {trainer.state.global_step} steps: {np.mean(judged == truth)
 # The encoders are: *small*; *base*, lesson 02's all-mpnet-base-v2, a sentence encoder of 109 million weights; *mini*,
 # lesson 01's mini-bert of 4 million weights, pretrained without pairs on film reviews and news.
 #
-# *Predict:* with 50 labels, where is the base encoder, frozen and trained? With 4,000, counting words?
+# *Predict:* which frozen encoders do more with 200 labels than counting words with 4,000? With 50, is trained above
+# frozen?
 
 # %%
 right = runs.lines()
@@ -107,8 +108,8 @@ asked = vectors(sentences)
 print(f"{asked.shape[0]:,} vectors of {asked.shape[1]} numbers")
 
 # %% [markdown]
-# For each, find the nearest (by *cosine*) among the sentences that share no word with it, stop words such as *the* and
-# *not* aside. (Words with the same first five letters count as shared.)
+# For each, find the nearest (by *cosine*) among the sentences that share no word with it, apart from stop words such as
+# *the* or *not*.
 #
 # *Predict:* what will such pairs have in common?
 
@@ -143,11 +144,11 @@ first, second = np.array(sorted({tuple(sorted(pair)) for pair in enumerate(neare
 print(f"the same opinion: {share(truth[first] == truth[second])}, taking pairs as independent")
 
 # %% [markdown]
-# More than half, far from all. Yet from these vectors section 1's frozen encoder gets 70% right: 200 labels choose a
-# direction.
+# More than half, far from all. The opinion does not decide what is near, but it is in there: from these vectors,
+# section 1's frozen encoder gets 70% right with 200 labels.
 #
-# Does it also tell the senses of a word apart? Ask lesson 01's question: of eight sentences with *bank*, has the
-# nearest vector of the word the same sense? (By chance in 3 of 7 cases.)
+# Does it also tell the senses of a word apart? Ask lesson 01's question of eight words with eight sentences each: is
+# the word's nearest vector one of the same sense? (By chance in 3 of 7 cases.)
 #
 # *Predict* the share for the pretrained network, and for the same one with random weights.
 
@@ -179,8 +180,8 @@ print(f"pretrained:     {same_sense(pretrained)} of the same sense")
 print(f"random weights: {same_sense(AutoModel.from_config(pretrained.config))}")
 
 # %% [markdown]
-# Its earlier training does it, not the architecture. (Perhaps by subject: in lesson 01, so did the full stop.) [Deeper:
-# layer by layer](deeper/04_layer_by_layer.ipynb) asks where in the network the opinion lies.
+# Its earlier training does it, not the architecture. (Perhaps it tells the subject only: in lesson 01 even the full
+# stop did.) [Deeper: layer by layer](deeper/04_layer_by_layer.ipynb) asks where in the network the opinion lies.
 #
 # ## 3. How tiny must the learning rate be?
 #
@@ -251,8 +252,8 @@ drawings.lora()
 # at 0, so training begins with exactly the pretrained network (and a new head). $\alpha$ (`lora_alpha`) scales what is
 # added.
 #
-# *Predict:* which share of the weights is trained if the queries and the values of every layer get a $B A$? And which
-# in the upper half?
+# *Predict:* which share of the weights is trained if every layer's query and value matrices get a $B A$? And which in
+# the upper half?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -314,8 +315,8 @@ cards.saves_training(profile, of_step, measured)
 #
 # LoRA stores next to nothing for a task, and has hardly any gradients and running means: with this small batch, memory
 # falls to a third. Time falls less. No gradient of a frozen weight is computed, but LoRA's matrices sit in every layer,
-# so the backward pass must run through all layers. With the lower half frozen it ends halfway, and no activations below
-# it are kept. Accuracy cannot separate LoRA, upper half and all.
+# so the backward pass must run through all layers. With the lower half frozen it stops halfway, and the lower layers'
+# activations need not be kept. These runs cannot tell the accuracies of LoRA, upper half and all apart.
 #
 # ## 7. Fifty labels at work
 #
@@ -341,15 +342,16 @@ print(f"{share(reader.predict(read[50:]) == truth[third])} right")
 # *Predict*, over several draws: does fine-tuning the same encoder do better?
 
 # %%
-tuned = runs.final_base(50)[0]
-print(f"base encoder, fine-tuned: {tuned['epochs']} epochs at the rate {tuned['rate']:.0e}")
+tuned, names = runs.final_base(50)[0], ("base encoder, frozen", "base encoder, all trained")
+print(f"fine-tuned {tuned['epochs']} epochs at the rate {tuned['rate']:.0e}")
+for name in names:
+    print(f"{name:<25} {over_seeds(right[name][50], '%')} right")
 cards.freeze_and_read(runs, right)
 
 # %% [markdown]
-# Fine-tuned for ten epochs, the base encoder beats itself frozen on this task. Both were tuned on 400 more labels,
-# which you would not have. For the small encoder, three seeds cannot tell. So count words as a baseline, let a
-# base-size *sentence encoder* read, then fine-tune it (ten epochs, the rate above), and compare by cross-validation:
-# with 50 texts it shows large differences only.
+# Both were tuned on 400 more labels, which you would not have. For the small encoder, three seeds cannot tell. So: (1)
+# count words, as a baseline; (2) freeze a base-size *sentence encoder* and fit a classifier; (3) fine-tune it, ten
+# epochs at the rate above; (4) compare by cross-validation. With 50 texts, believe large differences only.
 
 # %% [markdown]
 # ## To remember

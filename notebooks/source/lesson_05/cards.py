@@ -70,10 +70,11 @@ def together_help(task, results: dict, arm: str, rates: dict[str, float]) -> Non
         context={f"right, {name} ({stuck(name)} of {len(results[name]['right'])} seeds below {STUCK}%)":
                  over_seeds(100.0 * results[name]["right"], "%") for name in (arm, "plain")}
         | {f"right, more than by {other}": over_seeds(_points(results, arm, other), " points")
-           for other in ("linear decay", LARGER)},
+           for other in ("linear decay", "gradual, a triangle per stage", LARGER) if other in results},
         model=Path(task.profile.small_encoder).name,
         origin=task.origin(arm, "plain"),
-        source=f"{TASK}; Howard and Ruder 2018, section 3; {RULE}{CHOSEN[task.profile.name != 'full']}",
+        source=f"{TASK}; Howard and Ruder 2018, whose table 7 has 1.9 points on IMDb, gradual unfreezing alone 0.5; "
+        f"{RULE}{CHOSEN[task.profile.name != 'full']}",
         profile=task.profile.name,
     )  # fmt: skip
 
@@ -83,24 +84,24 @@ def is_gain(gain: Number) -> bool | None:
     return gain.above(LEAST)
 
 
-def forgets_less(task, results: dict, *arms: str) -> None:
-    """05.4. Are more topics found after each of the arms than after plain fine-tuning?"""
-    kept = {arm: over_seeds(_points(results, arm, "plain", "topics"), " points") for arm in arms}
+def forgets_less(task, results: dict, controls: dict[str, str]) -> None:
+    """05.4. Arm -> control, which lacks its recipe: are more topics found?"""
+    kept = {arm: over_seeds(_points(results, arm, control, "topics"), " points") for arm, control in controls.items()}
     claims.record(
         "05.4",
-        f"ULMFiT's recipes forget less, by {LEAST} points or more, than training without them, each at its best rate.",
-        tests={_in_a_list(arm): is_gain(number) for arm, number in kept.items()},
+        "ULMFiT's recipes forget less than training without them, each at its best rate.",
+        tests={_in_a_list(arm): number.above(0) for arm, number in kept.items()},
         on="the recipe",
-        number={f"topics found, minus plain's, the weakest of {len(arms)}": smallest(kept, LEAST)},
-        context={f"topics found, more than after plain, {arm}": number for arm, number in kept.items()}
-        | {f"topics found, more than after {LARGER}, {arm}":
-           over_seeds(_points(results, arm, LARGER, "topics"), " points") for arm in arms}
-        | {f"right on the task, more than by plain, {arm}": over_seeds(_points(results, arm, "plain"), " points")
-           for arm in (*arms, LARGER)},
+        number={f"topics found, more than without the recipe, the weakest of {len(kept)}": smallest(kept)},
+        context={f"topics found, {arm}, more than after {controls[arm]}": number for arm, number in kept.items()}
+        | {f"topics found, {arm}, more than after {LARGER}":
+           over_seeds(_points(results, arm, LARGER, "topics"), " points") for arm in controls}
+        | {f"right on the task, {arm}, more than by plain": over_seeds(_points(results, arm, "plain"), " points")
+           for arm in (*controls, LARGER)},
         model=Path(task.profile.small_encoder).name,
-        origin=task.origin(*arms, "plain"),
-        source=f"{TASK}; topics of {len(task.topics)} BBC headlines by the nearest mean vector; "
-        f"{RULE}{CHOSEN[task.profile.name != 'full']}",
+        origin=task.origin(*controls, *controls.values()),
+        source=f"{TASK}; topics of {len(task.topics)} BBC headlines by the nearest mean vector; given these rates"
+        f"{CHOSEN[task.profile.name != 'full']}, often nearly a tie",
         profile=task.profile.name,
     )  # fmt: skip
 
