@@ -52,7 +52,7 @@ class Recipe:
 
 OURS = Recipe("lesson 02", max_length=192, side="left", to_longest=True, dropout=False, fast=True, batch=8)
 RECIPES = {
-    "a": Recipe("the script of most tutorials: padded to 512, float32"),
+    "a": Recipe("every review padded to 512 tokens, float32"),
     "b": Recipe("dynamic padding, cut at 512, float32", to_longest=True),
     "c": OURS,
     "c in float32": dataclasses.replace(OURS, words="lesson 02 in float32", fast=False),

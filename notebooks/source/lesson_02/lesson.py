@@ -4,7 +4,7 @@
 #     name: 02_fine_tuning_with_the_trainer
 #     title: "Lesson 02: Fine-tuning with the Trainer"
 #     goals:
-#       - fine-tune a pretrained encoder with the script of most tutorials, and say what each line does
+#       - fine-tune a pretrained encoder with Hugging Face's `Trainer`, and say what each line does
 #       - name what its lines decide without telling you
 #       - compare the result with counting words, with a random start and with a frozen encoder
 #       - save the model and load it with `pipeline`; fine-tune the encoder on a file of your own
