@@ -24,7 +24,7 @@ SHOWN_VERSIONS = ("torch", "transformers", "datasets")
 ENCODER_GIB = 6.0  # memory of a machine that fine-tunes the base-size encoder
 # Reviews to learn from, reviews for the end, and tokens of each, by the billions of operations a second that a
 # processor does in multiplying matrices; below the last, the base-size encoder takes too long.
-BY_RATE = {350: (500, 200, 192), 60: (240, 160, 160)}
+BY_RATE = {350: (500, 200, 192), 60: (240, 120, 160)}
 RATES = {"AMX": 350, "AVX512-BF16": 350, "AVX512": 100, "AVX2": 55, "NEON": 80, "older instructions": 15}  # of a core
 SMALL = (2000, 1000, 128)  # for the small encoder
 MINUTES = 8  # to train, at most, on a GPU

@@ -217,9 +217,9 @@ plots.show(fig, "Three rows of bars, a bar for the loss of each guessed token. "
 # %% [markdown]
 # One run asks GPT at every token, BERT at about 15%, and T5 at the 15% that were taken out, at the sentinels and at the
 # end. (A tall bar there means that T5 did not expect the gap to end.) This is the price of hiding, not of looking both
-# ways: ELECTRA (Clark et al. 2020) looks both ways and is asked at every token, whether it was replaced. Nor do more
-# questions make a better model: Devlin et al. (2018, appendix C.1) found that BERT learns slightly slower, and soon
-# leads in accuracy.
+# ways: ELECTRA (Clark et al. 2020) looks both ways and is asked at every token, whether it was replaced. More questions
+# alone do not make the better model: BERT, asked at 15%, learned slightly slower than a left-to-right model asked
+# everywhere, and soon led in accuracy (Devlin et al. 2018, appendix C.1).
 
 # %% [markdown]
 # > “BERT must guess 15% of the words.”
@@ -255,4 +255,4 @@ cards.guesses_words(profile, asked)
 #
 # - A label of -100 is not asked. BERT is asked at about 15% of the tokens, GPT at every one, T5 at what was taken out.
 # - The library shifts GPT's and T5's labels. Shift them yourself as well, and the model learns another task, silently.
-# - Hiding costs questions, not understanding: more questions in a run do not make the better model.
+# - Hiding costs questions; for BERT, looking both ways was worth more.

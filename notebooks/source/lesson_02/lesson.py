@@ -9,7 +9,7 @@
 #       - compare the result with counting words, with a random start and with a frozen encoder
 #       - save the model and load it with `pipeline`; fine-tune the encoder on a file of your own
 #     minutes_yours: 65
-#     minutes_cpu: 4 to 8
+#     minutes_cpu: 3 to 8
 #     needs: lesson 01 for BERT
 # ---
 

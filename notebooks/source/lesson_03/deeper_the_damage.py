@@ -741,7 +741,7 @@ cards.finds_as_many(profile, compared, guarded, alarms, len(right))
 # %% [markdown]
 # ## To remember
 #
-# - Wrong ids cost most of what pretraining gave, in each of three tasks; where texts are compared, a little comes
+# - Wrong ids cost most of what right ids gave, in each of three tasks; where texts are compared, a little comes
 #   through by repeated pieces.
 # - Nothing collapses in the sense of mathematics: all numbers stay numbers, and part of the topic can be read off.
 # - To random weights no id means anything yet; to pretrained ones, wrong ids mean something else.

@@ -250,7 +250,7 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 # ## 4. What BERT hears
 #
 # A foreign id can name **another piece** (only one of 14,124 shared words keeps its id). It can name a **spare row**,
-# which no text used; all lie below 1,000, where GPT-2's most frequent pieces have their ids. It can name a **special
+# which no text used; all lie below 1,000, where GPT-2's bytes and first merges have their ids. It can name a **special
 # token**: GPT-2's `!` has id 0, which is BERT's `[PAD]`, the filler for short texts of a batch. Or it lies **beyond the
 # table**.
 #
@@ -275,8 +275,8 @@ except IndexError as error:
 
 # %% [markdown]
 # An error is the lucky case. (An NVIDIA GPU reports `CUDA error: device-side assert triggered`, perhaps at a later,
-# innocent line. Then every further CUDA call fails until you restart the kernel. Run the batch on the CPU to see the
-# cause.)
+# innocent line. Then every further CUDA call fails until you restart the kernel. Run it on the CPU to see the cause.
+# Apple's GPU reports nothing.)
 #
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
@@ -292,8 +292,8 @@ batches = beyond[: len(beyond) // 16 * 16].reshape(-1, 16).any(axis=1)
 print(f"{share(beyond)} of the sentences have one, and {batches.mean():.0%} of the batches")
 
 # %% [markdown]
-# So with GPT-2's tokenizer you will notice, if you try more than a sentence or two. But its vocabulary is larger than
-# the table.
+# So with GPT-2's tokenizer you will notice, if you try more than a sentence or two. But only a vocabulary larger than
+# the table can do that.
 #
 # ## 5. Loud or silent?
 #
@@ -349,9 +349,10 @@ print(f"two different endings, its own tokenizer: {cosines(expected[1:], expecte
 cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 
 # %% [markdown]
-# Loud means an id beyond the table. All else is silent, and differs. Without `[CLS]` and `[SEP]`, the mean vector
-# changes little (but a head that reads `[CLS]` would read the first word's vector instead). Keeping capitals changes
-# more. With a foreign vocabulary or none, the mean cosine is below that of two different endings.
+# Of these six, loud are those with an id beyond the table. (We pad with BERT's tokenizer: GPT-2's has no padding token,
+# so `padding=True` would fail first.) Without `[CLS]` and `[SEP]`, the mean vector changes little (but a head that
+# reads `[CLS]` would read the first word's vector instead). With a foreign vocabulary or none, the mean cosine is below
+# that of two different endings.
 #
 # ## 6. The cut or the numbers?
 #
@@ -382,10 +383,9 @@ pieces.show({name: pieces.heard(ids, bert_tokenizer) for name, (ids,) in four.it
 
 # %% [markdown]
 # Section 1's classifier judges 1,000 other sentences (test sentences and unused training ones), half of them positive,
-# whose GPT-2 ids all have a row. (A third qualify: those without rarer pieces.) The baselines know nothing of BERT:
-# always the same answer, and counting words, learned from the classifier's 1,000 sentences. We call an output junk if
-# less than a fifth is left of what right ids gain over always the same answer. **Predict** which of the four still
-# work.
+# whose GPT-2 ids all have a row. (A third qualify: those without rarer pieces; we call them plain.) Baselines: always
+# the same answer, and counting words, learned from the same 1,000 sentences. Junk: less than a fifth remains of right
+# ids' lead over one constant answer. **Predict** which of the four still work.
 
 # %%
 from utils.finetuning import counting_words
@@ -406,8 +406,7 @@ shares = {name: share(right) for name, right in hits.items()}
 cards.cut_or_numbers(shares)  # draws the figure
 
 # %% [markdown]
-# The numbers do the harm: changing them alone takes the score to chance. And GPT-2's cut? **Predict:** how many words
-# does it cut differently, and how many verdicts change?
+# The numbers do the harm: changing them alone takes the score to chance. And GPT-2's cut?
 
 # %%
 from utils.intervals import paired_difference
@@ -415,13 +414,13 @@ from utils.intervals import paired_difference
 own, foreign = hits["BERT's cut, right numbers"], hits["GPT-2's cut, right numbers"]
 otherwise = exchange.cut_otherwise(bert_tokenizer, gpt2_tokenizer, test["text"]).mean()
 print(f"{otherwise:.0%} of the words are cut differently; {(own != foreign).mean():.0%} of the verdicts differ")
-print(f"with right numbers, BERT's cut is better by {paired_difference(own, foreign)}")
+print(f"right with BERT's cut, minus GPT-2's, both with right numbers: {paired_difference(own, foreign)}")
 cards.is_junk(profile, shares, hits)
 
 # %% [markdown]
 # On these plain sentences GPT-2 cuts few words differently. Yet many verdicts change, about as often for better as for
-# worse, so the score hardly moves. So the opening quote's result holds, for a classifier that learned from right ids,
-# but not its reason: the numbers do it, not the cut.
+# worse, so the score hardly moves. So the opening quote holds, for a classifier that learned from right ids; but on
+# these sentences the numbers take the score to chance, not the cut.
 #
 # [Deeper: the damage](deeper/03_the_damage.ipynb) asks about rarer words, and whether one can learn from the wrong ids.
 #
@@ -487,7 +486,8 @@ print("it belongs:", belongs_to(encoder, swapped), "· the guard's findings:", l
 #
 # - An id is the number of a row. BERT's and GPT-2's vocabularies share many words, hardly any with the same id.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
-# - Ids beyond the table raise an error, clear on a CPU, obscure on a GPU; ids within it pass in silence.
+# - Ids beyond the table raise an error (clear on a CPU, obscure on an NVIDIA GPU, none on Apple's); ids within it pass
+#   in silence.
 # - On plain sentences, wrong numbers harmed more than a wrong cut: with them, a classifier that learned from right ones
 #   fell to chance.
 # - Load and save model and tokenizer together, and compare them once with the original.

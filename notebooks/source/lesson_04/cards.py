@@ -46,8 +46,8 @@ def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         },
         model="the encoders of the figure" if runs.profile.name == "embedded" else runs.profile.encoder,
         origin=runs.origin(*(lines[name][LABELS] for name in ahead), lines[WORDS][MOST]),
-        source="Sentences of Rotten Tomatoes; some of the seeds also chose rates; 4,000 are nearly all that is left to "
-        "learn from, so there the seeds are one training set. Howard and Ruder 2018, arXiv 1801.06146, section 5",
+        source="Sentences of Rotten Tomatoes; rates and C tuned on some of these seeds; 4,000 are nearly all that is "
+        "left to learn from, so the seeds there are one training set. Howard and Ruder 2018, arXiv 1801.06146",
         profile=runs.profile.name,
     )
 
@@ -75,7 +75,7 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
     }  # fmt: skip
     claims.record(
         "04.2",
-        "Too large a learning rate destroys what pretraining knows; the best one for the task does not.",
+        "Too large a learning rate destroys what pretraining knows; the best one for the task leaves topics readable.",
         tests={
             f"{larger:.0e}, ten times the best, loses the topics": lost["topics", larger].above(MUCH),
             f"{best:.0e}, best for the task, keeps them for a linear classifier": lost["topics", best].below(MUCH),
@@ -89,7 +89,7 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
         | {f"the task at {rate:.0e}, on validation sentences": Number(right, unit="%") for rate, right in task.items()},
         model=Path(runs.profile.small_encoder).name,
         origin=runs.origin((runs.run, [run for run in runs.search("all") if run["rate"] in rates])),
-        source=f"The seeds also chose the best rate. Loses: a linear classifier tells over {MUCH} points fewer "
+        source=f"Rates tuned on these seeds. Loses: a linear classifier tells over {MUCH} points fewer "
         "topics of BBC headlines; nearest neighbours lose more. Sun et al. 2019, arXiv 1905.05583: at 4e-4 "
         "bert-base does not converge",
         profile=runs.profile.name,
@@ -110,7 +110,7 @@ def one_epoch(runs, one: np.ndarray, more: np.ndarray) -> None:
         },
         model=Path(runs.profile.small_encoder).name,
         origin=runs.origin(*((runs.run, runs.final(arm, LABELS)) for arm in arms)),
-        source="Three of the seeds also chose the rates. Few labels need more steps: Zhang et al. 2020, arXiv "
+        source="Rates tuned on three of these seeds. Few labels need more steps: Zhang et al. 2020, arXiv "
         "2006.05987; Mosbach et al. 2020, arXiv 2006.04884",
         profile=runs.profile.name,
     )
@@ -166,7 +166,7 @@ def freeze_and_read(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         | {name: over_seeds(right[name][FEW], "%") for name in (*names, WORDS)},
         model="all-mpnet-base-v2 and all-MiniLM-L6-v2" if runs.profile.name == "embedded" else runs.profile.encoder,
         origin=runs.origin(*(lines[name][FEW] for name in names)),
-        source=f"The seeds also chose the rate, with {LABELS} labels (perhaps not the best with {FEW}), and C (its "
+        source=f"Rates tuned on these seeds with {LABELS} labels (perhaps not the best with {FEW}), and C (its "
         "largest, 1000, for some). Peters et al. 2019, arXiv 1903.05987, compare both on larger sets",
         profile=runs.profile.name,
     )
@@ -200,7 +200,8 @@ def destroys_grammar(profile, model: str, lost: dict, best: float, seeds: int) -
     larger = max(lost)
     claims.record(
         "04.7",
-        f"Fine-tuned at the rate {larger:.0e}, {model.partition(',')[0]} fails at grammar under its original layer.",
+        f"Fine-tuned at the rate {larger:.0e}, {model.partition(',')[0]} loses much of its grammar under its original "
+        "layer.",
         tests={f"at {larger:.0e}, more than {MUCH} points are lost": lost[larger].above(MUCH)},
         number={f"grammar lost at {larger:.0e}": lost[larger]},
         context={f"grammar lost at {rate:.0e}": number for rate, number in lost.items() if rate != larger}

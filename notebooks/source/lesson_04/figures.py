@@ -23,7 +23,7 @@ from utils.intervals import over_seeds
 STYLES = {  # colour, line, mark
     BASE_TUNED: (plots.BLUE, "-", "^"), SMALL_TUNED: (plots.BLUE, "--", "o"),
     BASE_FROZEN: (plots.GREEN, "-", "<"), SMALL_FROZEN: (plots.GREEN, "--", "s"),
-    MINI_FROZEN: (plots.GREEN, ":", "P"), RANDOM: (plots.ORANGE, "-", "v"), WORDS: (plots.BLACK, ":", "D"),
+    MINI_FROZEN: (plots.GREEN, ":", "P"), RANDOM: (plots.ORANGE, "--", "v"), WORDS: (plots.BLACK, ":", "D"),
 }  # fmt: skip
 
 
@@ -50,9 +50,8 @@ def labels_saved(right: dict[str, dict[int, np.ndarray]]) -> None:
     ax.set_xticks(budgets, [f"{labels:,}" for labels in budgets])
     ax.minorticks_off()
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
-    title = (f"Base encoder, {FEW} labels: trained {numbers[BASE_TUNED, FEW].value:.0f}%, "
-             f"frozen {numbers[BASE_FROZEN, FEW].value:.0f}%; counting words, {MOST:,}: "
-             f"{numbers[WORDS, MOST].value:.0f}%")  # fmt: skip
+    title = (f"Base encoder, frozen, {LABELS} labels: {numbers[BASE_FROZEN, LABELS].value:.0f}%; "
+             f"counting words, {MOST:,}: {numbers[WORDS, MOST].value:.0f}%")  # fmt: skip
     fig.suptitle(title)
     plots.show(fig, f"{title}. Right, with 95% intervals: " + "; ".join(
         f"{name}, {n:,} labels: {number}" for (name, n), number in numbers.items()) + ".")  # fmt: skip

@@ -19,8 +19,8 @@
 #
 # ## 1. See it work
 #
-# A small task: is a sentence from a film review positive or negative (Rotten Tomatoes, Pang and Lee 2005)? The test set
-# has 1,066 sentences, half of them positive. You train on 200 others; here are four:
+# Is a sentence from a film review positive or negative (Rotten Tomatoes, Pang and Lee 2005; here sentences of at most
+# 32 tokens, split by the course)? You test on 1,066, half of them positive, and train on 200 others; here are four:
 
 # %% tags=["plan"]
 # NBVAL_CHECK_OUTPUT
@@ -70,8 +70,7 @@ print(f"fine-tuned, {trainer.state.global_step} steps: {np.mean(judged == truth)
 # The encoders are: *small*; *base*, lesson 02's all-mpnet-base-v2, a sentence encoder of 109 million weights; *mini*,
 # lesson 01's mini-bert of 4 million weights, pretrained without pairs on film reviews and news.
 #
-# *Predict:* which frozen encoders do more with 200 labels than counting words with 4,000? With 50, is trained above
-# frozen?
+# *Predict:* which frozen encoders do more with 200 labels than counting words with 4,000?
 
 # %%
 right = runs.lines()
@@ -81,12 +80,12 @@ cards.saves_labels(runs, right)
 # %% [markdown]
 # Bars: 95% intervals, allowing for other seeds and test sentences. All these results came with the course. Learning
 # rates and regression's `C` (how freely it fits) were chosen on 400 labelled validation sentences, not counted on the
-# axis.  Logistic regression gets the mean of the token vectors; fine-tuning uses the first token's, through a *pooler*
-# that starts untrained.
+# axis.  Logistic regression gets the mean of the token vectors; fine-tuning uses the first token's, through a layer
+# that starts untrained (the small one's *pooler*).
 #
-# The frozen base encoder does with 50 labels what takes counting words about 4,000; fine-tuned, it does more than that.
-# The small encoder, all trained, does more with 200 labels than from a random start (rate not tuned) with 1,000. Read
-# across at 70%: the small encoder, frozen, needs 200 labels, counting words 1,000.
+# The frozen base encoder does with 50 labels what takes counting words about 4,000. The small encoder, all trained,
+# does more with 200 labels than from a random start (rate not tuned) with 1,000. Read across at 70%: the small encoder,
+# frozen, needs 200 labels, counting words 1,000.
 #
 # ## 2. What did it know before it saw a label?
 #
@@ -221,21 +220,20 @@ from utils.intervals import over_seeds
 
 once, thrice = (runs.results(runs.run, runs.final(arm, 200)) for arm in ("one epoch", "all"))
 for name, right_of in (("one epoch", once), ("three", thrice)):
-    seeds = right_of.mean(axis=1)
-    print(f"{name:<10} {over_seeds(right_of, '%')} right; the seeds from {seeds.min():.0f} to {seeds.max():.0f}%")
+    print(f"{name:<10} {over_seeds(right_of, '%')} right; each seed:")
+    print("          ", *np.sort(right_of.mean(axis=1)).round().astype(int))
 cards.one_epoch(runs, once, thrice)
 
 # %% [markdown]
-# Look at the seeds: 25 steps sometimes suffice, sometimes nearly fail. (Three of the twenty seeds also chose the
-# rates.)
+# Look at the seeds: 25 steps sometimes suffice, sometimes nearly fail. (The rates were tuned on three of them.)
 #
 # ## 5. What to train?
 #
 # Four ways, from little to all:
 #
 # - **head only**: freeze the encoder, and fit a linear classifier to its vectors, as in section 1;
-# - **LoRA** (*low-rank adaptation*, Hu et al., 2021): freeze the encoder, pooler included; train the head, and two thin
-#   matrices beside some of the frozen ones;
+# - **LoRA** (*low-rank adaptation*, Hu et al., 2021): freeze the encoder, its untrained pooler included; train the
+#   head, and two thin matrices beside some of the frozen ones;
 # - **upper half**: freeze the embeddings and the lower half of the layers;
 # - **all**: fine-tuning.
 
@@ -270,11 +268,12 @@ half = AutoModelForSequenceClassification.from_pretrained(profile.small_encoder,
 layers = half.base_model.encoder.layer
 for part in [half.base_model.embeddings, *layers[: len(layers) // 2]]:
     part.requires_grad_(False)
-print(f"upper half: {sum(weight.numel() for weight in half.parameters() if weight.requires_grad):,}")
+trained = sum(weight.numel() for weight in half.parameters() if weight.requires_grad)
+print(f"upper half: {trained:,}, {trained / half.num_parameters():.0%}")
 
 # %% [markdown]
-# (LoRA: 6 layers × 2 matrices × 2 · 8 · 384, and the head.) Train it, at a large rate: $B$ starts at 0, so ΔW grows
-# slowly. Then merge: $W + \Delta W$ is one matrix, as large as $W$.
+# (LoRA: 6 layers × 2 matrices × 2 · 8 · 384, and the head.) Train it, at a larger rate: $A$'s numbers are small, so a
+# step moves ΔW less. Then merge: $W + \Delta W$ is one matrix, as large as $W$.
 #
 # *Predict:* how many test sentences are right, and how much do the outputs differ before and after merging?
 

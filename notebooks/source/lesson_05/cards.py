@@ -23,7 +23,7 @@ def is_this_loop(profile, model, losses: list[float], logged: list[float]) -> No
     largest = max(abs(ours - theirs) for ours, theirs in zip(losses, logged, strict=True))
     claims.record(
         "05.1",
-        "Hugging Face's Trainer does what this hand-written loop does.",
+        "Hugging Face's Trainer does what lesson 05's hand-written loop does.",
         tests={f"no loss differs by more than {SAME}": largest <= SAME},
         number={"largest difference of a loss": largest},
         context={"steps": len(losses)},
@@ -89,7 +89,7 @@ def forgets_less(task, results: dict, controls: dict[str, str]) -> None:
     kept = {arm: over_seeds(_points(results, arm, control, "topics"), " points") for arm, control in controls.items()}
     claims.record(
         "05.4",
-        "ULMFiT's recipes forget less than training without them, each at its best rate.",
+        "ULMFiT's recipes forget less than training without them, each at the rate that validation chose.",
         tests={_in_a_list(arm): number.above(0) for arm, number in kept.items()},
         on="the recipe",
         number={f"topics found, more than without the recipe, the weakest of {len(kept)}": smallest(kept)},

@@ -108,7 +108,7 @@ for epoch in range(4):
 report = model.load_state_dict(best_weights)
 
 # %% [markdown]
-# The training loss keeps falling. Validation need not, so the loop keeps the best weights. (Of 200, 3 points can be
+# The training loss keeps falling. Validation need not, so the loop keeps the best weights. (Of 200, 6 points can be
 # chance.) Line by line:
 #
 # - `AdamW`: a step is the rate `lr` times the running mean of the gradient, divided by the gradient's usual size.
@@ -297,7 +297,7 @@ figures.schedules(
 )
 
 # %% [markdown]
-# They nearly coincide: linear warm-up and decay *is* a slanted triangle. So section 5 compares it with a constant rate.
+# They nearly coincide. So section 5 judges the triangle against a constant rate.
 #
 # ## 4. Gradual unfreezing
 #
@@ -378,8 +378,8 @@ for epoch in range(4):
 # | gradual, a triangle per stage | one | a triangle each |
 # | all three recipes | by 2.6 | gradual, a triangle each |
 #
-# Each arm has the best of several rates on validation sentences. **Predict:** which arm wins, and by how many points
-# over plain?
+# Each arm has the best of several rates on validation sentences (by 2.6: the head's). **Predict:** which arm wins, and
+# by how many points over plain?
 
 # %%
 from notebooks.source.lesson_05 import runs
@@ -396,8 +396,9 @@ figures.gains(results, counted)
 # %% [markdown]
 # A dot is a seed's difference to plain. A bar is the 95% interval for other seeds and sentences.
 #
-# Does *each* recipe help, against the same without it? Do all together? Yes: the whole interval lies above 2 points
-# (the least that matters). No: it lies below 2. Otherwise: not settled. **Predict** the two verdicts.
+# Does *each* recipe help (gradual against linear decay, the others against plain)? Do all three? Yes: the whole
+# interval lies above 2 points (the least that matters). No: it lies below 2. Otherwise: not settled. **Predict** the
+# two verdicts.
 
 # %%
 without = {
@@ -410,7 +411,7 @@ cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
 # A falling rate surely helps, though not surely by 2 points. Gradual unfreezing has the highest means, but its gain
-# over linear decay is not sure. And the gains do not add up: all three together are not surely better than plain.
+# over linear decay is not sure. And gains do not add up: rates by 2.6 cost the gradual triangle points (folded).
 #
 # ## 6. Do they forget less?
 #
@@ -430,9 +431,9 @@ others = {"gradual, a triangle per stage": "slanted triangle", "all three recipe
 cards.forgets_less(task, results, without | others)
 
 # %% [markdown]
-# No: most forget more than the same training without them, at its best rate. But at ten times plain's rate, where three
-# of the arms work, plain forgets most and is no more right: there they do protect. So the verdict hangs on plain's
-# rate, and on validation its rates nearly tie.
+# No: most forget more than the same training without them. But their rates are higher. At ten times its own rate, that
+# of three arms, plain forgets most and is no more right. So the verdict hangs on plain's rate, and on validation its
+# rates nearly tie.
 
 # %% [markdown]
 # ## To remember

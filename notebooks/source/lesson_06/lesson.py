@@ -13,7 +13,7 @@
 # ---
 
 # %% [markdown]
-# > “BERT understands context.” “Use a tiny learning rate.” “One epoch is enough.”
+# > “You will notice a wrong tokenizer.” “Freeze the encoder.” “One epoch is enough.”
 #
 # Sentences like these were put to the test in every lesson. Here they come together.
 #
@@ -60,12 +60,12 @@ print(", ".join(f"{verdict}: {count}" for verdict, count in counts.most_common()
 claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
-# *Depends* is the most instructive verdict: the sentence says too much. Take one, and say it in a way that would hold;
-# 03.1, for example: “Byte-level BPE gives the text back.”
+# *Depends* is the most instructive verdict: the sentence says too much. Take one, 04.1 for example, and say it in a way
+# that would hold.
 #
 # ## 3. Which one for which job?
 #
-# *Predict:* which family, and which way to train it, would you try first for each of these?
+# *Predict* for each: an encoder, a decoder, an encoder–decoder or counting words? Frozen, fine-tuned, LoRA or a prompt?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -75,7 +75,7 @@ for job, *_ in jobs.JOBS:
     print(job)
 
 # %% [markdown]
-# A table to begin with, not a law. The last column has the numbers that speak for a row.
+# A table to begin with, not a law: cheapest first, not best first. The last column has what was measured nearby.
 
 # %%
 from IPython.display import Markdown
@@ -116,7 +116,7 @@ print(", ".join(random.Random(0).sample(terms, 5)))
 # %% [markdown]
 # ## 5. Into Day 5
 #
-# Tomorrow leaves the `Trainer` behind. You have the pieces already:
+# Tomorrow goes on without the `Trainer`. You have the pieces already:
 #
 # | tomorrow | today |
 # |---|---|
@@ -124,7 +124,7 @@ print(", ".join(random.Random(0).sample(terms, 5)))
 # | discriminative fine-tuning | lesson 05, section 2 |
 # | slanted triangular learning rates | lesson 05, section 3, with what is wrong in the formula |
 # | gradual unfreezing | lesson 05, section 4 |
-# | what is forgotten | lesson 04, section 3, and lesson 05, section 6 |
+# | what is forgotten | lesson 04, section 3; lesson 05, section 6: it hangs on plain's rate |
 #
 # Take a measurable question along: which recipe helps on *your* texts, at the learning rate that suits it, with several
 # seeds? Write the sentence and its test before you run anything.
