@@ -87,7 +87,7 @@ def speed_table() -> str:
 
 
 def examples() -> str:
-    """Three of the sentences, with verdict and number, as a Markdown list."""
+    """A few of the sentences, those of EXAMPLES, with verdict and number, as a Markdown list."""
     claims_by_id = {claim.id: claim for claim in claims.in_notebooks(NOTEBOOKS)}
     lines = []
     for claim in (claims_by_id[id] for id in EXAMPLES if id in claims_by_id):

@@ -223,7 +223,7 @@ with torch.inference_mode():
 # - `**profile.arithmetic`: compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it; weights stay in 32.
 #
 # All else is the default: the *optimizer* AdamW without weight decay, gradients cut to length 1 at most, a learning
-# rate that falls to 0 in a straight line. **Predict** the learning rate halfway.
+# rate that falls to 0 in a straight line. **Predict** it in steps 5 and 25.
 
 # %%
 print(f"{len(lengths)} reviews, {args.per_device_train_batch_size} in a step: {trainer.state.global_step} steps")

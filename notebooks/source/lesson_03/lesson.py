@@ -61,9 +61,10 @@ classifier = LogisticRegression(C=1, max_iter=1000).fit(vectors(ids), list(train
 
 # %%
 texts = ["What a beautiful and moving film.", "This film is a waste of time."]
+cutters = {"BERT's ids": bert_tokenizer, "GPT-2's ids": gpt2_tokenizer}
 for text in texts:
     print(text)
-    for whose, tokenizer in {"BERT's ids": bert_tokenizer, "GPT-2's ids": gpt2_tokenizer}.items():
+    for whose, tokenizer in cutters.items():
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         ids = [bert_tokenizer.cls_token_id, *ids, bert_tokenizer.sep_token_id]
         positive = classifier.predict_proba(vectors([ids]))[0, 1]
@@ -78,7 +79,8 @@ for text in texts:
 from utils import pieces
 
 ids = gpt2_tokenizer(texts[0])["input_ids"]
-pieces.show({"GPT-2 says": pieces.heard(ids, gpt2_tokenizer), "BERT hears": pieces.heard(ids, bert_tokenizer)})
+said, heard = pieces.heard(ids, gpt2_tokenizer), pieces.heard(ids, bert_tokenizer)
+pieces.show({"GPT-2 says": said, "BERT hears": heard})
 
 # %% [markdown]
 # (`Ġ` is how GPT-2's tokenizer writes the space before a word. `[unused…]` are spare rows of BERT's table, which stand
@@ -121,7 +123,8 @@ table = encoder.get_input_embeddings().weight.detach()
 film = bert_tokenizer.convert_tokens_to_ids("film")
 print(f"{table.shape[0]:,} rows of {table.shape[1]} numbers; film is row {film}")
 unit = torch.nn.functional.normalize(table, dim=1)  # then a product of two rows is their cosine
-print("most similar:", *bert_tokenizer.convert_ids_to_tokens((unit @ unit[film]).topk(7).indices[1:].tolist()))
+nearest = (unit @ unit[film]).topk(7).indices[1:].tolist()
+print("most similar:", *bert_tokenizer.convert_ids_to_tokens(nearest))
 
 # %% [markdown]
 # Here are three vocabularies, named after how they were learned. All have *film* as one piece, in BERT's with id 2143.
@@ -267,7 +270,8 @@ widgets.display(hearing, "A box to read a text's ids with another table; section
 # %%
 # NBVAL_CHECK_OUTPUT
 ids = gpt2_tokenizer("An unwatchable, nostalgic mess.")["input_ids"]
-pieces.show({"GPT-2 says": pieces.heard(ids, gpt2_tokenizer), "BERT hears": pieces.heard(ids, bert_tokenizer)})
+said, heard = pieces.heard(ids, gpt2_tokenizer), pieces.heard(ids, bert_tokenizer)
+pieces.show({"GPT-2 says": said, "BERT hears": heard})
 try:
     mean_vectors(profile, bert_tokenizer, [ids], encoder=profile.small_encoder, device="cpu")
 except IndexError as error:
@@ -437,7 +441,8 @@ def belongs_to(model, tokenizer):
     return own.get_vocab() == tokenizer.get_vocab() and own(texts)["input_ids"] == tokenizer(texts)["input_ids"]
 
 
-print("its own:", belongs_to(encoder, bert_tokenizer), "· GPT-2's:", belongs_to(encoder, gpt2_tokenizer))
+print("its own:", belongs_to(encoder, bert_tokenizer))
+print("GPT-2's:", belongs_to(encoder, gpt2_tokenizer))
 
 # %% [markdown]
 # The comparison needs the original. If you lack it, use the course's guard, which looks at model and tokenizer alone.
@@ -459,11 +464,13 @@ print("findings for its own tokenizer:", len(check_tokenizer_matches(encoder, be
 from notebooks.source.lesson_03.mistakes import exchanged
 
 swapped = exchanged(bert_tokenizer, "good", "bad")
-for whose, tokenizer in {"its own tokenizer": bert_tokenizer, "good and bad exchanged": swapped}.items():
+both = {"its own tokenizer": bert_tokenizer, "good and bad exchanged": swapped}
+for whose, tokenizer in both.items():
     ids = tokenizer(["A good film, with good actors and a good story."])["input_ids"]
     print(f"{whose:<24} {classifier.predict_proba(vectors(ids))[0, 1]:4.0%} positive")
 findings = check_tokenizer_matches(encoder, swapped)
-print("it belongs:", belongs_to(encoder, swapped), "· the guard's findings:", len(findings))
+print("it belongs:", belongs_to(encoder, swapped))
+print("the guard's findings:", len(findings))
 
 # %% [markdown]
 # The comparison notices. The guard does not: sizes and classes are in order, and the round trip succeeds, since cutting

@@ -77,11 +77,11 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
         "04.2",
         "Too large a learning rate destroys what pretraining knows; the best one for the task leaves topics readable.",
         tests={
-            f"{larger:.0e}, ten times the best, loses the topics": lost["topics", larger].above(MUCH),
+            f"{larger:.0e}, {larger / best:.0f} times the best, loses the topics": lost["topics", larger].above(MUCH),
             f"{best:.0e}, best for the task, keeps them for a linear classifier": lost["topics", best].below(MUCH),
         },
         on="the rate",
-        number={f"topics lost at {larger:.0e}, ten times the best rate": lost["topics", larger]},
+        number={f"topics lost at {larger:.0e}, {larger / best:.0f} times the best rate": lost["topics", larger]},
         context={
             f"topics told by a linear classifier, lost at {rate:.0e}": lost["topics", rate] for rate in rates
         }

@@ -199,11 +199,11 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# Too small a rate teaches even the new head almost nothing in 75 steps. Too large a rate leaves the topics little above
-# chance (20%), and fails at the task. Between them, 3e-4 serves the task about as well as 1e-4, but costs many more
-# neighbours. That is forgetting (*catastrophic* when little is left), and the task's accuracy does not show it. At the
-# best rate, fewer neighbours share the topic, while a linear classifier finds nearly as many topics as before: they can
-# still be read out, but decide less which vectors are near.
+# Too small a rate teaches even the new head almost nothing in 75 steps. Too large a rate loses most of the topics, and
+# fails at the task. Between them, 3e-4 serves the task about as well as 1e-4, but costs many more neighbours. That is
+# forgetting (*catastrophic* when little is left), and the task's accuracy does not show it. At the best rate, fewer
+# neighbours share the topic, while a linear classifier finds nearly as many topics as before: they can still be read
+# out, but decide less which vectors are near.
 #
 # The best rate depends on the network and the number of steps; for bert-base, 2e-5 to 5e-5 is usual (Devlin et al.,
 # 2018). Try rates a factor of 3 apart, and take the best in validation; among equals, the smallest. [Deeper:

@@ -64,7 +64,7 @@ def gains(results: dict[str, dict], counted) -> None:
         counted: outcomes of counting words, of the same shape.
     """
     plain = 100.0 * results["plain"]["right"]
-    others = {arm: 100.0 * found["right"] - plain for arm, found in results.items() if arm not in CONTROLS}
+    others = {arm: 100.0 * found["right"] - plain for arm, found in results.items() if arm not in PLAIN}
     farthest = max(others.values(), key=lambda gain: abs(gain.mean()))
     title = f"Fine-tuned, no arm's mean is more than {np.ceil(abs(farthest.mean())):.0f} points from plain's"
     label = f"right, minus plain (points); dashed: {LEAST} points more"
@@ -85,7 +85,7 @@ def forgetting(results: dict[str, dict], before) -> None:
     _rows(lost, title, "topics found, minus before fine-tuning (points)")
 
 
-CONTROLS = ("plain", LARGER)
+PLAIN = ("plain", LARGER)  # the arms without a recipe or schedule
 COLORS = {"counting words": plots.GREY, "plain": plots.BLACK, LARGER: plots.ORANGE}
 
 

@@ -51,7 +51,7 @@ def chosen_rates(profile) -> dict[str, float]:
         rows = json.loads((RESULTS / "rates.json").read_text(encoding="utf-8"))["runs"]
         best = {arm: max((row for row in rows if row["arm"] == arm), key=_mean_accuracy) for arm in RECIPES}
         rates = {arm: row["rate"] for arm, row in best.items()}
-    return rates | {LARGER: float(f"{10 * rates['plain']:.1g}")}
+    return rates | {LARGER: float(f"{10 * rates['plain']:.1g}")}  # as such a rate is written in the files
 
 
 def configurations(profile, seeds, yours: bool | None = None) -> list[dict]:

@@ -1,12 +1,12 @@
-"""Which family and which training for which job: a table with the numbers of the day that speak for each row."""
+"""Which family and which training for which job: a table with what was measured near each row."""
 
 from __future__ import annotations
 
 from utils.claims import Claim
 
 ACCURACY = "accuracy that it loses to training all weights, shared seeds"
-SHOWN = {"04.4": ACCURACY, "01.7": "translations right to the letter"}  # a further number that speaks for the row
-JOBS = (  # job, what to try first, what then, the claims that speak for it
+SHOWN = {"04.4": ACCURACY, "01.7": "translations right to the letter"}  # a further number of it, nearer to the row
+JOBS = (  # job, what to try first, what then, the claims nearby
     (
         "tell texts apart (classify), tens of labels",
         "counting words; a base-size sentence encoder, frozen",
