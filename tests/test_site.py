@@ -112,6 +112,10 @@ def page(browser):
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 CUT_LINES = """[...document.querySelectorAll("pre")].filter(pre => pre.scrollWidth > pre.clientWidth + 1)
     .map(pre => `cut lines: ${pre.textContent.slice(0, 60)}`)"""
+CUT_FORMULAS = """[...document.querySelectorAll("math[display=block]")].filter(formula => {
+        const {right} = formula.parentElement.getBoundingClientRect()
+        return [...formula.querySelectorAll("*")].some(part => part.getBoundingClientRect().right > right + 1)
+    }).map(formula => `cut formula: ${formula.textContent.slice(0, 60)}`)"""
 BAD_PICTURES = """[...document.images].filter(image => !image.alt || !image.naturalWidth)
     .map(image => `picture: ${image.src.slice(-60)}`)"""
 # Contrast takes axe seconds on a thousand elements: mark one text for each look that no page had before.
@@ -154,6 +158,7 @@ def faults_of(page, address: str, looks: list[str]) -> list[str]:
         page.set_viewport_size({"width": width, "height": 900})
         over = page.evaluate(SIDEWAYS)
         faults += [f"scrolls sideways by {over} pixels at a width of {width}"] if over > 0 else []
+        faults += page.evaluate(CUT_FORMULAS)
     faults += page.evaluate(CUT_LINES)
     faults += serious(page, rules={"color-contrast": {"enabled": False}})
     for scheme in ("light", "dark"):

@@ -237,9 +237,11 @@ for layers in (3, 6, 12):
 # after the share $cut\_frac$ of all steps. $p$ grows from 0 to 1 at the peak and falls again. $ratio$ is the highest
 # rate, $\eta_{max}$, over the lowest; the code gives $\eta_t / \eta_{max}$:
 #
-# $$cut = \lfloor T \cdot cut\_frac \rfloor, \quad p = \begin{cases} t/cut & t < cut \\ 1 - \frac{t - cut}{cut \cdot
-# (1/cut\_frac - 1)} & \text{otherwise} \end{cases}, \quad \eta_t = \eta_{max} \cdot \frac{1 + p \cdot (ratio -
-# 1)}{ratio}$$
+# $$cut = \lfloor T \cdot cut\_frac \rfloor$$
+#
+# $$p = \begin{cases} t/cut & t < cut \\ 1 - \frac{t - cut}{cut (1/cut\_frac - 1)} & \text{otherwise} \end{cases}$$
+#
+# $$\eta_t = \eta_{max} \cdot \frac{1 + p \cdot (ratio - 1)}{ratio}$$
 #
 # The paper takes $cut\_frac = 0.1$ and $ratio = 32$. **Predict:** with 100 steps all goes well. What can go wrong with
 # 9 steps, and what with 109?
