@@ -31,6 +31,7 @@ LIVE = {  # words of what stands beside a widget -> the live page's panel that d
     "attention": "bert-fills-blanks", "fill blanks": "bert-fills-blanks", "write on": "gpt-writes-on",
     "cut your own text": "three-tokenizers", "another table": "the-wrong-tokenizer",
 }  # fmt: skip
+CARD_FIGURE = {"01_bert_gpt_t5": 2, "05_beyond_the_trainer": 1}  # which says most when small; the first elsewhere
 INSTEAD = "Move it away, or work in a copy of the course that you can write to."
 
 
@@ -61,7 +62,7 @@ def stage(folder: Path) -> None:
     for picture in PICTURES.glob("*.png"):
         shutil.copyfile(picture, folder / "docs" / "pictures" / picture.name)
     for name in lessons():
-        if picture := first_picture(name):
+        if picture := card_picture(name):
             (folder / "docs" / "pictures" / f"card_{name}.png").write_bytes(picture[0])
     terms = (NOTEBOOKS / "glossary.md").read_text(encoding="utf-8")
     (folder / "notebooks" / "glossary.md").write_text(terms.replace("\n### ", "\n## "), encoding="utf-8")
@@ -148,21 +149,22 @@ def lesson_cards() -> str:
         course = read(NOTEBOOKS / f"{name}.ipynb").metadata["course"]
         goal = course["goals"][0]
         times = f"{duration(course['minutes_yours'])}; two CPU cores: {duration(course['minutes_cpu'])}"
-        picture = first_picture(name)
+        picture = card_picture(name)
         shown = f"![{picture[1]}](docs/pictures/card_{name}.png)\n\n" if picture else ""
         text = f"**[{course['title']}](notebooks/{name}.ipynb)**\n\n{goal[0].upper()}{goal[1:]}.\n\n{times}"
         cards.append(f":::{{container}} lesson\n{shown}{text}\n:::\n")
     return "::::{container} lessons\n" + "\n".join(cards) + "::::"
 
 
-def first_picture(name: str) -> tuple[bytes, str] | None:
-    """A lesson's first figure and the first sentence of its alternative text; None where it has no figure."""
-    for cell in read(NOTEBOOKS / f"{name}.ipynb").cells:
-        for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                alt = output.metadata["image/png"]["alt"].partition(". ")[0]
-                return base64.b64decode(output.data["image/png"]), re.sub(r"[\[\]]", "", alt)
-    return None
+def card_picture(name: str) -> tuple[bytes, str] | None:
+    """A lesson's figure for its card and the first sentence of its alternative text; None where it has no figure."""
+    cells = read(NOTEBOOKS / f"{name}.ipynb").cells
+    figures = [out for cell in cells for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
+    if not figures:
+        return None
+    figure = figures[CARD_FIGURE.get(name, 0)]
+    alt = figure.metadata["image/png"]["alt"].partition(". ")[0]
+    return base64.b64decode(figure.data["image/png"]), re.sub(r"[\[\]]", "", alt)
 
 
 def ledger() -> str:
