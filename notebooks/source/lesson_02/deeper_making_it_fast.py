@@ -154,7 +154,8 @@ plots.show(fig, "Seconds of a training step: " + ", ".join(f"{way} {time:.1f}" f
 # %% [markdown]
 # - **Dropout inside attention** draws a random number for each pair of tokens in each head of each layer.
 # - **16-bit arithmetic** pays where the processor has instructions for it; the banner above says whether yours does.
-#   The weights themselves stay in 32 bits, so that small steps are not rounded away.
+#   If not, the first and the third bar are the same step, and their difference is noise. The weights themselves stay
+#   in 32 bits, so that small steps are not rounded away.
 # - **Freezing** leaves out the backward pass below the lowest part that learns. It changes the model, so it may cost
 #   accuracy: lesson 04 measures that.
 # - **Half the tokens** halve the products with weights and quarter those of token with token; the optimizer's part

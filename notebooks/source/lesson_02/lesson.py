@@ -176,7 +176,7 @@ print(batch["attention_mask"])
 # The encoder's weights are loaded; the head is new and random. `id2label` and `label2id` name its answers.
 # `set_seed(0)` gives each run the same head; the order of training follows the Trainer's own `seed=42`. Outside this
 # course, loading warns of the missing weights: expected. `attention_probs_dropout_prob=0.0` turns off the *dropout*
-# inside attention, which is slow on a CPU.
+# inside attention ([deeper](deeper/02_making_it_fast.ipynb) times it).
 #
 # **Predict:** which share of the weights is new?
 

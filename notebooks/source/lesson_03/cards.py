@@ -77,7 +77,7 @@ def is_junk(profile, shares: dict[str, Number], hits: dict) -> None:
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
         source="By a classifier that learned from right ids; worth: points above 50%, which one constant answer gets. "
-        "One training; intervals over sentences",
+        "Of sentences whose GPT-2 ids all have a row in BERT's table. One training; intervals over sentences",
         profile=profile.name,
     )
 

@@ -24,6 +24,7 @@ from utils.intervals import Number, over_seeds
 
 MARGIN = 3  # points that this lesson calls a small difference
 MUCH = 10  # points of forgetting
+HALF = 50  # %; what saves it makes two trainings of one
 
 
 def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
@@ -89,8 +90,8 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
         | {f"the task at {rate:.0e}, on validation sentences": Number(right, unit="%") for rate, right in task.items()},
         model=Path(runs.profile.small_encoder).name,
         origin=runs.origin((runs.run, [run for run in runs.search("all") if run["rate"] in rates])),
-        source=f"Rates tuned on these seeds. Loses: a linear classifier tells over {MUCH} points fewer "
-        "topics of BBC headlines; nearest neighbours lose more. Sun et al. 2019, arXiv 1905.05583: at 4e-4 "
+        source=f"Rates tuned on these seeds, often nearly a tie. Loses: a linear classifier tells over {MUCH} "
+        "points fewer topics of BBC headlines; nearest neighbours lose more. Sun et al. 2019, arXiv 1905.05583: at 4e-4 "
         "bert-base does not converge",
         profile=runs.profile.name,
     )  # fmt: skip
@@ -125,9 +126,8 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
     parts = {"memory for training": "memory", "time of a step": "step"}  # what is stored follows by construction
     claims.record(
         "04.4",
-        "LoRA trains a small part of the weights, so it costs only that part.",
-        tests={f"{name} ({saved(what):.1f}% less; asked: within {MUCH} of {saved('trained'):.1f}%)":
-               saved("trained") - saved(what) < MUCH for name, what in parts.items()},
+        "LoRA trains a small part of the weights, so training costs less than half.",
+        tests={f"{name} ({saved(what):.1f}% less)": saved(what) > HALF for name, what in parts.items()},
         on="what is counted",
         number={
             f"training {100 - saved('trained'):.1f}% of the weights, LoRA saves of the time of a step": Number(
@@ -142,11 +142,11 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         },
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
-        source="A step of 16 sentences of 32 tokens, timed here, its memory computed; accuracies came with the "
-        "course. What is stored follows by construction, so it is no test. Rank 8, queries and values; Hu et al. "
-        "2021, arXiv 2106.09685",
+        source="A step of 16 sentences of 32 tokens, the fastest of ten here, its memory computed; accuracies came "
+        "with the course. What is stored follows by construction, so it is no test. Rank 8, queries and values; Hu et "
+        "al. 2021, arXiv 2106.09685",
         profile=profile.name,
-    )  # fmt: skip
+    )
 
 
 def freeze_and_read(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
@@ -190,7 +190,8 @@ def read_the_last(profile, by_layer, untrained) -> None:
         },
         model=Path(profile.small_encoder).name,
         origin=claims.Origin(yours=1, seeds=len(by_layer)),
-        source="Tenney et al. 2019, arXiv 1905.05950, on what BERT's layers know",
+        source=f"{LABELS} labels, logistic regression with the same C, 0.01, for all layers, not searched. Tenney "
+        "et al. 2019, arXiv 1905.05950, on what BERT's layers know",
         profile=profile.name,
     )
 

@@ -21,18 +21,19 @@ from utils import plots
 from utils.intervals import over_seeds
 
 STYLES = {  # colour, line, mark
-    BASE_TUNED: (plots.BLUE, "-", "^"), SMALL_TUNED: (plots.BLUE, "--", "o"),
+    SMALL_TUNED: (plots.BLUE, "--", "o"),
     BASE_FROZEN: (plots.GREEN, "-", "<"), SMALL_FROZEN: (plots.GREEN, "--", "s"),
     MINI_FROZEN: (plots.GREEN, ":", "P"), RANDOM: (plots.ORANGE, "--", "v"), WORDS: (plots.BLACK, ":", "D"),
 }  # fmt: skip
 
 
 def labels_saved(right: dict[str, dict[int, np.ndarray]]) -> None:
-    """Accuracy against the number of labels.
+    """Accuracy against the number of labels; the base encoder, all trained, comes in a later section.
 
     Args:
         right: name of a line -> labels -> which test sentences were right, in %, shape (seeds, sentences).
     """
+    right = {name: line for name, line in right.items() if name != BASE_TUNED}
     numbers = {(name, n): over_seeds(of, "%") for name, line in right.items() for n, of in line.items()}
     fig, ax = plots.figure(4.4)
     for shift, (name, line) in enumerate(right.items()):

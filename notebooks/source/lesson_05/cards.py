@@ -8,7 +8,7 @@ import numpy as np
 
 from notebooks.source.lesson_05.runs import EPOCHS, LABELS, LARGER
 from utils import claims
-from utils.intervals import Number, over_seeds, smallest
+from utils.intervals import Number, mean, over_seeds, smallest
 
 SAME = 1e-4  # a loss that differs by less is the same but for rounding
 TASK = f"Rotten Tomatoes, {LABELS} sentences, {EPOCHS} epochs, one layer on the mean vector as head"
@@ -87,8 +87,8 @@ def is_gain(gain: Number) -> bool | None:
     return gain.above(LEAST)
 
 
-def forgets_less(task, results: dict, controls: dict[str, str]) -> None:
-    """05.4. Arm -> control, which lacks its recipe: are more topics found?"""
+def forgets_less(task, results: dict, controls: dict[str, str], plain: dict[float, np.ndarray]) -> None:
+    """05.4. Arm -> control, which lacks its recipe: are more topics found? `plain`: `runs.searched` of that arm."""
     kept = {arm: over_seeds(_points(results, arm, control, "topics"), " points") for arm, control in controls.items()}
     claims.record(
         "05.4",
@@ -100,7 +100,8 @@ def forgets_less(task, results: dict, controls: dict[str, str]) -> None:
         | {f"topics found, {arm}, more than after {LARGER}":
            over_seeds(_points(results, arm, LARGER, "topics"), " points") for arm in controls}
         | {f"right on the task, {arm}, more than by plain": over_seeds(_points(results, arm, "plain"), " points")
-           for arm in (*controls, LARGER)},
+           for arm in (*controls, LARGER)}
+        | {f"right on validation, plain at {rate:g}": mean(right, "%") for rate, right in sorted(plain.items())},
         model=Path(task.profile.small_encoder).name,
         origin=task.origin(*controls, *controls.values()),
         source=f"{TASK}; topics of {len(task.topics)} BBC headlines by the nearest mean vector; given these rates"

@@ -56,19 +56,20 @@ def stairs(shared, staged, parts: list[str]) -> None:
     plots.show(fig, f"{title}. {alt} On the left the colour fades from left to right; on the right it starts anew.")
 
 
-def gains(results: dict[str, dict], counted) -> None:
-    """Show each recipe's difference to plain on the task, and that of counting words; a dot is a seed.
+def gains(results: dict[str, dict], counted, controls: dict[str, str]) -> None:
+    """Show what each recipe gains over the same training without it, and what counting words does; a dot is a seed.
 
     Args:
         results: arm -> "right", outcomes of shape (seeds, test sentences); "plain" among them.
         counted: outcomes of counting words, of the same shape.
+        controls: arm -> the arm that lacks its recipe.
     """
-    plain = 100.0 * results["plain"]["right"]
-    others = {arm: 100.0 * found["right"] - plain for arm, found in results.items() if arm not in PLAIN}
-    farthest = max(others.values(), key=lambda gain: abs(gain.mean()))
-    title = f"Fine-tuned, no arm's mean is more than {np.ceil(abs(farthest.mean())):.0f} points from plain's"
-    label = f"right, minus plain (points); dashed: {LEAST} points more"
-    _rows(others | {"counting words": 100.0 * counted - plain}, title, label, at=LEAST)
+    right = {arm: 100.0 * found["right"] for arm, found in results.items()} | {"counting words": 100.0 * counted}
+    pairs = controls | {"counting words": "plain"}
+    values = {f"{arm}\nminus {control}": right[arm] - right[control] for arm, control in pairs.items()}
+    sure = [arm for arm, found in zip(pairs, values.values(), strict=True) if over_seeds(found).low > LEAST]
+    title = f"Surely {LEAST} points better with the recipe than without: {', '.join(sure) or 'none'}"
+    _rows(values, title, f"right, difference in points; dashed: {LEAST} points", at=LEAST, height=0.48)
 
 
 def forgetting(results: dict[str, dict], before) -> None:
@@ -85,21 +86,20 @@ def forgetting(results: dict[str, dict], before) -> None:
     _rows(lost, title, "topics found, minus before fine-tuning (points)")
 
 
-PLAIN = ("plain", LARGER)  # the arms without a recipe or schedule
 COLORS = {"counting words": plots.GREY, "plain": plots.BLACK, LARGER: plots.ORANGE}
 
 
-def _rows(values: dict[str, np.ndarray], title: str, label: str, at: float = 0) -> None:
+def _rows(values: dict[str, np.ndarray], title: str, label: str, at: float = 0, height: float = 0.32) -> None:
     """A row of dots and an interval for each name, over (seeds, items); a dashed line `at` a value."""
-    fig, ax = plots.figure(0.8 + 0.32 * len(values))
+    fig, ax = plots.figure(0.8 + height * len(values))
     for place, name in enumerate(list(values)[::-1]):
-        _seeds(ax, place, values[name], COLORS.get(name, plots.BLUE))
+        _seeds(ax, place, values[name], COLORS.get(name.partition("\n")[0], plots.BLUE))
     ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
     if at:
         ax.axvline(at, color=plots.BLACK, linewidth=0.8, linestyle="--")
     ax.set(yticks=range(len(values)), yticklabels=list(values)[::-1], xlabel=label)
     fig.suptitle(title, fontsize=10)
-    said = "; ".join(f"{name} {over_seeds(found, ' points')}" for name, found in values.items())
+    said = "; ".join(f"{name} {over_seeds(found, ' points')}" for name, found in values.items()).replace("\n", " ")
     plots.show(fig, f"{title}. {label[0].upper()}{label[1:]}: {said}.")
 
 

@@ -54,6 +54,14 @@ def chosen_rates(profile) -> dict[str, float]:
     return rates | {LARGER: float(f"{10 * rates['plain']:.1g}")}  # as such a rate is written in the files
 
 
+def searched(profile, arm: str) -> dict[float, np.ndarray]:
+    """Rate -> right validation sentences of each seed, in %, by which the arm's rate was chosen; `full` has none."""
+    if profile.name == "full":
+        return {}
+    rows = json.loads((RESULTS / "rates.json").read_text(encoding="utf-8"))["runs"]
+    return {row["rate"]: 100 * np.array(row["validation"]) for row in rows if row["arm"] == arm}
+
+
 def configurations(profile, seeds, yours: bool | None = None) -> list[dict]:
     """What to run; with `yours` True or False, only the runs of the reader's machine or only the others."""
     runs = []
