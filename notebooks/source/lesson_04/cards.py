@@ -91,8 +91,8 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
         model=Path(runs.profile.small_encoder).name,
         origin=runs.origin((runs.run, [run for run in runs.search("all") if run["rate"] in rates])),
         source=f"Rates tuned on these seeds, often nearly a tie. Loses: a linear classifier tells over {MUCH} "
-        "points fewer topics of BBC headlines; nearest neighbours lose more. Sun et al. 2019, arXiv 1905.05583: at 4e-4 "
-        "bert-base does not converge",
+        "points fewer topics of BBC headlines; nearest neighbours lose more. Sun et al. 2019, arXiv 1905.05583: at "
+        "4e-4 bert-base does not converge",
         profile=runs.profile.name,
     )  # fmt: skip
 
