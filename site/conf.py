@@ -44,6 +44,8 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+if files.state():
+    html_theme_options["extra_footer"] = f"<p>State of the course: {files.state()}</p>"
 if files.repository():
     html_theme_options |= {
         "repository_url": files.repository(),

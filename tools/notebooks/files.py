@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -21,6 +22,15 @@ def repository() -> str | None:
 def release() -> str:
     """The tag at which Colab fetches the course, from pyproject.toml."""
     return _about()["release"]
+
+
+def state() -> str | None:
+    """The commit and its day, for example "3a58f61, 2026-11-30"; None outside a clone."""
+    try:
+        asked = subprocess.run(["git", "log", "-1", "--format=%h, %cs"], cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return asked.stdout.strip() or None
 
 
 def _about() -> dict[str, str]:
