@@ -33,7 +33,7 @@ def of_course(folder: Path, others: bool = False) -> dict[Path, dict]:
 
 def table(folder: Path) -> str:
     """The lessons in a folder as a Markdown table: link, first goal, a beginner's minutes, the machine's seconds."""
-    lines = ["| lesson | you will be able to | your minutes | its seconds |", "|---|---|---|---|"]
+    lines = ["| lesson | you will be able to | your minutes | machine seconds |", "|---|---|---|---|"]
     for path, notebook in of_course(folder).items():
         about, measured = notebook["metadata"]["course"], notebook["metadata"].get("measured", {})
         times = f"{about.get('minutes_yours', '–')} | {measured.get('seconds', '–')}"

@@ -52,7 +52,7 @@ def must_match(profile, right: dict[str, np.ndarray]) -> None:
         "Preprocessing must match what the model was trained with.",
         tests={f"{way}, it is read worse": gain.above(0) for way, gain in gains.items()},
         on="the way in which it differs",
-        number={f"digits read wrongly more often if {weaker}": gains[weaker]},
+        number={f"fewer digits read right if {weaker}": gains[weaker]},
         context={f"lost, {way}": gain for way, gain in gains.items()},
         model="8 × 8 digits, networks with one hidden layer of 32",
         origin=claims.Origin(yours=len(points[matching]), seeds=len(points[matching])),

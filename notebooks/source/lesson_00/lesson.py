@@ -15,7 +15,7 @@
 # %% [markdown]
 # > “Preprocessing must match what the model was trained with.”
 #
-# You know this from computer vision. Here it comes back, with words in place of pixels. **Shift + Enter** runs a cell
+# You know this from computer vision. Here it comes back, with words for pixels. **Shift + Enter** runs a cell
 # and goes to the next; begin above.
 #
 # ## 1. With pixels
@@ -72,6 +72,22 @@ from notebooks.source.lesson_00 import cards
 cards.show_digits(new[:6], answers, read, inverted="as a negative")
 
 # %% [markdown]
+# This course puts popular sentences to the test. The result is a *card*: the sentence, the verdict that follows from
+# what was measured, and the number that decides. A sentence *holds*, *does not hold*, *depends* (holds in some cases)
+# or is *not settled here*. The network above had one random start, which may be luck. So take eight.
+#
+# *Predict:* how many percentage points does each of the two mismatches cost, on average?
+
+# %%
+right = {way: [] for way in given}
+for start in range(8):
+    network = MLPClassifier(hidden_layer_sizes=(32,), max_iter=500, random_state=start)
+    network.fit(normalised, digits[:1400])
+    for way, values in given.items():
+        right[way].append(network.predict(values) == answers)
+cards.must_match(profile, right)
+
+# %% [markdown]
 # ## 2. With words
 #
 # A *tokenizer* cuts text into pieces and gives each its number in a list, the *vocabulary*. The language models BERT
@@ -104,33 +120,18 @@ pieces.show(
 print(bert_tokenizer.decode(gpt2_tokenizer(sentence)["input_ids"]))
 
 # %% [markdown]
-# This is what BERT would hear. (`[unused…]` is a place to which no piece was ever given.) No error: all numbers of this
-# sentence exist in its list. Lesson 03 measures what that costs.
-#
-# This course puts popular sentences to the test. The result is a *card*: the sentence, the verdict that follows from
-# what was measured, and the number that decides. A sentence *holds*, *does not hold*, *depends* (holds in some cases)
-# or is *not settled here*. The network above had one random start, perhaps luck. So take eight: how many points does
-# each other way cost, on average?
-
-# %%
-right = {way: [] for way in given}
-for start in range(8):
-    network = MLPClassifier(hidden_layer_sizes=(32,), max_iter=500, random_state=start)
-    network.fit(normalised, digits[:1400])
-    for way, values in given.items():
-        right[way].append(network.predict(values) == answers)
-cards.must_match(profile, right)
+# This is what BERT would receive. (`[unused…]` is a place to which no piece was ever given.) No error: each number
+# stands in BERT's list, too, for another piece. Lesson 03 measures what that costs.
 
 # %% [markdown]
 # ## 3. How to work with the notebooks
 #
 # - `NameError`: a cell above was skipped. **Kernel > Restart Kernel and Run All Cells** runs everything again.
 # - `ModuleNotFoundError`: the wrong kernel. **Kernel > Change Kernel**, and take that of the course's `.venv`.
-# - *Deeper* notebooks are for those who ask “really?”
 #
 # The first cell names your *profile*. `embedded`: models and film reviews that are already installed. `full`: BERT,
-# GPT-2, T5 and all reviews from the Hugging Face hub, on a CUDA GPU. The code is the
-# same. To choose: `COURSE_PROFILE=full make lab`. Trouble with downloads: [docs/hub.md](../docs/hub.md).
+# GPT-2, T5 and all reviews from the Hugging Face hub, on a CUDA GPU. The code is the same. To choose one, start in a
+# terminal with `COURSE_PROFILE=full make lab`. Trouble with downloads: [docs/hub.md](../docs/hub.md).
 #
 # ## 4. The day
 
@@ -146,7 +147,7 @@ Markdown(notebooks.table(course / "notebooks"))
 #
 # - Preprocessing must match the model's training: for images the range of the numbers and which end is ink, for text
 #   the tokenizer.
-# - Wrong preprocessing often raises no error. The answers get worse, a little or altogether.
+# - Wrong preprocessing often raises no error. The answers get worse: slightly, or completely.
 # - Predict, run, compare.
 #
 # Next: [Lesson 01, BERT vs GPT vs T5](01_bert_gpt_t5.ipynb).

@@ -34,7 +34,7 @@ def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str],
     claims.record(
         "03.2",
         "You will notice a wrong tokenizer: it raises an error.",
-        tests={"no mistake changes the output in silence": not changed},
+        tests={"none of the mistakes passes in silence and changes the output": not changed},
         number={f"of {mistakes} mistakes, those that change the output in silence": len(changed)},
         context={
             "mistakes that raise an error": len(loud),
@@ -48,15 +48,16 @@ def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str],
 
 
 def cut_or_numbers(shares: dict[str, Number]) -> None:
-    """Section 6's figure. `shares`: what the classifier gets -> share right; right numbers, other numbers, baseline."""
+    """Section 6's figure. `shares`: what the classifier gets -> share right; BERT's ids, other ids, baseline."""
 
     def said(kind: str) -> str:
         low, high = sorted(f"{number.value:.0f}" for name, number in shares.items() if kind in name)
         return f"{low}%" if low == high else f"{low} to {high}%"
 
+    own, other = said("BERT's ids"), said("other ids")
     plots.number_figure(
         shares,
-        f"Right numbers: {said('right numbers')}. Other numbers: {said('other numbers')}",
+        f"BERT's ids: {own}. Other ids: {other}",
         "right (%), with 95% interval; dotted: always the same answer",
         [plots.BLUE] * 2 + [plots.ORANGE] * 2 + [plots.GREY],
         baseline=50,
@@ -65,7 +66,7 @@ def cut_or_numbers(shares: dict[str, Number]) -> None:
 
 def is_junk(profile, shares: dict[str, Number], hits: dict) -> None:
     """03.3. `hits`: what the classifier gets -> which of n sentences it judged right; half of them by one answer."""
-    own, foreign = "BERT's cut, right numbers", "GPT-2's cut, other numbers"
+    own, foreign = "BERT's cut, BERT's ids", "GPT-2's cut, other ids"
     right, wrong = (100 * np.asarray(hits[name], dtype=float) - 50 for name in (own, foreign))
     left, limit = mean(wrong - LITTLE * right, " points"), 50 + LITTLE * right.mean()
     claims.record(

@@ -446,7 +446,7 @@ cards.collapses(profile, claims.with_size(profile.small_encoder, encoder), sprea
 # %% [markdown]
 # ## 2. What does the other cut cost?
 #
-# GPT-2's pieces, each looked up in BERT's vocabulary by its spelling: other cut, right numbers. On the plain sentences
+# GPT-2's pieces, each looked up in BERT's vocabulary by its spelling: other cut, BERT's ids. On the plain sentences
 # of lesson 03, and on those with a GPT-2 id beyond BERT's table, which have rarer words. The classifier is lesson 03's.
 
 # %%
@@ -699,8 +699,10 @@ for one, difference, other in (
 #
 # > “A check of model and tokenizer alone finds as many mistakes as comparing with the model's own tokenizer.”
 #
-# Lesson 03 compares a tokenizer with the one that lies beside the model, and has a guard for where there is none. Both
-# on fifteen mistakes that were written before the guard was tried on them, and on six pairs that belong together:
+# Lesson 03 compares a tokenizer with the one that lies beside the model. For where there is none, the course has a
+# guard that looks at model and tokenizer alone: at sizes, classes, special ids where the model names them, a round trip
+# between text and ids, and for language models the loss on English. Try both on fifteen mistakes that were written
+# before the guard was tried on them, and on six pairs that belong together:
 
 # %%
 from notebooks.source.lesson_03.mistakes import right_pairs, unseen_mistakes

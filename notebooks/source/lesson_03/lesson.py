@@ -17,14 +17,16 @@
 # > “Use the tokenizer that your model was trained with. Feed BERT text that was cut by GPT's BPE, and the output is
 # > junk.”
 #
-# (Section 3 explains *BPE*, GPT-2's way of cutting text.) These models never see letters. A *tokenizer* cuts text into
-# pieces, the *tokens*, and gives each piece a number, its *id*. The id says which row of the model's *embedding table*
-# is this piece's vector. Another tokenizer numbers its pieces differently:
+# These models never see letters. A *tokenizer* cuts text into pieces, the *tokens*, and gives each piece a number, its
+# *id*. The id says which row of the model's *embedding table* is this piece's vector. Another tokenizer numbers its
+# pieces differently:
 #
 # ```
 # "a good film" → BERT's tokenizer  → 1037 2204 2143 → rows of BERT's table: a, good, film → BERT
 # "a good film" → GPT-2's tokenizer →   64  922 2646 → rows of BERT's table: ?             → BERT
 # ```
+#
+# (*BPE* is how GPT-2's tokenizer cuts: section 3.)
 #
 # ## 1. See it work
 #
@@ -127,26 +129,22 @@ nearest = (unit @ unit[film]).topk(7).indices[1:].tolist()
 print("most similar:", *bert_tokenizer.convert_ids_to_tokens(nearest))
 
 # %% [markdown]
-# Here are three vocabularies, named after how they were learned. All have *film* as one piece, in BERT's with id 2143.
-# **Predict:** does 2143 mean *film* in the other two? (`▁` is the sign for a space in *SentencePiece*, the library
-# behind T5's tokenizer. Under `embedded`, T5's vocabulary is mini-t5's, learned from this course's texts; the real T5's
-# has 32,100 pieces.)
+# Here are three vocabularies. All have *film* as one piece, in BERT's with id 2143. **Predict:** does 2143 mean *film*
+# in the other two? (Under `embedded`, T5's vocabulary is mini-t5's, learned from this course's texts; the real T5's has
+# 32,100 pieces.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
 t5_tokenizer = AutoTokenizer.from_pretrained(profile.t5)
-tokenizers = {
-    "WordPiece (BERT)": bert_tokenizer,
-    "byte-level BPE (GPT-2)": gpt2_tokenizer,
-    "Unigram (T5)": t5_tokenizer,
-}
+tokenizers = {"BERT": bert_tokenizer, "GPT-2": gpt2_tokenizer, "T5": t5_tokenizer}
 for name, tokenizer in tokenizers.items():
     (film,) = tokenizer(" film", add_special_tokens=False)["input_ids"]
     other = tokenizer.convert_ids_to_tokens(2143)
-    print(f"{name:<23} {len(tokenizer):>6,} pieces; film is {film:>5}, and 2143 is {other}")
+    print(f"{name:<5} {len(tokenizer):>6,} pieces; film is {film:>5}, and 2143 is {other}")
 
 # %% [markdown]
-# BERT and GPT-2 share thousands of words. **Predict:** how many have the same id in both?
+# (T5 writes a space as `▁`. A piece of GPT-2 without `Ġ` stands inside words: d-*rug*.) BERT and GPT-2 share thousands
+# of words. **Predict:** how many have the same id in both?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -216,14 +214,14 @@ for word in ("the", "thing", "unthinkable"):
 # %% [markdown]
 # ### Three ways to cut
 #
-# | | learned by | cuts by |
-# |---|---|---|
-# | WordPiece (BERT) | merges that make the text likelier (as published) | the longest piece that fits, from the left |
-# | byte-level BPE (GPT-2) | merges, by count | the same merges again |
-# | Unigram (T5) | dropping pieces from too long a list | the cut that is likeliest as a whole |
+# | | how it cuts a word |
+# |---|---|
+# | BERT: *WordPiece* | takes the longest piece that fits, from the left |
+# | GPT-2: *byte-level BPE* | makes the merges that it learned, in their order |
+# | T5: *Unigram* | takes the cut that is likeliest as a whole |
 #
-# BERT's and T5's pieces are made of characters. GPT-2's are made of *bytes*, the numbers from 0 to 255 as which
-# computers store text. No vocabulary has 😀 as a piece. **Predict:** which tokenizer gives 😀 back when the ids are
+# BERT's and T5's pieces are made of characters. GPT-2's are made of *bytes*, the numbers from 0 to 255 in which
+# computers store text. None of the three has 😀 as a piece. **Predict:** which gives 😀 back when the ids are
 # *decoded*, turned into text again?
 
 # %%
@@ -231,11 +229,11 @@ for word in ("the", "thing", "unthinkable"):
 sample = "The café's soundtrack is unforgettably naïve, a 9/10 😀"
 pieces.show({name: pieces.cut(tokenizer, sample) for name, tokenizer in tokenizers.items()})
 for name, tokenizer in tokenizers.items():
-    print(f"{name:<23} {tokenizer.decode(tokenizer(sample, add_special_tokens=False)['input_ids'])}")
+    print(f"{name:<5} {tokenizer.decode(tokenizer(sample, add_special_tokens=False)['input_ids'])}")
 
 # %% [markdown]
-# - **WordPiece**: `##` marks a piece that continues a word. If no piece fits the rest, the whole word becomes `[UNK]`.
-#   This *uncased* tokenizer first lowercases the text and drops accents.
+# - **WordPiece**: `##` marks a piece that continues a word. If no piece fits what is left of a word, the whole word
+#   becomes `[UNK]` (unknown). This *uncased* tokenizer first lowercases the text and drops accents.
 # - **Byte-level BPE** can write everything: é is two bytes, shown as `Ã©`. GPT-2's words include the preceding space,
 #   so merges joined a space with three of the emoji's four bytes. 256 bytes, 50,000 merges and one special token make
 #   its 50,257 pieces.
@@ -253,12 +251,12 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 # ## 4. What BERT hears
 #
 # A foreign id can name **another piece** (only one of 14,124 shared words keeps its id). It can name a **spare row**,
-# which no text used; all lie below 1,000, where GPT-2's bytes and first merges have their ids. It can name a **special
-# token**: GPT-2's `!` has id 0, which is BERT's `[PAD]`, the filler for short texts of a batch. Or it lies **beyond the
-# table**.
+# which no text used; all lie below 1,000, where GPT-2's bytes and first merges have their ids. (The later a merge, the
+# rarer its piece and the higher its id.) It can name a **special token**: GPT-2's `!` has id 0, which is BERT's
+# `[PAD]`, the filler for short texts of a batch. Or it lies **beyond the table**.
 #
 # Choose who cuts and whose table reads. Let GPT-2 cut and BERT read: find a sentence of which BERT hears one word
-# correctly. ([In a browser](../site/live.md#the-wrong-tokenizer), too.)
+# correctly. (Section 2 names it; put a space before it. [In a browser](../site/live.md#the-wrong-tokenizer), too.)
 
 # %%
 hearing = widgets.what_the_model_hears(tokenizers, texts[0])
@@ -296,25 +294,23 @@ batches = beyond[: len(beyond) // 16 * 16].reshape(-1, 16).any(axis=1)
 print(f"{share(beyond)} of the sentences have one, and {batches.mean():.0%} of the batches")
 
 # %% [markdown]
-# So with GPT-2's tokenizer you will notice, if you try more than a sentence or two. But only a vocabulary larger than
-# the table can do that.
+# So with GPT-2's tokenizer you will notice, on a CPU or an NVIDIA GPU. But a vocabulary that is smaller than the table
+# never raises this error.
 #
 # ## 5. Loud or silent?
 #
-# We pass six wrong tokenizers to this encoder. Two belong to other models, GPT-2 and T5. Four were meant to be the
-# encoder's own:
+# We pass five wrong tokenizers to this encoder. Two belong to other models. Three are the encoder's own, set up
+# wrongly:
 #
 # - *`[CLS]` and `[SEP]` left out*: the marks of beginning and end are missing;
 # - *capitals kept*, `do_lower_case=False`: the uncased vocabulary has no capitals, so each word with one becomes
 #   `[UNK]`;
 # - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): each line break (not every
-#   text has one) gets one id just beyond the table;
-# - *made without its vocabulary*, `BertTokenizer()`, in transformers 5 no error: every word becomes its `[UNK]`, with
-#   an id that is a spare row of BERT's.
+#   text has one) gets one id just beyond the table.
 #
-# Each cuts 200 review endings. **Predict** for each: loud (an error) or silent? If silent, how similar are its vectors
-# to the right tokenizer's (mean *cosine*; 1 means the same direction; for scale, two different endings), and how many
-# of section 1's verdicts change?
+# Each cuts 200 review endings. For those that pass in silence, two measures: the mean *cosine* between its vectors and
+# the right ones (1: the same direction), and how many verdicts of section 1's classifier change (a coin would change
+# half). **Predict** for each: loud (an error) or silent? Which silent one changes most?
 
 # %%
 from notebooks.source.lesson_03 import cards
@@ -347,29 +343,28 @@ for mistake, tokenizer in mistakes.items():
         changed.append(mistake)
     verdicts = (classifier.predict(found) != classifier.predict(expected)).mean()
     print(f"{mistake:<34} silent, cosine {alike.mean():.2f}, {verdicts:.0%} of the verdicts change")
-print(f"two different endings, its own tokenizer: {cosines(expected[1:], expected[:-1]).mean():>6.2f}")
+print(f"for scale, two different endings:  cosine {cosines(expected[1:], expected[:-1]).mean():.2f}")
 
 # %%
 cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 
 # %% [markdown]
-# Of these six, loud are those with an id beyond the table. (We pad with BERT's tokenizer: GPT-2's has no padding token,
-# so `padding=True` would fail first.) Without `[CLS]` and `[SEP]`, the mean vector changes little (but a head that
-# reads `[CLS]` would read the first word's vector instead). With a foreign vocabulary or none, the mean cosine is below
-# that of two different endings.
+# The two loud ones gave an id beyond the table. The silent ones differ. Without `[CLS]` and `[SEP]`, the mean vector
+# changes little (but a head that reads `[CLS]` would read the first word's vector instead). Capitals kept, an easy
+# slip, change verdicts. Under `embedded`, all of T5's ids fit into the table, and the verdicts change as by a coin.
 #
-# ## 6. The cut or the numbers?
+# ## 6. The cut or the ids?
 #
 # > “The output is junk.”
 #
-# Two things differ between the two tokenizers: the cut (*segmentation*) and the numbers (*ids*). Which of them does the
-# harm? Change one at a time. (The sentences are in small letters, so case plays no part. GPT-2's tokenizer gets a space
+# Two things differ between the two tokenizers: where they cut, and which ids they give. Which of them does the harm?
+# Change one at a time. (The sentences are in small letters, so case plays no part. GPT-2's tokenizer gets a space
 # before each: the first word is cut like the others.)
 #
-# | | right numbers | other numbers |
+# | | BERT's ids | other ids |
 # |---|---|---|
-# | **BERT's cut** | its own ids | each piece but `[CLS]` and `[SEP]` gets another number, drawn once |
-# | **GPT-2's cut** | its pieces looked up in BERT's list (with `##` inside words; else `[UNK]`) | GPT-2's ids |
+# | **BERT's cut** | as usual | each piece gets one fixed random id (not `[CLS]`, `[SEP]`) |
+# | **GPT-2's cut** | its pieces looked up in BERT's list (`##` inside words; `[UNK]` if absent) | GPT-2's ids |
 #
 # One sentence, as BERT hears it in each of the four:
 
@@ -378,18 +373,18 @@ from notebooks.source.lesson_03 import exchange
 
 one = ["an unwatchable , but moving film ."]
 four = {
-    "BERT's cut, right numbers": bert_tokenizer(one)["input_ids"],
-    "GPT-2's cut, right numbers": exchange.spelled(bert_tokenizer, gpt2_tokenizer, one),
-    "BERT's cut, other numbers": exchange.renumbered(bert_tokenizer, bert_tokenizer(one)["input_ids"]),
-    "GPT-2's cut, other numbers": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, one),
+    "BERT's cut, BERT's ids": bert_tokenizer(one)["input_ids"],
+    "GPT-2's cut, BERT's ids": exchange.spelled(bert_tokenizer, gpt2_tokenizer, one),
+    "BERT's cut, other ids": exchange.renumbered(bert_tokenizer, bert_tokenizer(one)["input_ids"]),
+    "GPT-2's cut, other ids": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, one),
 }
 pieces.show({name: pieces.heard(ids, bert_tokenizer) for name, (ids,) in four.items()})
 
 # %% [markdown]
 # Section 1's classifier judges 1,000 other sentences (test sentences and unused training ones), half of them positive,
-# whose GPT-2 ids all have a row. (A third qualify: those without rarer pieces; we call them plain.) Baselines: always
-# the same answer, and counting words, learned from the same 1,000 sentences. Junk: less than a fifth remains of right
-# ids' lead over one constant answer. **Predict** which of the four still work.
+# whose GPT-2 ids all have a row. (More than a third qualify: those without rare pieces. We call them plain.) Baselines:
+# always the same answer, 50%, and counting words, learned from the same 1,000 sentences. **Predict** which of the four
+# still work.
 
 # %%
 from utils.finetuning import counting_words
@@ -398,10 +393,10 @@ test, _, _ = exchange.drawn(profile, sentences, gpt2_tokenizer, rows=len(table),
 truth = np.array(test["label"])
 right_ids = bert_tokenizer(list(test["text"]), truncation=True, max_length=64)["input_ids"]
 given = {
-    "BERT's cut, right numbers": right_ids,
-    "GPT-2's cut, right numbers": exchange.spelled(bert_tokenizer, gpt2_tokenizer, test["text"]),
-    "BERT's cut, other numbers": exchange.renumbered(bert_tokenizer, right_ids),
-    "GPT-2's cut, other numbers": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, test["text"]),
+    "BERT's cut, BERT's ids": right_ids,
+    "GPT-2's cut, BERT's ids": exchange.spelled(bert_tokenizer, gpt2_tokenizer, test["text"]),
+    "BERT's cut, other ids": exchange.renumbered(bert_tokenizer, right_ids),
+    "GPT-2's cut, other ids": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, test["text"]),
 }
 hits = {name: classifier.predict(vectors(ids)) == truth for name, ids in given.items()}
 counter = counting_words(class_weight="balanced").fit(train["text"], train["label"])
@@ -410,21 +405,22 @@ shares = {name: share(right) for name, right in hits.items()}
 cards.cut_or_numbers(shares)  # draws the figure
 
 # %% [markdown]
-# The numbers do the harm: changing them alone takes the score to chance. And GPT-2's cut?
+# The ids do the harm: changing them alone takes accuracy to chance. And GPT-2's cut? (*Junk* is, for the card: less
+# than a fifth is left of the points above 50% that BERT's ids get.)
 
 # %%
 from utils.intervals import paired_difference
 
-own, foreign = hits["BERT's cut, right numbers"], hits["GPT-2's cut, right numbers"]
+own, foreign = hits["BERT's cut, BERT's ids"], hits["GPT-2's cut, BERT's ids"]
 otherwise = exchange.cut_otherwise(bert_tokenizer, gpt2_tokenizer, test["text"]).mean()
 print(f"{otherwise:.0%} of the words are cut differently; {(own != foreign).mean():.0%} of the verdicts differ")
-print(f"right with BERT's cut, minus GPT-2's, both with right numbers: {paired_difference(own, foreign)}")
+print(f"accuracy with BERT's cut minus GPT-2's, both with BERT's ids: {paired_difference(own, foreign)}")
 cards.is_junk(profile, shares, hits)
 
 # %% [markdown]
-# On these plain sentences GPT-2 cuts few words differently. Yet many verdicts change, about as often for better as for
-# worse, so the score hardly moves. So the opening quote holds, for a classifier that learned from right ids; but on
-# these sentences the numbers take the score to chance, not the cut.
+# On these plain sentences GPT-2 cuts few words differently. Yet some verdicts change, about as often for better as for
+# worse, so accuracy hardly moves. The opening quote holds, for a classifier that learned from BERT's ids; but the ids
+# are to blame, not the cut.
 #
 # [Deeper: the damage](deeper/03_the_damage.ipynb) asks about rarer words, and whether one can learn from the wrong ids.
 #
@@ -445,20 +441,8 @@ print("its own:", belongs_to(encoder, bert_tokenizer))
 print("GPT-2's:", belongs_to(encoder, gpt2_tokenizer))
 
 # %% [markdown]
-# The comparison needs the original. If you lack it, use the course's guard, which looks at model and tokenizer alone.
-# It checks sizes, classes, special ids where the model names them, and a round trip between text and ids. For language
-# models (not this encoder) it also checks the loss on English:
-
-# %%
-from utils.tokenizer_guard import check_tokenizer_matches
-
-for finding in check_tokenizer_matches(encoder, gpt2_tokenizer):
-    print(f"- {finding.problem}")
-print("findings for its own tokenizer:", len(check_tokenizer_matches(encoder, bert_tokenizer)))
-
-# %% [markdown]
-# In the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the classifier say now? And who
-# notices, the comparison or the guard?
+# A harder case: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the classifier say now?
+# And does the comparison notice?
 
 # %%
 from notebooks.source.lesson_03.mistakes import exchanged
@@ -468,14 +452,12 @@ both = {"its own tokenizer": bert_tokenizer, "good and bad exchanged": swapped}
 for whose, tokenizer in both.items():
     ids = tokenizer(["A good film, with good actors and a good story."])["input_ids"]
     print(f"{whose:<24} {classifier.predict_proba(vectors(ids))[0, 1]:4.0%} positive")
-findings = check_tokenizer_matches(encoder, swapped)
 print("it belongs:", belongs_to(encoder, swapped))
-print("the guard's findings:", len(findings))
 
 # %% [markdown]
-# The comparison notices. The guard does not: sizes and classes are in order, and the round trip succeeds, since cutting
-# and decoding use the same list. And before any check, avoid mix-ups: load model and tokenizer from one place, and save
-# both to one place:
+# It does. But it needs the original, and trusts it: a wrong tokenizer that was saved beside the model passes.
+# [Deeper](deeper/03_the_damage.ipynb), fifteen other mistakes, and a guard that looks at model and tokenizer alone. And
+# before any check, avoid mix-ups: load model and tokenizer from one place, and save both to one place:
 #
 # ```python
 # tokenizer = AutoTokenizer.from_pretrained(name)
@@ -493,9 +475,8 @@ print("the guard's findings:", len(findings))
 #
 # - An id is the number of a row. BERT's and GPT-2's vocabularies share many words, hardly any with the same id.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
-# - Ids beyond the table raise an error (clear on a CPU, obscure on an NVIDIA GPU, none on Apple's); ids within it pass
-#   in silence.
-# - On plain sentences, wrong numbers harmed more than a wrong cut: with them, a classifier that learned from right ones
+# - Ids beyond the table raise an error on a CPU (clear) and on an NVIDIA GPU (obscure); ids within it pass in silence.
+# - On plain sentences, wrong ids harmed more than a wrong cut: with them, a classifier that learned from right ones
 #   fell to chance.
 # - Load and save model and tokenizer together, and compare them once with the original.
 #

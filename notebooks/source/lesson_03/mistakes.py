@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def wrong_tokenizers(profile) -> dict[str, PreTrainedTokenizerBase]:
-    """Six tokenizers that somebody might pass to the small encoder: words -> tokenizer."""
+    """Five tokenizers that somebody might pass to the small encoder: words -> tokenizer."""
     from tokenizers.processors import TemplateProcessing
     from transformers import AutoTokenizer
 
@@ -29,7 +29,6 @@ def wrong_tokenizers(profile) -> dict[str, PreTrainedTokenizerBase]:
         "[CLS] and [SEP] left out": no_ends,
         "capitals kept": own(do_lower_case=False),
         "<br /> added, table not enlarged": with_new_piece,
-        "made without its vocabulary": type(own())(),
     }
 
 
