@@ -100,7 +100,7 @@ def uses_both_sides(profile, sizes: dict[str, str], hits: dict) -> None:
         "To fill a blank, BERT uses both sides.",
         tests={f"better than {name}": gain.above(0) for name, gain in gains.items()},
         on="the side",
-        number={f"more than from one side, the weakest of {len(gains)} gains": smallest(gains)},
+        number={"blanks filled, from both sides minus from the best one side": smallest(gains)},
         context={f"from {name}": share(found) for name, found in hits.items()},
         model=sizes[profile.bert],
         origin=claims.MEASURED_HERE,
@@ -230,10 +230,10 @@ def understands_context(profile, encoder, same_sense: dict) -> None:
             "and than the full stop": beyond.above(0),
         },
         on="what it is compared with",
-        number={"word above full stop, mean over the layers": beyond},
+        number={"of the same sense, word minus full stop, mean over the layers": beyond},
         context={
-            "word above full stop, last layer alone": at_the_top,
-            "word above the bottom, mean over the layers": gained,
+            "word minus full stop, last layer alone": at_the_top,
+            "word minus itself at the bottom, mean over the layers": gained,
             "by chance": Number(300 / 7, unit="%"),
         }
         | {

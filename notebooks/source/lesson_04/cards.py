@@ -130,7 +130,7 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         tests={f"{name} ({saved(what):.1f}% less)": saved(what) > HALF for name, what in parts.items()},
         on="what is counted",
         number={
-            f"training {100 - saved('trained'):.1f}% of the weights, LoRA saves of the time of a step": Number(
+            f"time of a step that LoRA saves, training {100 - saved('trained'):.1f}% of the weights": Number(
                 saved("step"), unit="%"
             )
         },

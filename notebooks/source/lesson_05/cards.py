@@ -46,7 +46,7 @@ def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str
         f"itself, by {LEAST} points or more.",
         tests={_in_a_list(arm): is_gain(gain) for arm, gain in gains.items()},
         on="the recipe",
-        number={f"right, more than without the recipe, the weakest of {len(gains)}": smallest(gains, LEAST)},
+        number={f"right, with the recipe minus without, the weakest of {len(gains)}": smallest(gains, LEAST)},
         context={f"right, {arm}, more than {controls[arm]}": gain for arm, gain in gains.items()}
         | {f"right, {arm}": over_seeds(100.0 * found["right"], "%") for arm, found in results.items()}
         | {"right, plain, more than counting words":
@@ -69,7 +69,7 @@ def together_help(task, results: dict, arm: str, rates: dict[str, float]) -> Non
         "05.3",
         f"ULMFiT's three recipes together help, by {LEAST} points or more.",
         tests={f"{LEAST} points or more above plain": is_gain(gain)},
-        number={f"right, at rate {rates[arm]:g}, more than by plain at {rates['plain']:g}": gain},
+        number={f"right, {arm} (rate {rates[arm]:g}) minus plain ({rates['plain']:g})": gain},
         context={f"right, {name} ({stuck(name)} of {len(results[name]['right'])} seeds below {STUCK}%)":
                  over_seeds(100.0 * results[name]["right"], "%") for name in (arm, "plain")}
         | {f"right, more than by {other}": over_seeds(_points(results, arm, other), " points")
@@ -95,7 +95,7 @@ def forgets_less(task, results: dict, controls: dict[str, str], plain: dict[floa
         "ULMFiT's recipes forget less than training without them, each at its own rate.",
         tests={_in_a_list(arm): number.above(0) for arm, number in kept.items()},
         on="the recipe",
-        number={f"topics found, more than without the recipe, the weakest of {len(kept)}": smallest(kept)},
+        number={f"topics found, with the recipe minus without, the weakest of {len(kept)}": smallest(kept)},
         context={f"topics found, {arm}, more than after {controls[arm]}": number for arm, number in kept.items()}
         | {f"topics found, {arm}, more than after {LARGER}":
            over_seeds(_points(results, arm, LARGER, "topics"), " points") for arm in controls}

@@ -68,7 +68,7 @@ def gains(results: dict[str, dict], counted, controls: dict[str, str]) -> None:
     pairs = controls | {"counting words": "plain"}
     values = {f"{arm}\nminus {control}": right[arm] - right[control] for arm, control in pairs.items()}
     sure = [arm for arm, found in zip(pairs, values.values(), strict=True) if over_seeds(found).low > LEAST]
-    title = f"Surely {LEAST} points better with the recipe than without: {', '.join(sure) or 'none'}"
+    title = f"Surely {LEAST} points better: {', '.join(sure)}" if sure else f"No recipe is surely {LEAST} points better"
     _rows(values, title, f"right, difference in points; dashed: {LEAST} points", at=LEAST, height=0.48)
 
 

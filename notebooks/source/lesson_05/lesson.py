@@ -16,10 +16,9 @@
 # %% [markdown]
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
-# This lesson leaves the Trainer behind. You write the training loop in raw PyTorch. Then you add the three recipes of
-# *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146), made for a language model with three LSTM layers (recurrent,
-# before BERT): a learning rate for each layer, a schedule in the form of a triangle, and layers that join one after the
-# other. Do they help?
+# You write the training loop in raw PyTorch. Then you add the three recipes of *ULMFiT* (Howard and Ruder 2018, arXiv
+# 1801.06146), made for recurrent networks: a learning rate for each layer, a schedule in the form of a triangle, and
+# layers that join one after the other. Do they help?
 #
 # ```
 # sentences → batch → model → loss → gradients → clipped → optimizer → new weights
@@ -56,8 +55,8 @@ batch = next(iter(train_loader))
 print({name: tuple(values.shape) for name, values in batch.items()})
 
 # %% [markdown]
-# The model is lesson 02's, with the small encoder and without dropout, whose random zeros would differ between loop and
-# Trainer. `evaluate` gives the share of right answers.
+# The model is lesson 02's, with the small encoder and without dropout: its random zeros would blur a comparison below.
+# `evaluate` gives the share of right answers.
 
 # %%
 import copy
@@ -102,14 +101,14 @@ for epoch in range(4):
             scheduler.step()
             optimizer.zero_grad()
     right = evaluate(model, validation_rows)
-    print(f"epoch {epoch + 1}: loss {2 * sum(losses[-16:]) / 16:.3f}, validation {right:.1%} right")
+    print(f"epoch {epoch + 1}: loss {2 * sum(losses[-16:]) / 16:.3f}, validation {right:.1%} right")  # 2: undo the / 2
     if right > best:
         best, best_weights = right, copy.deepcopy(model.state_dict())
 report = model.load_state_dict(best_weights)
 
 # %% [markdown]
-# The training loss keeps falling. Validation need not, so the loop keeps the best weights. (Of 200, 6 points can be
-# chance.) Line by line:
+# The training loss keeps falling. Validation need not, so the loop keeps the best weights. (Of 200 sentences, 7 points
+# can be chance.) Line by line:
 #
 # - `AdamW`: a step is the rate `lr` times the running mean of the gradient, divided by the gradient's usual size.
 # - `scheduler`: the rate rises from 0 over 4 steps (*warm-up*), then falls to 0.
@@ -118,7 +117,7 @@ report = model.load_state_dict(best_weights)
 #   16. This is *gradient accumulation*, for batches that do not fit into memory.
 # - *Gradient clipping* joins all gradients into one vector. A length above 1 is scaled down to 1.
 # - `zero_grad()` keeps old gradients out of the next step.
-# - `deepcopy`: without it, `best_weights` would go on changing with the model.
+# - `deepcopy`: without it, `best_weights` would go on changing with the model. `load_state_dict` puts them back.
 #
 # ### Is that the Trainer?
 #
@@ -157,15 +156,14 @@ for step in (0, 15, 31):
 cards.is_this_loop(profile, model, in_pairs, logged)
 
 # %% [markdown]
-# They agree but for rounding: clipping at 1 and linear decay are its defaults. The Trainer also saves, resumes and
-# logs; with `load_best_model_at_end=True` it keeps the best weights too (by validation loss). [Deeper: resuming by
-# hand](deeper/05_resuming_by_hand.ipynb).
+# They agree but for rounding. Clipping at 1 and linear decay are the Trainer's defaults. It also saves, resumes and
+# logs; with `load_best_model_at_end=True` it keeps the best weights too (by validation loss).
 #
 # ## 2. A rate for each layer
 #
 # An optimizer knows no layers. It knows *parameter groups*: lists of weights, each with options of its own, such as the
-# rate. Yours has one group so far. Two are usual. Matrices get *weight decay*, a small pull towards 0 in each step;
-# biases and the scales of layer normalization do not. **Predict:** which group has more tensors, and which more
+# rate. Yours has one group so far. Usually there are two: matrices get *weight decay*, a small pull towards 0 in each
+# step; biases and layer normalization do not. **Predict:** which group has more tensors, and which more
 # weights?
 
 
@@ -187,9 +185,11 @@ for group in torch.optim.AdamW(params=groups, lr=2e-4).param_groups:
     )
 
 # %% [markdown]
+# Most tensors are biases and norms; nearly all weights stand in matrices.
+#
 # The first recipe is *discriminative fine-tuning*, today called *layer-wise learning-rate decay*. The idea: lower
-# layers hold what is general, so they should move less than the upper, special ones. ULMFiT divides the rate by 2.6
-# from each layer to the one below. **Predict:** how many groups do six layers, embeddings and head need?
+# layers hold what is general, so they should move less than the specialised upper ones. ULMFiT divides the rate by 2.6
+# from each layer to the one below.
 
 
 # %%
@@ -214,8 +214,8 @@ def groups_by_depth(model, rate, divisor, decay=0.01):
 print(len(groups_by_depth(model, rate=1e-3, divisor=2.6)), "groups: each part twice, decayed or not")
 
 # %% [markdown]
-# Sun et al. (2019, arXiv 1905.05583) multiplied BERT's rate by 0.95 from layer to layer. **Predict:** the head has the
-# rate 0.001. What is left for the embeddings, seven steps below, by 2.6 and by 0.95?
+# Sun et al. (2019, arXiv 1905.05583) multiplied BERT's rate by 0.95 from layer to layer. The head has the rate 0.001.
+# **Predict:** what do the embeddings get, seven steps below, divided by 2.6 each time, or times 0.95?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -234,8 +234,8 @@ for layers in (3, 6, 12):
 #
 # The second recipe is a schedule, the *slanted triangular* learning rate: it rises for a short time and falls for a
 # long one. The paper's formula (section 3.2) gives the rate $\eta_t$ at step $t$ of $T$. $cut$ is the step of the peak,
-# after the share $cut\_frac$ of all steps. $p$ grows from 0 to 1 at the peak and falls again. $ratio$ is the highest
-# rate, $\eta_{max}$, over the lowest; the code gives $\eta_t / \eta_{max}$:
+# after the share $cut\_frac$ of all steps. $p$ is the share of the climb: 1 at the peak, 0 at both ends. $ratio$ is the
+# highest rate, $\eta_{max}$, over the lowest; the code gives $\eta_t / \eta_{max}$:
 #
 # $$cut = \lfloor T \cdot cut\_frac \rfloor$$
 #
@@ -266,9 +266,10 @@ for steps in (100, 103, 109, 19, 9):
 
 # %% [markdown]
 # With fewer than 10 steps, $cut$ is 0. And where $T \cdot cut\_frac$ is not a whole number, $cut$ is rounded down, the
-# fall becomes too steep, and the *rate can turn negative*. The loop would then climb up the loss, without an error.
+# fall becomes too steep, and the *rate can turn negative*. The loop would then climb, without an error.
 #
-# Repaired, it rises for at least one step and falls over all the others. **Predict:** where does nothing change?
+# Repaired, it rises for at least one step and falls over all the others. **Predict:** for which numbers of steps does
+# nothing change?
 
 
 # %%
@@ -284,8 +285,8 @@ for steps in (100, 103, 109, 19):
     print(f"{steps:>3} steps: {apart:.3f} from the printed formula")
 
 # %% [markdown]
-# Where $T \cdot cut\_frac$ is whole. **Predict:** how far is the triangle from the schedule of section 1, linear
-# warm-up and decay?
+# Nothing changes where $T \cdot cut\_frac$ is whole. **Predict:** how far is the triangle from section 1's schedule,
+# linear warm-up and decay?
 
 # %%
 from notebooks.source.lesson_05 import figures
@@ -301,16 +302,16 @@ figures.schedules(
 )
 
 # %% [markdown]
-# They nearly coincide. So section 5 judges the triangle against a constant rate.
+# They nearly coincide. So section 5 sets the triangle against a constant rate.
 #
 # ## 4. Gradual unfreezing
 #
 # The third recipe: first the head learns alone, then the last layer joins, then the next. Training all layers at once,
-# says the paper, risks forgetting. (Here four epochs must do for eight parts, so two or three join at a time.) In
+# says the paper, risks forgetting. (Here, in four epochs, two or three join at a time.) In
 # PyTorch, `requires_grad` switches a part's gradients on; the optimizer skips weights that have none.
 #
-# And the schedule? The simple way keeps one that falls over all epochs. In the paper's code each stage, from one
-# joining to the next, has a triangle of its own. **Predict:** in the simple way, how much of the peak rate is left when
+# And the schedule? The simple way keeps one that falls over all epochs. In the paper's code each stage (until the
+# next parts join) has its own triangle. **Predict:** in the simple way, how much of the peak rate is left when
 # the embeddings join, in the last of four epochs?
 
 
@@ -369,21 +370,22 @@ for epoch in range(4):
 #
 # ## 5. Do they help?
 #
-# Each way of training, an *arm*, ran in this loop with 20 seeds (each draws sentences and head): four epochs on 64
-# short sentences, then 729 test sentences. The head is one layer on the mean vector.
+# An *arm* is a way of training. Each ran with 20 seeds; a seed draws the sentences and the head. All train four epochs
+# on 64 short sentences, in a loop like this, and judge 729 test sentences. (The head is simpler: one layer on the mean
+# vector.)
 #
-# | arm | rates of the parts | schedule |
-# |---|---|---|
-# | plain | one | constant |
-# | linear decay | one | linear |
-# | slanted triangle | one | triangle |
-# | discriminative rates | by 2.6 | constant |
-# | gradual, one schedule | one | linear |
-# | gradual, a triangle per stage | one | a triangle each |
-# | all three recipes | by 2.6 | gradual, a triangle each |
+# | arm | rates | unfreezing | schedule |
+# |---|---|---|---|
+# | plain | one | no | constant |
+# | linear decay | one | no | linear |
+# | slanted triangle | one | no | triangle |
+# | discriminative rates | divided by 2.6 | no | constant |
+# | gradual, one schedule | one | yes | linear |
+# | gradual, a triangle per stage | one | yes | triangles |
+# | all three recipes | divided by 2.6 | yes | triangles |
 #
-# Each arm has the best of several rates on validation sentences (by 2.6: the head's). **Predict:** which arm wins, and
-# by how many points over plain?
+# Validation chose each arm's rate (where rates differ, the head's). **Predict:** which arm wins? Does the triangle beat
+# a constant rate?
 
 # %%
 from notebooks.source.lesson_05 import runs
@@ -397,9 +399,9 @@ print(f"{'counting words':<43} right {counted.mean():.1%}")
 print(task.origin(*runs.RECIPES))
 
 # %% [markdown]
-# Does *each* recipe help, compared with the same training without it? Do all three? Yes: the whole interval lies above
-# 2 points (the least that matters). No: it lies below 2. Otherwise: not settled. A dot is a seed's difference; a bar is
-# the 95% interval for other seeds and sentences. **Predict** the two verdicts.
+# Now each recipe against the same training without it. A dot is a seed's difference; a bar is the 95% interval for
+# other seeds and sentences. To help, say the cards, means 2 points or more: *yes* if the whole interval lies above 2,
+# *no* if it lies below, else not settled. **Predict:** does each recipe help by itself? Do all three together?
 
 # %%
 without = {
@@ -412,31 +414,30 @@ cards.each_helps(task, results, counted, without)
 cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
-# At these rates, a falling one surely helps, though not surely by 2 points. Gradual unfreezing has the highest means,
-# but its gain over linear decay is not sure. And gains do not add up: rates by 2.6 cost the gradual triangle points
-# (folded).
+# At these rates, the triangle surely gains something, though not surely 2 points. Of the two others, not even that is
+# sure, though gradual unfreezing has the highest means. And gains do not add up: all three together are lower than
+# gradual unfreezing alone (folded).
 #
 # ## 6. Do they forget less?
 #
-# The recipes were made against forgetting, so measure it. Before fine-tuning, the vectors of BBC headlines on one topic
-# lie together: most lie nearest to the mean of their own topic. How many still do after it? (Guessing among five topics
-# finds 20%.)
+# The recipes were made against forgetting, so measure it. Before it, most vectors of BBC headlines lie nearest to the
+# mean of their own topic. How many still do after it? (Guessing among five topics finds 20%.)
 #
 # One arm more: plain at ten times its rate. **Predict:** which arm forgets most? Do the recipes forget less than plain?
 
 # %%
 before = task.topics_before()
-print(f"{'before fine-tuning':<43} topics {before.mean():.1%}")
+print(f"{'before fine-tuning':<55} topics {before.mean():.1%}")
 for arm, found in results.items():
-    print(f"{arm:<30} right {found['right'].mean():.1%} topics {found['topics'].mean():.1%}")
+    print(f"{arm:<30} rate {rates[arm]:<7.2g} right {found['right'].mean():.1%} topics {found['topics'].mean():.1%}")
 figures.forgetting(results, before)
 others = {"gradual, a triangle per stage": "slanted triangle", "all three recipes": "plain"}
 cards.forgets_less(task, results, without | others, runs.searched(profile, "plain"))
 
 # %% [markdown]
-# No: most forget more than the same training without them. But their rates are higher. At ten times its own rate, plain
-# forgets most, and is not surely more right. So the verdict hangs on plain's rate, and ten validation seeds hardly tell
-# its rates apart (folded).
+# Each at its own rate, most recipes forget *more* than the same training without them. At equal rates it is the other
+# way round: under `embedded`, compare discriminative rates with plain at ten times its rate, both 0.0003. So the answer
+# depends on plain's rate, and validation hardly told its middle rates apart (folded).
 
 # %% [markdown]
 # ## To remember
@@ -445,7 +446,8 @@ cards.forgets_less(task, results, without | others, runs.searched(profile, "plai
 # - Parameter groups carry what differs between weights: decay, rates. `requires_grad` says who learns.
 # - The slanted triangle as printed can divide by zero, or turn the rate negative: try formulas at their ends.
 # - Judge a recipe over many seeds, each arm at its own rate, beside baselines.
-# - A recipe must beat the simple way at that one's best rate, in what is right and what is forgotten.
+# - Compare a recipe with plain training at several rates, in what is right and in what is forgotten. Here, “forgets
+#   less” depends on plain's rate.
 #
 # ## Exercises
 #

@@ -4,7 +4,7 @@
 #     name: 06_wrapping_up
 #     title: "Lesson 06: Wrapping up"
 #     goals:
-#       - say of each sentence of the day whether it held, with which number, and whose
+#       - say of each sentence of the day whether it held, by which number, and where that was measured
 #       - choose a family and a way to train for a job, and say what you would try first
 #       - see which exercises are left, and what to read next
 #     minutes_yours: 40
@@ -31,8 +31,8 @@ for claim in asked:
     print(f"{claim.id:<6}{claim.words}")
 
 # %% [markdown]
-# *Predict:* which of them would you **not** sign as they stand? That is what *does not hold*, what *depends* (holds in
-# some cases), and what is *not settled here* (its interval leaves both open). Write their numbers into the cell.
+# *Predict:* which of them would you **not** sign as they stand? Count what *does not hold*, what *depends* (holds in
+# some cases) and what is *not settled here* (its interval leaves both open). Write their numbers into the cell.
 
 # %%
 doubted = set()  # for example {"00.1", "02.2"}
@@ -65,7 +65,8 @@ claims.show_ledger(recorded, course / "notebooks", ran)
 #
 # ## 3. Which one for which job?
 #
-# *Predict* for each: an encoder, a decoder, an encoder–decoder or counting words? Frozen, fine-tuned, LoRA or a prompt?
+# *Predict* for each: an encoder, a decoder, an encoder–decoder or counting words? Where there are labels: frozen or
+# fine-tuned?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -75,7 +76,7 @@ for job, *_ in jobs.JOBS:
     print(job)
 
 # %% [markdown]
-# A table to begin with, not a law: cheapest first, not best first. The last column has what was measured nearby.
+# A table to begin with, not a law: cheapest first, not best first. Last column: the nearest measurement.
 
 # %%
 from IPython.display import Markdown
@@ -96,10 +97,6 @@ from utils import progress
 
 exercises = course / "notebooks" / "exercises"
 Markdown(progress.table(exercises))
-
-# %%
-# NBVAL_CHECK_OUTPUT
-print(sum(len(ids) for ids in progress.exercises(exercises).values()), "exercises in all")
 
 # %% [markdown]
 # Explain these five terms yourself, then look them up in the [glossary](glossary.md). (Another number than 0 draws
@@ -124,7 +121,7 @@ print(", ".join(random.Random(0).sample(terms, 5)))
 # | discriminative fine-tuning | lesson 05, section 2 |
 # | slanted triangular learning rates | lesson 05, section 3, with what is wrong in the formula |
 # | gradual unfreezing | lesson 05, section 4 |
-# | what is forgotten | lesson 04, section 3; lesson 05, section 6: it hangs on plain's rate |
+# | what is forgotten | lesson 04, section 3; lesson 05, section 6: it depends on plain's rate |
 #
 # Take a measurable question along: which recipe helps on *your* texts, at the learning rate that suits it, with several
 # seeds? Write the sentence and its test before you run anything.
