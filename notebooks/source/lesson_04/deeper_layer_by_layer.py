@@ -6,6 +6,7 @@
 #     goals:
 #       - read every layer of a frozen encoder with a linear classifier, beside a network with random weights
 #       - say whether the last layer is the one to read
+#       - say whether its vectors tell the senses of a word apart
 #     minutes_cpu: about a minute
 #     needs: lesson 04
 # ---
@@ -102,6 +103,39 @@ cards.read_the_last(profile, by_layer["pretrained"], by_layer["random weights"])
 # Layers near the top of a pretrained network serve what it was pretrained for. all-MiniLM-L6-v2 was trained so that the
 # *mean of the last layer* tells which sentences are about the same, and opinion is not what two sentences about the
 # same film must share. To choose a layer for your own task, use validation sentences, and never the test.
+
+# %% [markdown]
+# ## Does it tell senses apart?
+#
+# Lesson 01's question, for this encoder: of eight words with eight sentences each, is the word's nearest vector one of
+# the same sense? (By chance in 3 of 7 cases.) **Predict** the share for the pretrained network, and for the one with
+# random weights.
+
+# %%
+from sklearn.metrics.pairwise import cosine_similarity
+
+from utils.intervals import mean
+from utils.senses import SENSES
+
+
+def same_sense(network):
+    shares = []
+    for word, senses in SENSES.items():
+        batch = runs.tokenizer([*senses[0], *senses[1]], padding=True, return_tensors="pt").to(network.device)
+        place = batch["input_ids"] == runs.tokenizer.convert_tokens_to_ids(word)
+        with torch.inference_mode():
+            cosines = cosine_similarity(network.eval()(**batch).last_hidden_state[place].cpu())
+        np.fill_diagonal(cosines, -1)
+        shares.append(100 * np.mean(cosines.argmax(axis=1) // 4 == np.arange(8) // 4))
+    return mean(shares, "%")  # over words
+
+
+print(f"pretrained:     {same_sense(pretrained)} of the same sense")
+print(f"random weights: {same_sense(untrained)}")
+
+# %% [markdown]
+# Its earlier training does it, not the architecture. (Perhaps it tells the subject of the sentence only: in lesson 01
+# even the vector of the full stop told senses apart.)
 
 # %% [markdown]
 # ## To remember

@@ -78,14 +78,13 @@ figures.labels_saved(right)
 cards.saves_labels(runs, right)
 
 # %% [markdown]
-# Bars: 95% intervals, allowing for other seeds and test sentences. All these results came with the course. Learning
-# rates and regression's `C` (how freely it fits) were chosen on 400 labelled validation sentences, not counted on the
-# axis.  Logistic regression gets the mean of the token vectors; fine-tuning uses the first token's, through a layer
-# that starts untrained (the small one's *pooler*).
-#
 # The frozen base encoder does with 50 labels what takes counting words about 4,000. The small encoder, all trained,
 # does more with 200 labels than from a random start (rate not tuned) with 1,000. Read across at 70%: the small encoder,
 # frozen, needs 200 labels, counting words 1,000.
+#
+# (Bars: 95% intervals, allowing for other seeds and test sentences. These results came with the course. Rates and
+# regression's `C`, how freely it fits, were chosen on 400 labelled validation sentences beyond those on the axis.
+# Logistic regression gets the mean of the token vectors; fine-tuning uses the first token's.)
 #
 # ## 2. What did it know before it saw a label?
 #
@@ -107,8 +106,8 @@ asked = vectors(sentences)
 print(f"{asked.shape[0]:,} vectors of {asked.shape[1]} numbers")
 
 # %% [markdown]
-# For each, find the nearest (by *cosine*) among the sentences that share no word with it, apart from stop words such as
-# *the* or *not*.
+# For each, find the nearest (by *cosine*) among the sentences that share no word with it (no first five letters), apart
+# from stop words such as *the* or *not*.
 #
 # *Predict:* what will such pairs have in common?
 
@@ -127,11 +126,13 @@ nearest = cosines.argmax(axis=1)
 shown = set()
 for row in cosines.max(axis=1).argsort()[::-1]:
     if len(shown) < 8 and not shown & {row, nearest[row]}:
-        print(f"{sentences[row]}\n   {sentences[nearest[row]]}")
+        for one in (row, nearest[row]):
+            print("+" if truth[one] else "-", sentences[one])
+        print()
         shown |= {row, nearest[row]}
 
 # %% [markdown]
-# The closest pairs are often alike in tone or subject, not always in opinion.
+# (`+` positive, `-` negative.) The closest pairs are alike in tone or subject, not always in opinion.
 #
 # *Predict:* how many of all such pairs share the opinion? By chance half.
 
@@ -140,58 +141,27 @@ from utils.intervals import share
 
 truth = np.array(truth)
 first, second = np.array(sorted({tuple(sorted(pair)) for pair in enumerate(nearest.tolist())})).T  # each pair once
-print(f"the same opinion: {share(truth[first] == truth[second])}, taking pairs as independent")
+print(f"the same opinion: {share(truth[first] == truth[second])}, if pairs are independent")
 
 # %% [markdown]
-# More than half, far from all. The opinion does not decide what is near, but it is in there: from these vectors,
-# section 1's frozen encoder gets 70% right with 200 labels.
-#
-# Does it also tell the senses of a word apart? Ask lesson 01's question of eight words with eight sentences each: is
-# the word's nearest vector one of the same sense? (By chance in 3 of 7 cases.)
-#
-# *Predict* the share for the pretrained network, and for the same one with random weights.
-
-# %%
-import torch
-from sklearn.metrics.pairwise import cosine_similarity
-from transformers import AutoModel
-
-from utils.intervals import mean
-from utils.senses import SENSES
-
-
-def same_sense(network):
-    shares = []
-    for word, senses in SENSES.items():
-        batch = runs.tokenizer([*senses[0], *senses[1]], padding=True, return_tensors="pt").to(network.device)
-        place = batch["input_ids"] == runs.tokenizer.convert_tokens_to_ids(word)
-        with torch.inference_mode():
-            cosines = cosine_similarity(network.eval()(**batch).last_hidden_state[place].cpu())
-        np.fill_diagonal(cosines, -1)
-        shares.append(100 * np.mean(cosines.argmax(axis=1) // 4 == np.arange(8) // 4))
-    return mean(shares, "%")  # over words
-
-
-# %%
-set_seed(0)
-pretrained = AutoModel.from_pretrained(profile.small_encoder, dtype=torch.float32).to(profile.device)
-print(f"pretrained:     {same_sense(pretrained)} of the same sense")
-print(f"random weights: {same_sense(AutoModel.from_config(pretrained.config))}")
-
-# %% [markdown]
-# Its earlier training does it, not the architecture. (Perhaps it tells the subject only: in lesson 01 even the full
-# stop did.) [Deeper: layer by layer](deeper/04_layer_by_layer.ipynb) asks where in the network the opinion lies.
+# More than half, far from all. So what is *near* need not share the opinion. Yet the opinion can be *read out*: from
+# these vectors, section 1's frozen encoder gets 70% right with 200 labels. Keep the two apart: section 3 asks for both.
+# [Deeper: layer by layer](deeper/04_layer_by_layer.ipynb) asks where in the network the opinion lies, and whether it
+# tells the senses of a word apart.
 #
 # ## 3. How tiny must the learning rate be?
 #
 # All that the network knew lies in its weights, and your training changed every layer a little. What does the network
 # forget? We test what the task does not need: the five topics of 500 BBC headlines. For each, does the headline with
-# the *nearest* vector share the topic? And can a *linear classifier*, fitted to four fifths of the vectors, tell the
-# topics of the last fifth?
+# the *nearest* vector share the topic? And can the topic be *read out*, by a linear classifier that was fitted to the
+# vectors of other headlines?
 #
 # *Predict* the three curves, from a tiny rate to a large one: the task, the neighbours, the linear classifier.
 
 # %%
+from transformers import AutoModel
+
+pretrained = AutoModel.from_pretrained(profile.small_encoder, dtype="float32").to(profile.device)
 before, yours = runs.headlines_told(pretrained), runs.headlines_told(model.base_model)
 for whose, told in (("pretrained", before), ("yours of section 1", yours)):
     print(f"{whose:<19} neighbours {np.mean(told['neighbours']):.1%}, linear classifier {np.mean(told['topics']):.1%}")
@@ -199,11 +169,12 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# Too small a rate teaches even the new head almost nothing in 75 steps. Too large a rate loses most of the topics, and
-# fails at the task. Between them, 3e-4 serves the task about as well as 1e-4, but costs many more neighbours. That is
-# forgetting (*catastrophic* when little is left), and the task's accuracy does not show it. At the best rate, fewer
-# neighbours share the topic, while a linear classifier finds nearly as many topics as before: they can still be read
-# out, but decide less which vectors are near.
+# - **The task**: too small a rate teaches even the new head almost nothing in 75 steps; too large a rate fails.
+# - **The neighbours**: the larger the rate, the fewer share the topic. At 3e-4 the task is about as good as at 1e-4,
+#   and far fewer neighbours share the topic. That is forgetting (*catastrophic* when little is left), and there the
+#   task's accuracy does not show it.
+# - **The linear classifier**: at the best rate it finds nearly as many topics as before. They can still be read out,
+#   but decide less which vectors are near.
 #
 # The best rate depends on the network and the number of steps; for bert-base, 2e-5 to 5e-5 is usual (Devlin et al.,
 # 2018). Try rates a factor of 3 apart, and take the best in validation; among equals, the smallest. [Deeper:
@@ -225,13 +196,13 @@ for name, right_of in (("one epoch", once), ("three", thrice)):
 cards.one_epoch(runs, once, thrice)
 
 # %% [markdown]
-# Look at the seeds: 25 steps sometimes suffice, sometimes nearly fail. (The rates were tuned on three of them.)
+# Look at the seeds: 25 steps sometimes suffice, sometimes fail. (The rates were tuned on three of them.)
 #
 # ## 5. What to train?
 #
 # Four ways, from little to all:
 #
-# - **head only**: freeze the encoder, and fit a linear classifier to its vectors, as in section 1;
+# - **frozen**: fit a linear classifier to the encoder's vectors, as in section 1;
 # - **LoRA** (*low-rank adaptation*, Hu et al., 2021): freeze the encoder, its untrained pooler included; train the
 #   head, and two thin matrices beside some of the frozen ones;
 # - **upper half**: freeze the embeddings and the lower half of the layers;
@@ -250,8 +221,8 @@ drawings.lora()
 # at 0, so training begins with exactly the pretrained network (and a new head). $\alpha$ (`lora_alpha`) scales what is
 # added.
 #
-# *Predict:* which share of the weights is trained if every layer's query and value matrices get a $B A$? And which in
-# the upper half?
+# *Predict:* which share of the weights is trained with LoRA on every query and value matrix? And which in the upper
+# half?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -272,15 +243,19 @@ trained = sum(weight.numel() for weight in half.parameters() if weight.requires_
 print(f"upper half: {trained:,}, {trained / half.num_parameters():.0%}")
 
 # %% [markdown]
-# (LoRA: 6 layers × 2 matrices × 2 · 8 · 384, and the head.) Train it, at a larger rate: $A$'s numbers are small, so a
-# step moves ΔW less. Then merge: $W + \Delta W$ is one matrix, as large as $W$.
+# (LoRA: 6 layers × 2 matrices × 2 · 8 · 384, and the head. The upper half is only a quarter because half of all weights
+# are embeddings.) Train LoRA, at a larger rate: $A$'s numbers are small, so a step moves ΔW less. Then merge: $W +
+# \Delta W$ is one matrix, as large as $W$.
 #
 # *Predict:* how many test sentences are right, and how much do the outputs differ before and after merging?
 
 # %%
-trainer = runs.new_trainer(lora, (texts, labels), seed=0, rate=runs.best_rate("LoRA"), epochs=3)
+import torch
+
+rate = runs.best_rate("LoRA")
+trainer = runs.new_trainer(lora, (texts, labels), seed=0, rate=rate, epochs=3)
 trainer.train()
-print(f"{np.mean(answers(trainer, runs.rows(sentences)) == truth):.1%} right")
+print(f"LoRA at the rate {rate:g}: {np.mean(answers(trainer, runs.rows(sentences)) == truth):.1%} right")
 trainer.accelerator.unwrap_model(lora, keep_fp32_wrapper=False)  # from here on without 16-bit arithmetic
 batch = runs.tokenizer(sentences[:32], padding=True, return_tensors="pt").to(lora.device)
 with torch.inference_mode():
@@ -300,8 +275,8 @@ print(f"merging changes the outputs by at most {change:.0e}")
 # *Predict:* what does LoRA save of each: time, memory, what you store for a task?
 
 # %%
-of_step = {"head only": costs.cost_of_reading(pretrained, runs.tokenizer, profile.device)}
-measured = {"head only": right["small encoder, frozen"][200]}
+of_step = {"frozen": costs.cost_of_reading(pretrained, runs.tokenizer, profile.device)}
+measured = {"frozen": right["small encoder, frozen"][200]}
 for method in ("LoRA", "upper half", "all"):
     of_step[method] = costs.cost_of(runs.new_model(method, seed=0), runs.tokenizer, profile.device)
     measured[method] = runs.results(runs.run, runs.final(method, 200))
@@ -310,12 +285,12 @@ cards.saves_training(profile, of_step, measured)
 
 # %% [markdown]
 # The accuracies (*right*), for 200 labels, came with the course; your machine timed a step of 16 sentences of 32
-# tokens, and memory is computed. *Head only* reads each sentence once.
+# tokens, and memory is computed. *Frozen* takes this step once for each sentence, the others in every epoch.
 #
 # LoRA stores next to nothing for a task, and has hardly any gradients and running means: with this small batch, memory
-# falls to a third. Time falls less. No gradient of a frozen weight is computed, but LoRA's matrices sit in every layer,
-# so the backward pass must run through all layers. With the lower half frozen it stops halfway, and the lower layers'
-# activations need not be kept. These runs cannot tell the accuracies of LoRA, upper half and all apart.
+# falls to a third. Time falls less. No gradient of a frozen weight is computed (nor kept what only it would need), but
+# LoRA's matrices sit in every layer, so the backward pass must run through all layers. With the lower half frozen it
+# stops halfway. These runs cannot tell the accuracies of LoRA, upper half and all apart.
 #
 # ## 7. Fifty labels at work
 #
@@ -348,9 +323,10 @@ for name in names:
 cards.freeze_and_read(runs, right)
 
 # %% [markdown]
-# Both were tuned on 400 more labels, which you would not have. For the small encoder, three seeds cannot tell. So: (1)
-# count words, as a baseline; (2) freeze a base-size *sentence encoder* and fit a classifier; (3) fine-tune it, ten
-# epochs at the rate above; (4) compare by cross-validation. With 50 texts, believe large differences only.
+# For these two rows, rate and `C` were chosen with 400 more labels, which you would not have; the cell before did
+# without. For the small encoder, three seeds cannot tell. So: (1) count words, as a baseline; (2) freeze a base-size
+# *sentence encoder* and fit a classifier; (3) fine-tune it, ten epochs at the rate above; (4) compare by
+# cross-validation. With 50 texts, believe large differences only.
 
 # %% [markdown]
 # ## To remember
@@ -358,8 +334,8 @@ cards.freeze_and_read(runs, right)
 # - “A few labels are enough”: how few depends on the encoder. Its vectors hold much of the opinion before any label.
 # - “Use a tiny learning rate”: too small teaches nothing, too large destroys. Measure apart what is forgotten.
 # - “One epoch is enough”: few labels make few steps, so it may be too few.
-# - “Train only a small part”: LoRA saves memory and storage more than time; reading texts once, frozen, saves time,
-#   too.
+# - “Train only a small part”: LoRA saves memory and storage more than time; frozen, texts are read only once.
+# - “With few labels, freeze”: with 50, the base encoder did better fine-tuned, for ten epochs.
 #
 # ## Exercises
 #
