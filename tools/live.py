@@ -113,10 +113,12 @@ def facts() -> dict[str, str]:
     sizes = {name: settings(path / "config.json") for name, path in MODELS.items()}
     weights = [found["parameters"] / 1e6 for found in numbers.values()]
     pieces = [found["vocab_size"] for found in sizes.values()]
+    masked = numbers["mini-bert"]["masked tokens"]["reviews"]
     return {
         "weights": f"{min(weights):.1f} to {max(weights):.1f}",
         "pieces": f"{min(pieces):,}" if len(set(pieces)) == 1 else f"{min(pieces):,} to {max(pieces):,}",
-        "first_guess": f"{numbers['mini-bert']['masked tokens']['reviews']['mini-bert, one masked']['top 1']:.0%}",
+        "first_guess": f"{masked['mini-bert, one masked']['top 1']:.0%}",
+        "counted": f"{masked['5-gram, both sides']['top 1']:.0%}",
     }
 
 

@@ -65,7 +65,7 @@ def speed_table() -> str:
     recipes, machine = results["recipes"], results["machine"]
     ours = recipes["c"]
     rows = [
-        "| Recipe | Seconds, each run | Times as long | Right on other films | Lesson 02 minus this "
+        "| Recipe | Seconds, each run | Times as long | Right on other films, all runs | Lesson 02 minus this, same seeds "
         "| Padding | Of the matrix rate | Memory |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -93,7 +93,8 @@ def examples() -> str:
     for claim in (claims_by_id[id] for id in EXAMPLES if id in claims_by_id):
         ((name, number),) = claim.number.items()
         verdict = f"{claims.SIGNS[claim.verdict]} {claim.verdict}"
-        lines.append(f"- “{claim.words}” **{verdict}**. {name[0].upper()}{name[1:]}: {number}.")
+        of_model = f" ({claim.model.partition(',')[0]})" if claim.model and claim.model not in claim.words else ""
+        lines.append(f"- “{claim.words}” **{verdict}**{of_model}. {name[0].upper()}{name[1:]}: {number}.")
     return "\n".join(lines)
 
 

@@ -35,7 +35,7 @@ def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str],
         "03.2",
         "You will notice a wrong tokenizer: it raises an error.",
         tests={"none of the mistakes passes in silence and changes the output": not changed},
-        number={f"of {mistakes} mistakes, those that change the output in silence": len(changed)},
+        number={f"mistakes of {mistakes} that change the output in silence": len(changed)},
         context={
             "mistakes that raise an error": len(loud),
             "sentences with a GPT-2 id beyond BERT's table": share(beyond),

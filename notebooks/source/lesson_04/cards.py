@@ -103,7 +103,7 @@ def one_epoch(runs, one: np.ndarray, more: np.ndarray) -> None:
         "04.3",
         f"One single epoch is enough, also for {LABELS} labels.",
         tests={f"three epochs gain less than {MARGIN} points": gain.below(MARGIN)},
-        number={f"what three epochs gain over one, {LABELS} labels (less than {MARGIN} would be enough)": gain},
+        number={f"gain of three epochs over one, {LABELS} labels (one is enough if under {MARGIN})": gain},
         context={
             f"one epoch, at {runs.best_rate('one epoch'):.0e}": over_seeds(one, "%"),
             f"three epochs, at {runs.best_rate('all'):.0e}": over_seeds(more, "%"),
@@ -155,7 +155,7 @@ def freeze_and_read(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         f"With {FEW} labels, freeze the encoder: fine-tuning needs more.",
         tests={name: ahead.above(0) for name, ahead in leads.items()},
         on="the encoder",
-        number={f"base encoder, fine-tuned, above the same frozen, {FEW} labels": -leads["base encoder"]},
+        number={f"base encoder, fine-tuned minus frozen, {FEW} labels": -leads["base encoder"]},
         context={f"{name}, the same": -ahead for name, ahead in leads.items() if name != "base encoder"}
         | {name: over_seeds(right[name][FEW], "%") for name in (*names, WORDS)},
         model="all-mpnet-base-v2 and all-MiniLM-L6-v2" if runs.profile.name == "embedded" else runs.profile.encoder,

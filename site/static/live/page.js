@@ -259,11 +259,13 @@
 
     tasks(panel) {
       const languages = ["German", "French", "Romanian"].map((language) => `translate English to ${language}:`);
-      const prefix = choice(...languages, "sentiment:"), examples = row();
+      const prefix = choice(...languages, "sentiment:", "title:", "topic:"), examples = row();
       const text = h("input", { type: "text", value: "Tuesday, March 12, 2024", dir: "auto" });
       const picture = h("div"), line = status(), across = status();
       const measures = ["Tuesday, March 12, 2024", "3:45 PM", "21.5 degrees Celsius", "12 million", "1,234.56"];
-      const opinions = ["A wonderful film. I loved every minute of it.", "A waste of time, boring and stupid."];
+      const films = ["A wonderful film. I loved every minute of it.", "A waste of time, boring and stupid."];
+      const lake = "Lake Bled is a lake in the Julian Alps of northwestern Slovenia. It is popular with visitors.";
+      const offered = { "sentiment:": [...films, lake], "title:": [lake, films[0]], "topic:": [lake, films[0]] };
       const answer = soon(async () => {
         const question = `${prefix.value} ${live.clean(text.value)}`;
         const t5 = await load(T5, line), { ids, cut } = forT5(question), [end] = ids.slice(-1);
@@ -287,7 +289,7 @@
         look(0);
       }, line);
       const offer = () => {
-        examples.replaceChildren(...(prefix.value === "sentiment:" ? opinions : measures).map((example) =>
+        examples.replaceChildren(...(offered[prefix.value] ?? measures).map((example) =>
           button(example, () => [(text.value = example), answer()])));
       };
       const task = field("Task", prefix, () => [offer(), answer()]);
