@@ -12,6 +12,7 @@ from pretraining import cards, evaluate, publish
 CLASSES = {"mini-bert": AutoModelForMaskedLM, "mini-gpt": AutoModelForCausalLM, "mini-t5": AutoModelForSeq2SeqLM}
 PUBLISHED = sorted(path.parent.name for path in publish.MODELS.glob("*/numbers.json"))
 MAX_MIB = 40  # all three together
+LAKE = "Lake Bled is a lake in the Julian Alps of northwestern Slovenia. It is popular with visitors."
 
 
 def numbers(name):
@@ -101,13 +102,18 @@ def test_mini_gpt_knows_grammar_and_does_not_look_ahead(load):
 def test_the_cards_state_what_was_aimed_at():
     """Values that earlier models reached; they are measured by `pretraining.publish`."""
     bert, gpt, t5 = (numbers(name) for name in ("mini-bert", "mini-gpt", "mini-t5"))
-    masked = bert["masked tokens"]["reviews"]
-    assert masked["mini-bert, one masked"]["top 1"] >= 0.40
-    assert masked["mini-bert, 15% masked"]["top 5"] >= 0.60
-    perplexity = gpt["perplexity per word"]["reviews"]
-    assert perplexity["mini-gpt"][2] < perplexity["5-gram"][1] < perplexity["unigram"][1]
+    for kind, least in (("reviews", 0.40), ("introductions", 0.50)):
+        assert bert["masked tokens"][kind]["mini-bert, one masked"]["top 1"] >= least
+    assert bert["masked tokens"]["reviews"]["mini-bert, 15% masked"]["top 5"] >= 0.60
+    assert sum(right for _, _, right in bert["facts"]) >= 10
+    for perplexity in gpt["perplexity per word"].values():
+        assert perplexity["mini-gpt"][2] < perplexity["5-gram"][1] < perplexity["unigram"][1]
     for right, total in t5["translation"].values():
-        assert right >= 0.95 * total
+        assert right >= 0.99 * total
+    for right, total in t5["topics"].values():
+        assert right >= 0.75 * total
+    kinds = t5["kinds of answers"].values()
+    assert sum(right for right, _ in kinds) >= 0.95 * sum(total for _, total in kinds)
     (by_word, words), (by_head, reviews) = t5["sentiment"], bert["sentiment"]
     assert words == reviews
     assert by_word / words >= by_head / reviews - 0.03
@@ -126,5 +132,8 @@ def test_mini_t5_translates_and_classifies(load):
         "translate English to French: 3 kilometers",
         "sentiment: A wonderful film. I loved every minute of it, the acting is superb.",
         "sentiment: The worst film I have ever seen. A waste of time, boring and stupid.",
+        "title: A wonderful film. I loved every minute of it, the acting is superb.",
+        f"title: {LAKE}", f"topic: {LAKE}", f"sentiment: {LAKE}",
     ])  # fmt: skip
-    assert answers == ["Dienstag, 12. März 2024", "3 kilomètres", "positive", "negative"]
+    assert answers[:5] == ["Dienstag, 12. März 2024", "3 kilomètres", "positive", "negative", "film review"]
+    assert answers[5:] == ["Lake Bled", "geography", "neutral"]

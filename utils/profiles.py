@@ -42,7 +42,7 @@ class Profile:
         small_encoder: folder of one for quick experiments.
         bert, gpt, t5: folder of one model of each family, for lesson 01 and later.
         gpt2_tokenizer: folder of GPT-2's own tokenizer, 50,257 pieces, under every profile.
-        sentiment_prefix: what the T5 was trained to see before a text whose sentiment it is to write.
+        t5_prefixes: what the T5 was trained to see before a text, for three tasks; the first one judges opinions.
         imdb: folder of the movie reviews, for `load_dataset`.
         device: "cuda" or "cpu".
         precision: "bfloat16", "float16" or "float32": what this processor multiplies fast.
@@ -63,7 +63,7 @@ class Profile:
     gpt: str
     t5: str
     gpt2_tokenizer: str
-    sentiment_prefix: str
+    t5_prefixes: tuple[str, str, str]
     imdb: str
     device: str
     precision: str
@@ -222,7 +222,7 @@ def _embedded(device: str, reason: str, trains: bool, rate: float | None) -> Pro
         gpt=str(assets.small_model("mini-gpt")),
         t5=str(assets.small_model("mini-t5")),
         gpt2_tokenizer=str(assets.gpt2_tokenizer()),
-        sentiment_prefix="sentiment: ",
+        t5_prefixes=("sentiment: ", "title: ", "topic: "),
         imdb=str(assets.imdb()),
         device=device,
         precision=precision,
@@ -251,7 +251,7 @@ def _full(device: str, reason: str, rate: float | None) -> Profile:
         gpt=str(hub.GPT2.folder),
         t5=str(hub.T5.folder),
         gpt2_tokenizer=str(hub.GPT2.folder),
-        sentiment_prefix="sst2 sentence: ",  # one of the tasks of its supervised mixture
+        t5_prefixes=("sst2 sentence: ", "summarize: ", "translate English to German: "),  # of its supervised mixture
         imdb=str(hub.IMDB.folder),
         device=device,
         precision=precision,

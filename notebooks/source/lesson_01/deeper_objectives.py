@@ -248,7 +248,7 @@ cards.guesses_words(profile, asked)
 # %% [markdown]
 # A word of two pieces has two chances to be selected. BERT's tokenizer first splits text at spaces and marks; few of
 # these words have more than one of its 30,522 pieces. Between spaces stands more: “*don't,*” has four pieces. And with
-# mini-bert's 4,096 pieces, more words are split. (*Whole word masking* selects words.)
+# mini-bert's 6,144 pieces, more words are split. (*Whole word masking* selects words.)
 
 # %% [markdown]
 # ## To remember

@@ -23,32 +23,35 @@
 #
 # ## 1. See it work
 #
-# Without a GPU (profile `embedded`), you run mini-bert, mini-gpt and mini-t5, made for this course, each with four
-# million weights. All learned from the same film reviews and news. mini-t5 then learned to translate dates and numbers,
-# and to call reviews positive or negative.
+# Without a GPU (profile `embedded`), you run mini-bert, mini-gpt and mini-t5, made for this course, each with five
+# million weights. All learned from the same film reviews, news, and first paragraphs of Wikipedia. mini-t5 then learned
+# tasks: to translate dates and numbers, to judge films, to name a text's title and topic.
 #
-# **BERT fills a blank.** **Predict** its first guess for “I [MASK] my time on this movie.”
+# **BERT fills a blank.** **Predict** its first guess for each.
 
 # %%
 from transformers import pipeline
 
 plain = {"attn_implementation": "eager"}  # so that section 3 can look at the attention
 fill = pipeline("fill-mask", model=profile.bert, device=profile.device, dtype="float32", model_kwargs=dict(plain))
-for guess in fill("I [MASK] my time on this movie."):
-    print(f"{guess['score']:4.0%}  {guess['sequence']}")
+for text in ("This was the [MASK] movie I have ever seen.", "Paris is the capital of [MASK]."):
+    print(text, *[f"{guess['token_str']} {guess['score']:.0%}" for guess in fill(text, top_k=4)], sep="   ")
 
 # %% [markdown]
 # **GPT writes on.** It draws each next token (word or piece), likely ones more often. **Predict** how “This movie was”
-# goes on: will it make sense?
+# and “Paris is” go on: will it make sense, and will it be true?
 
 # %%
 from transformers import set_seed
 
-set_seed(0)
 write = pipeline("text-generation", model=profile.gpt, device=profile.device, dtype="float32", model_kwargs=dict(plain))
-print(write("This movie was", max_new_tokens=30, do_sample=True, temperature=0.7, top_k=50)[0]["generated_text"])
+for prompt in ("This movie was", "Paris is"):
+    set_seed(0)
+    print(write(prompt, max_new_tokens=30, do_sample=True, temperature=0.7, top_k=50)[0]["generated_text"], "\n")
 
 # %% [markdown]
+# It makes sentences, not truth.
+#
 # **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. **Predict:** one date,
 # two prefixes: what changes?
 
@@ -238,8 +241,6 @@ written = t5_tokenizer.decode(t5.generate(**encode(t5_tokenizer, gaps), max_new_
 print("T5    ", gaps, "\n      ", written.partition("<extra_id_3>")[0].removeprefix("<pad>"))
 
 # %% [markdown]
-# mini-t5 fills a third gap that is not there.
-#
 # Does BERT use both sides? Hide one token in each of many unseen reviews. How often is the first guess right if BERT
 # sees 20 tokens on each side, or 20 or 40 on one side only? **Predict:** which is best, and by how much?
 
@@ -366,22 +367,21 @@ playground = widgets.generation_playground(play, "This movie was", play("This mo
 widgets.display(playground, "A box to let GPT write on from your own prompt; the cell above shows two of its texts.")
 
 # %% [markdown]
-# **One text into another: T5.** The prefix says which task. **Predict:** what does T5 write if a review gets the prefix
-# of translation?
+# **One text into another: T5.** The prefix says which task. **Predict** six answers: two texts, three prefixes.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-prompts = [
-    profile.sentiment_prefix + "A wonderful film. I loved every minute of it.",
-    profile.sentiment_prefix + "A waste of time, boring and stupid.",
-    "translate English to German: A waste of time, boring and stupid.",
-]
-for question, written in zip(prompts, answer(prompts), strict=True):
-    print(f"{question}\n   → {written}")
+film = "A wonderful film. I loved every minute of it."
+lake = "Lake Bled is a lake in the Julian Alps of northwestern Slovenia. It is popular with visitors."
+for text in (film, lake):
+    print(text)
+    written = answer([prefix + text for prefix in profile.t5_prefixes])
+    for prefix, words in zip(profile.t5_prefixes, written, strict=True):
+        print(f"   {prefix:<11}→ {words}")
 
 # %% [markdown]
-# mini-t5 judged the third, though it was to translate. In its training, only the prefix of judging stood before film
-# reviews: so for reviews it could ignore the prefix. For dates it reads it (section 1).
+# The prefix decides: in mini-t5's training each of these stood before films and before encyclopedia. A pair that it
+# never met, *translate* and a review, it gets wrong ([deeper](deeper/01_guessing_and_probing.ipynb)).
 #
 # “The absolute industry standard”? When it came out, the largest T5 was best at the one set of summaries that its
 # authors tried, not at translation.
@@ -408,7 +408,7 @@ for question, written in zip(prompts, answer(prompts), strict=True):
 # | 15% of the words | 15% of the tokens are asked; most of these are hidden |
 # | words in context | a word's vectors tell its sense; in the last layer, perhaps only the subject |
 # | robustly | mini-bert fails one narrow test, bert-base does well |
-# | every task into text to text | several tasks, yes; before reviews, mini-t5 ignored the prefix |
+# | every task into text to text | several tasks, yes; the prefix decides where training had it before such texts |
 # | absolute industry standard | when it came out: best at one set of summaries, not at translation |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.

@@ -95,7 +95,7 @@ claims.record(
     number={"gained from the same films": gained},
     model="counting words",
     origin=claims.Origin(yours=2 * len(gains), seeds=len(gains)),
-    source=f"{size:,} reviews to learn from and as many to judge; each seed a draw; two sets of films only: too narrow",
+    source=f"{size:,} reviews to learn from and as many to judge; each seed a draw; other films may differ more",
     profile=profile.name,
 )
 

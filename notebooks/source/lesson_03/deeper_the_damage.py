@@ -96,7 +96,7 @@ def text_vectors(rows, pad=wordpiece.pad_token_id, masked=True):
 # | neighbours, classifier | the small encoder | all-MiniLM-L6-v2 | GPT-2 |
 # | winning it back (section 3) | the BERT of lesson 01 | mini-bert | lesson 01's GPT (mini-gpt) |
 #
-# mini-bert and mini-gpt both have 4,096 pieces, so every id is in range and no error will ever tell; dropping, clipping
+# mini-bert and mini-gpt both have 6,144 pieces, so every id is in range and no error will ever tell; dropping, clipping
 # and wrapping then change nothing. Under `full`, all models are bert-base-uncased and all wrong ids GPT-2's.
 
 

@@ -68,7 +68,7 @@ print(f"fine-tuned, {trainer.state.global_step} steps: {np.mean(judged == truth)
 # - **frozen** (a linear *probe*): logistic regression learns from the untouched network's vectors.
 #
 # The encoders are: *small*; *base*, lesson 02's all-mpnet-base-v2, a sentence encoder of 109 million weights; *mini*,
-# lesson 01's mini-bert of 4 million weights, pretrained without pairs on film reviews and news.
+# lesson 01's mini-bert of 5 million weights, pretrained without pairs on film reviews, news and Wikipedia.
 #
 # *Predict:* which frozen encoders do more with 200 labels than counting words with 4,000?
 
