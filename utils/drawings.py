@@ -33,7 +33,7 @@ def families() -> None:
     _stack(above, APART, "decoder", "GPT: the decoder", "The film was", "output layer: the next token", ORANGE)
     _stack(below, 0, "encoder", "", "…German: Tuesday", None, BLUE, below="embeddings: token")
     _stack(
-        below, APART, "decoder that looks at an encoder", "", "<pad> ▁Di en", "output layer: the next token", ORANGE,
+        below, APART, "decoder that looks at an encoder", "", "<pad> ▁Dien", "output layer: the next token", ORANGE,
         below="embeddings: token",
     )  # fmt: skip
     below.text(APART / 2, 6.5, "T5: both", ha="center", va="bottom", fontsize=15, weight="bold", color=BLACK)

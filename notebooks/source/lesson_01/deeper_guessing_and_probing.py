@@ -360,8 +360,9 @@ tokens = [t5_tokenizer.convert_ids_to_tokens(ids.tolist()) for ids in (written[0
 figures.cross_attention(across.cpu().numpy(), *tokens)
 
 # %% [markdown]
-# Rows name the token being written. Under `embedded`, `▁Mä` and most digits look at what they translate; `▁Di` looks
-# mostly at the colon, and the added German dot at *German*. Attention shows where a network looks, not why.
+# Rows name the token being written. Under `embedded`, digits look mostly at their own place or the one before, `▁Dien`
+# at the colon and at *Tuesday*, `▁Mä` and the German dot mostly at marks. Attention shows where a network looks, not
+# why.
 #
 # > “One T5 does several tasks, told apart by a prefix.”
 #
@@ -383,9 +384,9 @@ outcomes = measures.tasks_of_t5(answer, profile.t5_prefixes[0], imdb["test"].shu
 cards.does_several_tasks(profile, sizes, *outcomes)
 
 # %% [markdown]
-# mini-t5 met film reviews under *sentiment*, *title* and *topic*, never under *translate*: so there it takes what it
-# knows of reviews. Under prefixes that it met before such texts, nearly all its answers are of the prefix's kind
-# ([its card](../../models/mini-t5/README.md) counts them).
+# mini-t5 met film reviews under *sentiment*, *title* and *topic*, never under *translate*: so there it mostly judges.
+# Under prefixes that it met before such texts, nearly all its answers are of the prefix's kind ([its
+# card](../../models/mini-t5/README.md) counts them).
 #
 # ## 6. Published: who led at which job?
 #

@@ -23,9 +23,9 @@
 #
 # ## 1. See it work
 #
-# Without a GPU (profile `embedded`), you run mini-bert, mini-gpt and mini-t5, made for this course, each with five
-# million weights. All learned from the same film reviews, news, and first paragraphs of Wikipedia. mini-t5 then learned
-# tasks: to translate dates and numbers, to judge films, to name a text's title and topic.
+# Without a GPU (profile `embedded`), you run mini-bert, mini-gpt and mini-t5, made for this course, each with about
+# five million weights. All learned from the same texts on films, news, and first paragraphs of Wikipedia. mini-t5 then
+# learned tasks: to translate dates and numbers, to name a text's sentiment, title and topic.
 #
 # **BERT fills a blank.** **Predict** its first guess for each.
 
@@ -265,7 +265,7 @@ def five_best(text):
 
 
 blank = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted my time on this movie.")
-widgets.display(blank, "A box to fill blanks in your own sentences; section 1 shows one of its answers.")
+widgets.display(blank, "A box to fill blanks in your own sentences; section 1 shows two such blanks.")
 
 # %% [markdown]
 # ## 5. Context

@@ -519,9 +519,9 @@ print(f"counting words is ahead of what learned from GPT-2's ids by {ahead}")
 #
 # The model is lesson 01's BERT, the wrong ids those of lesson 01's GPT. Each start runs with two numbers of labels and
 # three seeds. A seed decides which sentences are drawn, how the new head starts, and the order of the sentences. Under
-# `embedded`, four learning rates from 1e-4 to 1e-3 were tried for each start on the validation sentences, with 500
-# labels; 5e-4 is the best or within a point of it for each (`source/lesson_03/results/rates.json`). This model is
-# weaker than section 1's: compare within this section.
+# `embedded`, four learning rates from 1e-4 to 1e-3 were tried for each start (with an earlier mini-bert) on the
+# validation sentences, with 500 labels; 5e-4 is the best or within a point of it for each
+# (`source/lesson_03/results/rates.json`). This model is weaker than section 1's: compare within this section.
 
 # %% tags=["plan"]
 BUDGETS, SEEDS, EPOCHS = (100, 500), (0, 1, 2), 4
@@ -686,13 +686,12 @@ for one, difference, other in (
 
 # %% [markdown]
 # Read the lines together. To a random start no id means anything yet, so wrong ids should cost it little; the interval
-# on the card says how closely that was measured. Where a pretrained start with wrong ids falls behind a random one,
-# what its weights learned for other ids is in the way, and a few hundred labels do not undo it. Whether the rows or the
-# layers are in the way, this experiment does not tell. Where a line says *cannot be told*, three seeds are too few. And
-# of this many differences, one may lie just beyond its interval by chance.
-# Where counting words keeps up with the right ids, this small model has no advantage over counting on so few short
-# sentences; what pretraining itself gives is the line about the two starts with right ids. Lesson 04 asks how both
-# change with the number of labels.
+# on the card says how closely that was measured. If a pretrained start with wrong ids falls behind a random one, what
+# its weights learned for other ids is in the way: rows or layers, this experiment does not tell. Where a line says
+# *cannot be told*, three seeds are too few. And of this many differences, one may lie just beyond its interval by
+# chance. Where counting words keeps up with the right ids, this small model shows no advantage over counting on so few
+# short sentences; what pretraining itself gives is the line about the two starts with right ids. Lesson 04 asks how
+# both change with the number of labels.
 
 # %% [markdown]
 # ## 4. What a guard finds

@@ -343,8 +343,8 @@ per_name = {name: [count_pieces(t, texts, False) for texts in names.values()] fo
 from utils import plots
 
 fig, axes = plots.figure(3.6, columns=2, width_ratios=(3, 4))
-plots.grouped_bars(axes[0], list(english), per_word, "mostly unknown")
-plots.grouped_bars(axes[1], list(names), per_name, "mostly unknown")
+plots.grouped_bars(axes[0], list(english), per_word, "most with unknown")
+plots.grouped_bars(axes[1], list(names), per_name, "most with unknown")
 axes[0].set_ylabel("pieces per word (line: 95% interval)")
 axes[1].set_ylabel("pieces per name")
 axes[1].legend(fontsize=8, loc="upper left")
@@ -354,7 +354,7 @@ dearest = max(of_gpt2, key=of_gpt2.get)
 times = of_gpt2[dearest] / of_gpt2["English"]
 fig.suptitle(f"GPT-2 needs {times:.1f} times as many pieces for a place's name in {dearest} as in English")
 plots.show(fig, f"GPT-2 needs {times:.1f} times as many pieces for a name in {dearest} as in English. " + "; ".join(
-    f"{name}, {group} {cost}{' (mostly unknown)' if unwritten else ''}"
+    f"{name}, {group} {cost}{' (most with unknown)' if unwritten else ''}"
     for groups, found in ((english, per_word), (names, per_name)) for name, costs in found.items()
     for group, (cost, unwritten) in zip(groups, costs, strict=True)))  # fmt: skip
 
@@ -366,10 +366,10 @@ print(
 )
 
 # %% [markdown]
-# Hatched bars are short for a bad reason: the tokenizer cannot write most of these names, and an unknown piece is one
-# piece. In code, GPT-2 pays for the indentation that the other two drop. mini-t5 has 6,144 pieces, learned from English
-# film reviews, news and Wikipedia; the other two vocabularies are larger. So the bars compare three tokenizers, not
-# three algorithms.
+# Hatched bars mislead: the tokenizer cannot write most of these names whole, and an unknown piece is one piece. In
+# code, GPT-2 pays for the indentation that the other two drop. mini-t5 has 6,144 pieces, learned from English film
+# reviews, news and Wikipedia; the other two vocabularies are larger. So the bars compare three tokenizers, not three
+# algorithms.
 
 # %% [markdown]
 # ## To remember

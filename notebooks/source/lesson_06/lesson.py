@@ -98,6 +98,10 @@ from utils import progress
 exercises = course / "notebooks" / "exercises"
 Markdown(progress.table(exercises))
 
+# %%
+# NBVAL_CHECK_OUTPUT
+print(sum(len(ids) for ids in progress.exercises(exercises).values()), "exercises in all")
+
 # %% [markdown]
 # Explain these five terms yourself, then look them up in the [glossary](glossary.md). (Another number than 0 draws
 # others.)
