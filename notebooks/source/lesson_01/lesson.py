@@ -19,7 +19,7 @@
 # > reads from left to right and guesses the next word: for generation. T5 turns every task into text to text: the
 # > absolute industry standard for translation and summarization.”
 #
-# Such sentences are everywhere. Which phrases hold?
+# Which phrases hold?
 #
 # ## 1. See it work
 #
@@ -89,8 +89,8 @@ drawings.families()
 # From the bottom up:
 #
 # - A *tokenizer* cuts the text into *tokens*: words, or pieces of words (lesson 03).
-# - **Embeddings.** A table holds a vector for each token. To it, a vector for the *position* is added. (T5 has none; it
-#   adds to each attention score a learned number for the distance.)
+# - **Embeddings.** A table holds a vector for each token. To it, a vector for the *position* is added. (T5 adds no such
+#   vector, but to each attention score a learned number for the distance.)
 # - **Attention.** Each position makes a *query*, a *key* and a *value*. Its query is compared with every key: that
 #   gives scores. Softmax turns the scores into *attention weights*, and the position takes the weighted mean of the
 #   values. A layer does this several times side by side, in *attention heads*.
@@ -107,7 +107,7 @@ drawings.families()
 # - **cross-attention**, in the decoder: the decoder makes the queries, the encoder's output the keys and values. So the
 #   decoder sees what was read. GPT has none.
 #
-# (As in 2017; GPT-2 and T5 normalise before each part.)
+# (Drawn as in 2017; GPT-2 and T5 normalise before each part.)
 #
 #
 # The originals, and where they went:
@@ -145,8 +145,8 @@ print("  ".join(f"{token} {percent:.0f}%" for token, percent in zip(tokens, chan
 
 # %% [markdown]
 # All of them. **Predict** for GPT, T5's encoder and T5's decoder. The decoder gets the sentence as if it had written it
-# itself, behind a start token `<pad>` (*teacher forcing*: it is trained like that). The encoder keeps reading the old
-# sentence, or the change would reach the decoder through cross-attention.
+# itself, behind a start token `<pad>` (*teacher forcing*: it is trained like that). The encoder keeps the old sentence;
+# otherwise cross-attention would carry the change over.
 #
 # (`<|endoftext|>` stands before GPT's text, `</s>` behind T5's; `Ġ` and `▁` mark a space.)
 
@@ -210,7 +210,7 @@ cards.reads_at_once(profile, sizes, apart)
 #
 # ## 4. What each learned to guess
 #
-# Guessing needs no labels, and comes first: *pretraining*. (*Fine-tuning*, lesson 02, then trains all weights on
+# First comes *pretraining*: guessing, which needs no labels. (*Fine-tuning*, lesson 02, then trains all weights on
 # labels, often under a new head.) BERT sees every token, so some must be taken out. GPT does not see the next token, so
 # it can be asked for it at every position. Here is what a training text becomes:
 #
@@ -221,9 +221,9 @@ cards.reads_at_once(profile, sizes, apart)
 # | T5 | The actors `<extra_id_0>` because the `<extra_id_1>` | `<extra_id_0>` are good `<extra_id_1>` story is good … |
 #
 # - **BERT** (*masked language modelling*) must say the original token at 15% of the positions. Of these, 80% become
-#   `[MASK]`, 10% become random tokens, and 10% stay: so BERT can trust no token. The 15% are tokens, not *words*;
-#   [Deeper: the objectives in code](deeper/01_objectives.ipynb) counts words. The original BERT also learned to say
-#   whether one passage follows another.
+#   `[MASK]`, 10% become random tokens, and 10% stay: any token may be wrong, so BERT must check all. The 15% are
+#   tokens, not *words*; [Deeper: the objectives in code](deeper/01_objectives.ipynb) counts words. The original BERT
+#   also learned to say whether one passage follows another.
 # - **GPT** (*causal language modelling*) must say the next token at each position.
 # - **T5** (*span corruption*) must write what was taken out: *spans* of about three tokens, 15% in all. A *sentinel*
 #   (`<extra_id_0>` …) marks each gap. The answer repeats each, followed by what was taken out, and ends with one more.
@@ -241,8 +241,9 @@ written = t5_tokenizer.decode(t5.generate(**encode(t5_tokenizer, gaps), max_new_
 print("T5    ", gaps, "\n      ", written.partition("<extra_id_3>")[0].removeprefix("<pad>"))
 
 # %% [markdown]
-# Does BERT use both sides? Hide one token in each of many unseen reviews. How often is the first guess right if BERT
-# sees 20 tokens on each side, or 20 or 40 on one side only? **Predict:** which is best, and by how much?
+# (mini-t5 goes on to a gap that is not there.) Does BERT use both sides? Hide one token in each of many unseen reviews.
+# How often is the first guess right if BERT sees 20 tokens on each side, or 20 or 40 on one side only? **Predict:**
+# which is best, and by how much?
 
 # %%
 from datasets import load_dataset
@@ -305,10 +306,10 @@ for bottom, last, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], bank
 
 # %% [markdown]
 # In the last layer, the nearest *bank* is one of the same sense. For other words, too? Take eight words with eight
-# sentences each: how often has the nearest of the other seven the same sense? Chance gives 3 of 7. But sentences of one
-# sense also share a subject. Does the *word* tell its sense, or any token the subject? As a *control*, ask the full
-# stop. (Left, *bank*'s eight vectors before the first layer and after the last; equal positions coincide.) **Predict**
-# both curves, layer by layer.
+# sentences each: how often does the nearest of the other seven share the sense? Chance gives 3 of 7. But sentences of
+# one sense also share a subject. Is it the sense of the word, or the subject, which any token may carry? As a
+# *control*, ask the full stop. (Left, *bank*'s eight vectors before the first layer and after the last, each on its own
+# scale.) **Predict** both curves, layer by layer.
 
 # %%
 same_sense = measures.nearest_of_same_sense(vectors_of)
@@ -317,11 +318,11 @@ cards.understands_context(profile, encoder, same_sense)
 
 # %% [markdown]
 # The full stop is above chance, too: part of the score is the subject. The word tells more, but under `embedded` hardly
-# so in the last layer: perhaps because it was trained further to compare whole texts.
+# so in the last layer.
 #
 # > “… robustly.”
 #
-# **Predict:** *is* or *are*?
+# **Predict:** which will it prefer, *is* or *are*?
 
 # %%
 for guess in fill("the fight between the brothers [MASK] too long.", targets=["is", "are"]):
@@ -334,7 +335,8 @@ for guess in fill("the fight between the brothers [MASK] too long.", targets=["i
 # ## 6. Which for which job?
 #
 #
-# **Write on: GPT.** *Greedy* always takes the likeliest next token. *Sampling* draws one. **Predict** how both read.
+# **Write on: GPT.** *Greedy* always takes the likeliest next token. *Sampling* draws one. **Predict:** which of them
+# repeats itself?
 
 
 # %%
@@ -367,7 +369,8 @@ playground = widgets.generation_playground(play, "This movie was", play("This mo
 widgets.display(playground, "A box to let GPT write on from your own prompt; the cell above shows two of its texts.")
 
 # %% [markdown]
-# **One text into another: T5.** The prefix says which task. **Predict** six answers: two texts, three prefixes.
+# **One text into another: T5.** The prefix says which task. **Predict** six answers (sentiment, title, topic of two
+# texts).
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -380,7 +383,7 @@ for text in (film, lake):
         print(f"   {prefix:<11}→ {words}")
 
 # %% [markdown]
-# The prefix decides: in mini-t5's training each of these stood before films and before encyclopedia. A pair that it
+# The prefix decides: in mini-t5's training each of these stood before texts of all kinds. A pair that it
 # never met, *translate* and a review, it gets wrong ([deeper](deeper/01_guessing_and_probing.ipynb)).
 #
 # “The absolute industry standard”? When it came out, the largest T5 was best at the one set of summaries that its
@@ -406,14 +409,13 @@ for text in (film, lake):
 # | at the exact same millisecond | in one run, yes; GPT too |
 # | Wikipedia; internet articles | BERT had books as well; GPT-1 books only, GPT-2 web pages |
 # | 15% of the words | 15% of the tokens are asked; most of these are hidden |
-# | words in context | a word's vectors tell its sense; in the last layer, perhaps only the subject |
-# | robustly | mini-bert fails one narrow test, bert-base does well |
-# | every task into text to text | several tasks, yes; the prefix decides where training had it before such texts |
+# | words in context | a word's vectors tell its sense; in the last layer, hardly better than a full stop's |
+# | robustly | mini-bert fails one narrow test, bert-base does better |
+# | every task into text to text | several tasks, yes; the prefix decides, if trained on such texts |
 # | absolute industry standard | when it came out: best at one set of summaries, not at translation |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.
 # - Only attention connects positions.
-# - What a model cannot see, it can be asked.
 #
 # ## Exercises
 #
