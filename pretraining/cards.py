@@ -148,7 +148,9 @@ def measures(numbers: dict) -> dict[str, str]:
         rows["sentiment of reviews"] = share(*numbers["sentiment"])
     if "kinds of answers" in numbers:
         counts = numbers["kinds of answers"].values()
-        rows["answers of the prefix's kind"] = share(*(sum(column) for column in zip(*counts, strict=True)))
+        rows["answers of the prefix's kind, on pairs of prefix and text met in training"] = share(
+            *(sum(column) for column in zip(*counts, strict=True))
+        )
     if "cost of a wrong input" in numbers:
         rows["spans: what another row's input costs (nats)"] = f"{numbers['cost of a wrong input']:.2f}"
     return rows

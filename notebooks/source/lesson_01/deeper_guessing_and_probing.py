@@ -385,8 +385,8 @@ cards.does_several_tasks(profile, sizes, *outcomes)
 
 # %% [markdown]
 # mini-t5 met film reviews under *sentiment*, *title* and *topic*, never under *translate*: so there it mostly judges.
-# Under prefixes that it met before such texts, nearly all its answers are of the prefix's kind ([its
-# card](../../models/mini-t5/README.md) counts them).
+# (Its wrong translations are singulars, such as *1 minute*.) Under prefixes that it met before such texts, nearly all
+# its answers are of the prefix's kind ([its card](../../models/mini-t5/README.md) counts them).
 #
 # ## 6. Published: who led at which job?
 #

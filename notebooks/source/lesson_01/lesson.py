@@ -241,7 +241,7 @@ written = t5_tokenizer.decode(t5.generate(**encode(t5_tokenizer, gaps), max_new_
 print("T5    ", gaps, "\n      ", written.partition("<extra_id_3>")[0].removeprefix("<pad>"))
 
 # %% [markdown]
-# (mini-t5 goes on to a gap that is not there.) Does BERT use both sides? Hide one token in each of many unseen reviews.
+# Does BERT use both sides? Hide one token in each of many unseen reviews.
 # How often is the first guess right if BERT sees 20 tokens on each side, or 20 or 40 on one side only? **Predict:**
 # which is best, and by how much?
 
@@ -317,8 +317,8 @@ figures.senses(bank, same_sense)
 cards.understands_context(profile, encoder, same_sense)
 
 # %% [markdown]
-# The full stop is above chance, too: part of the score is the subject. The word tells more, but under `embedded` hardly
-# so in the last layer.
+# The full stop is above chance, too: part of the score is the subject. The word tells more; in the last layer alone,
+# that is open.
 #
 # > “… robustly.”
 #
@@ -409,13 +409,14 @@ for text in (film, lake):
 # | at the exact same millisecond | in one run, yes; GPT too |
 # | Wikipedia; internet articles | BERT had books as well; GPT-1 books only, GPT-2 web pages |
 # | 15% of the words | 15% of the tokens are asked; most of these are hidden |
-# | words in context | a word's vectors tell its sense; in the last layer, hardly better than a full stop's |
+# | words in context | a word's vectors tell its sense; in the last layer, perhaps no better than a full stop's |
 # | robustly | mini-bert fails one narrow test, bert-base does better |
 # | every task into text to text | several tasks, yes; the prefix decides, if trained on such texts |
 # | absolute industry standard | when it came out: best at one set of summaries, not at translation |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.
 # - Only attention connects positions.
+# - What a model cannot see, it can be asked.
 #
 # ## Exercises
 #

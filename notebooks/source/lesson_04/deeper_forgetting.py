@@ -126,5 +126,5 @@ cards.destroys_grammar(profile, claims.with_size(profile.bert, original.base_mod
 # ## To remember
 #
 # - Put a fine-tuned encoder back under its original layer, and you can ask what is left of its old work.
-# - At a moderate rate one seed may forget much and another little.
 # - Where the original layer fails, knowledge may be gone or may have moved; measure what you need it for.
+# - Three seeds at a moderate rate do not tell what is forgotten there: give an interval, or say that it is open.
