@@ -46,8 +46,9 @@ def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         },
         model="the encoders of the figure" if runs.profile.name == "embedded" else runs.profile.encoder,
         origin=runs.origin(*(lines[name][LABELS] for name in ahead), lines[WORDS][MOST]),
-        source="Sentences of Rotten Tomatoes; rates and C tuned on some of these seeds; 4,000 are nearly all that is "
-        "left to learn from, so the seeds there are one training set. Howard and Ruder 2018, arXiv 1801.06146",
+        source="Sentences of Rotten Tomatoes; rates and C tuned on some of these seeds; differences over shared seeds; "
+        "4,000 are nearly all that is left to learn from, so the seeds there are one training set. Howard and Ruder "
+        "2018, arXiv 1801.06146",
         profile=runs.profile.name,
     )
 
@@ -126,7 +127,7 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         "04.4",
         "LoRA saves time as it saves memory.",
         tests={f"as much of the time as of the memory, within {MUCH} points": saved("memory") - saved("step") < MUCH},
-        number={"saved of the time of a step, minus saved of the memory": Number(
+        number={"saved of the time of a step (one timing), minus saved of the memory": Number(
             saved("step") - saved("memory"), unit=" points")},
         context={
             "time of a step that it saves": Number(saved("step"), unit="%"),
@@ -137,8 +138,9 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         },
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
-        source="A step of 16 sentences of 32 tokens, the fastest of ten here, its memory computed; accuracies came "
-        "with the course. Rank 8, queries and values; Hu et al. 2021, arXiv 2106.09685",
+        source="A step of 16 sentences of 32 tokens, the fastest of ten here; on other machines of the course, -44 to "
+        "-17 points. Memory is computed; accuracies came with the course. Rank 8, queries and values; Hu et al. 2021, "
+        "arXiv 2106.09685",
         profile=profile.name,
     )  # fmt: skip
 

@@ -416,7 +416,7 @@ cards.together_help(task, results, "all three recipes", rates)
 # %% [markdown]
 # At these rates, the triangle surely gains something, though not surely 2 points. Of the two others, not even that is
 # sure, though gradual unfreezing has the highest means. And gains do not add up: all three together are lower than
-# gradual unfreezing alone (folded).
+# gradual unfreezing with triangles (folded).
 #
 # ## 6. Do they forget less?
 #
