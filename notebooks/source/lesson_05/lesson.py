@@ -435,9 +435,9 @@ others = {"gradual, a triangle per stage": "slanted triangle", "all three recipe
 cards.forgets_less(task, results, without | others, runs.searched(profile, "plain"))
 
 # %% [markdown]
-# Each at its own rate, most recipes forget *more* than the same training without them. At equal rates it can be the
-# other way round: under `embedded`, compare discriminative rates with plain at ten times its rate, both 0.0003. So the
-# answer depends on plain's rate, and validation hardly told its middle rates apart (folded).
+# Each at its own rate, most recipes forget *more* than the same training without them. At equal head rates it can be
+# the other way round: under `embedded`, compare discriminative rates with plain at ten times its rate, both 0.0003. So
+# the answer depends on plain's rate, and validation hardly told its middle rates apart (folded).
 
 # %% [markdown]
 # ## To remember
