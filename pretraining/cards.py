@@ -130,7 +130,7 @@ def measures(numbers: dict) -> dict[str, str]:
     if "minimal pairs" in numbers:
         pairs = numbers["minimal pairs"]
         rows["minimal pairs"] = share(*(sum(column) for column in zip(*pairs.values(), strict=True)))
-        rows["of these, agreement across another noun"] = share(*pairs[ACROSS])
+        rows["of these, agreement across another noun (whole sentences scored)"] = share(*pairs[ACROSS])
     if "facts" in numbers:
         known = [right for _, _, right in numbers["facts"]]
         rows["facts of its text, within five"] = f"{sum(known)} of {len(known)}"

@@ -104,18 +104,9 @@ def guesses_at_masks(
         Name -> shares, and, in points with the ends of its 95% interval, by how much mini-bert is ahead of the 5-grams
         from both sides on the same tokens.
     """
-    tokens = loop.stream(tokenizer, documents, tokenizer.sep_token_id).astype(np.int64)
-    rows = torch.from_numpy(tokens[: len(tokens) // WINDOW * WINDOW].reshape(-1, WINDOW))
-    generator = torch.Generator().manual_seed(0)
-    masked = (torch.rand(rows.shape, generator=generator) < bert.SELECTED) & (rows != tokenizer.sep_token_id)
+    rows, masked, places = tokens_to_hide(tokenizer, documents, positions)
     shares = {"mini-bert, 15% masked": _shares(_ranks_at_masks(model, tokenizer, rows, masked))}
-
-    places = np.flatnonzero(masked.numpy().ravel())
-    places = places[(places % WINDOW >= ORDER) & (places % WINDOW < WINDOW - ORDER)]
-    places = np.sort(np.random.default_rng(0).choice(places, positions, replace=False))
-    alone = torch.zeros(positions, WINDOW, dtype=torch.bool)
-    alone[torch.arange(positions), torch.from_numpy(places % WINDOW)] = True
-    ranks_alone = _ranks_at_masks(model, tokenizer, rows[places // WINDOW], alone)
+    ranks_alone = ranks_one_by_one(model, tokenizer, rows, places)
     shares["mini-bert, one masked"] = _shares(ranks_alone)
 
     training = loop.stream(tokenizer, text.documents("train"), tokenizer.sep_token_id)
@@ -134,6 +125,28 @@ def guesses_at_masks(
     lead = paired_difference(ranks_alone < 1, np.array(ranks["5-gram, both sides"]) < 1)
     shares |= {name: _shares(np.array(values)) for name, values in ranks.items()}
     return shares, [lead.value, lead.low, lead.high]
+
+
+def tokens_to_hide(tokenizer, documents: list[str], positions: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """Windows of the documents' tokens, which 15% to hide together, and `positions` of those to hide one at a time.
+
+    Returns:
+        Ids and a mask, both of shape (windows, 240), and places in the flattened windows, shape (positions,).
+    """
+    tokens = loop.stream(tokenizer, documents, tokenizer.sep_token_id).astype(np.int64)
+    rows = torch.from_numpy(tokens[: len(tokens) // WINDOW * WINDOW].reshape(-1, WINDOW))
+    generator = torch.Generator().manual_seed(0)
+    masked = (torch.rand(rows.shape, generator=generator) < bert.SELECTED) & (rows != tokenizer.sep_token_id)
+    places = np.flatnonzero(masked.numpy().ravel())
+    places = places[(places % WINDOW >= ORDER) & (places % WINDOW < WINDOW - ORDER)]
+    return rows, masked, np.sort(np.random.default_rng(0).choice(places, positions, replace=False))
+
+
+def ranks_one_by_one(model, tokenizer, rows: torch.Tensor, places: np.ndarray) -> np.ndarray:
+    """For each of the places of `tokens_to_hide`, hidden alone, how many tokens the model holds for likelier."""
+    alone = torch.zeros(len(places), WINDOW, dtype=torch.bool)
+    alone[torch.arange(len(places)), torch.from_numpy(places % WINDOW)] = True
+    return _ranks_at_masks(model, tokenizer, rows[places // WINDOW], alone)
 
 
 @torch.inference_mode()
@@ -216,7 +229,7 @@ def facts_known(model, tokenizer) -> list[tuple[str, list[str], bool]]:
 @torch.inference_mode()
 def top_guesses(model, tokenizer, sentence: str, number: int = 5) -> list[str]:
     """mini-bert's best tokens for the [MASK] in a sentence, the best first."""
-    encoded = tokenizer(sentence, return_tensors="pt")
+    encoded = tokenizer(sentence.replace("[MASK]", tokenizer.mask_token), return_tensors="pt")
     logits = model(**encoded).logits[encoded["input_ids"] == tokenizer.mask_token_id][0]
     return tokenizer.convert_ids_to_tokens(logits.topk(number).indices.tolist())
 

@@ -287,6 +287,7 @@ ALLOWED = {
     "pretraining/publish.py": dict.fromkeys(
         ("main copyfile", "write_json write_text", "save save_pretrained"), PUBLISHED
     ),
+    "pretraining/mpnet.py": {"write_card write_text": PUBLISHED, "main save_pretrained": CLAIMED},
     "pretraining/vocabulary.py": {"load_or_learn save_pretrained": CLAIMED},
     "notebooks/source/lesson_02/lesson.py": dict.fromkeys(
         (" save_model", " to_csv"), "a folder of `run_folder` in the cache"

@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from pretraining import cards, evaluate, publish
+from pretraining import cards, evaluate, mpnet, publish
+from utils import assets
+from utils.blanks import HEAD, base_size, guesses
 
 CLASSES = {"mini-bert": AutoModelForMaskedLM, "mini-gpt": AutoModelForCausalLM, "mini-t5": AutoModelForSeq2SeqLM}
-PUBLISHED = sorted(path.parent.name for path in publish.MODELS.glob("*/numbers.json"))
+PUBLISHED = sorted(CLASSES)
 MAX_MIB = 40  # all three together
 LAKE = "Lake Bled is a lake in the Julian Alps of northwestern Slovenia. It is popular with visitors."
 
@@ -24,8 +27,6 @@ def load():
     loaded = {}
 
     def get(name):
-        if name not in PUBLISHED:
-            pytest.skip(f"{name} is not published yet")
         if name not in loaded:
             folder = publish.MODELS / name
             model = CLASSES[name].from_pretrained(folder, dtype=torch.float32).eval()
@@ -137,3 +138,37 @@ def test_mini_t5_translates_and_classifies(load):
     ])  # fmt: skip
     assert answers[:5] == ["Dienstag, 12. März 2024", "3 kilomètres", "positive", "negative", "film review"]
     assert answers[5:] == ["Lake Bled", "geography", "neutral"]
+
+
+@pytest.fixture(scope="module")
+def large():
+    return base_size(SimpleNamespace(encoder=str(assets.encoder()), device="cpu"))[assets.ENCODER]
+
+
+def test_the_head_for_the_encoder_is_the_one_that_its_card_names(tmp_path):
+    said = numbers(HEAD.name)
+    assert publish.sha256(HEAD / "adapter_model.safetensors") == said["sha256"]
+    assert (HEAD / "adapter_model.safetensors").stat().st_size <= 20 * 2**20
+    shutil.copy(HEAD / "numbers.json", tmp_path)
+    mpnet.write_card(tmp_path)
+    assert (tmp_path / "README.md").read_text("utf-8") == (HEAD / "README.md").read_text("utf-8")
+
+
+def test_the_encoder_with_its_head_knows_the_facts_that_its_card_says(large):
+    known = evaluate.facts_known(large.model, large.tokenizer)
+    said = numbers(HEAD.name)["facts"]
+    assert abs(sum(right for *_, right in known) - sum(right for *_, right in said)) <= 1  # near ties, other machines
+    assert guesses(large, "Paris is the capital of [MASK].")[0]["token_str"] == "france"
+
+
+def test_the_encoder_itself_is_left_as_it_was(large):
+    from transformers import AutoModel
+
+    table = AutoModel.from_pretrained(assets.encoder(), dtype=torch.float32).get_input_embeddings().weight
+    assert torch.equal(large.model.get_input_embeddings().weight, table)
+    assert large.model.lm_head.decoder.weight is large.model.get_input_embeddings().weight
+    assert not large.model.lm_head.bias.any()
+
+
+def test_another_encoder_gets_no_such_head():
+    assert base_size(SimpleNamespace(encoder=str(assets.small_encoder()), device="cpu")) == {}

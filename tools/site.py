@@ -70,7 +70,7 @@ def stage(folder: Path) -> None:
         write(folder / "notebooks" / f"{name}.ipynb", for_a_page(read(NOTEBOOKS / f"{name}.ipynb")))
     for name in exercises():
         write(folder / "notebooks" / "exercises" / f"{name}.ipynb", exercise_page(name))
-    for card in [ROOT / "models" / "README.md", *(path / "README.md" for path in live.MODELS.values())]:
+    for card in [ROOT / "models" / "README.md", *sorted((ROOT / "models").glob("*/README.md"))]:
         target = folder / card.relative_to(ROOT)
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(card, target)
