@@ -68,7 +68,7 @@ def test_keep_takes_both_ends(from_lesson, length, kept):
 def test_the_committed_lesson_saves_what_a_pipeline_needs_and_reads_it():
     printed = "".join(output.get("text", "") for cell in cells_of("02", "saved") for output in cell.outputs)
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(printed.split())
-    assert re.search(r"\{'label': '(neg|pos)', 'score': 0\.\d+\} · true: (neg|pos)", printed)
+    assert len(re.findall(r"^(?:neg|pos) \(\d+%\), true: (?:neg|pos)$", printed, re.MULTILINE)) == 4
 
 
 def test_what_was_measured_beforehand_is_whole():

@@ -182,7 +182,7 @@ def trips(wordpiece, bpe, unigram):
 
 
 def junk(wrong, right=720):
-    given = {"BERT's cut, BERT's ids": hits(right), "GPT-2's cut, other ids": hits(wrong)}
+    given = {"BERT's cut, BERT's ids": hits(right), "GPT-2's cut, wrong ids": hits(wrong)}
     return {name: share(found) for name, found in given.items()}, given
 
 
@@ -288,7 +288,7 @@ def test_section_6_shows_what_the_text_below_it_says():
     words = shown_by("shares").split("same answer: ")[1].split("Claim")[0]
     shown = {name.strip(): float(number) for name, number in re.findall(r"([^;%]+?) (\d+\.\d)% \(", words)}
     sides = ("BERT's", "GPT-2's")
-    right, other = ([shown[f"{whose} cut, {kind} ids"] for whose in sides] for kind in ("BERT's", "other"))
+    right, other = ([shown[f"{whose} cut, {kind} ids"] for whose in sides] for kind in ("BERT's", "wrong"))
     assert min(right) > 70
     assert max(other) < 55
     assert max(other) < shown["counting words"] < min(right)

@@ -8,6 +8,7 @@
 #       - read labels off frozen vectors with a probe and its controls
 #       - tell the padding mask from the causal mask
 #       - ask a model which noun a verb belongs to
+#       - ask whether a vector tells a word's sense, with a control
 #       - see where T5's decoder looks, and what its prefix decides
 #     minutes_cpu: about a minute
 #     needs: lesson 01
@@ -56,9 +57,9 @@ texts = [text.replace("<br />", " ") for text in reviews["text"]]
 # %% [markdown]
 # ## 1. The padding mask
 #
-# Texts of a batch have different lengths, and the shorter are filled up with a
-# padding token. The *attention mask* is 1 for a real token and 0 for padding; a column with 0 gets no weight, by the
-# same low score. What happens to a short text in a batch, with this mask and without?
+# Texts of a batch have different lengths, and the shorter are filled up with a padding token. The *attention mask* is 1
+# for a real token and 0 for padding; a column with 0 gets no weight, by the same low score. What happens to a short
+# text in a batch, with this mask and without?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -86,10 +87,27 @@ print("same logits as alone, without it:", bool((unmasked - wanted).abs().max() 
 # %% [markdown]
 # ## 2. The same hidden words, three families
 #
-# One sentence is an anecdote. So take a word out of each of many reviews and let the families guess it: from 20 words
-# on each side, from 20 on the left or on the right only, and, because 40 words may be better than 20 wherever they
-# stand, from 40 on the left. To be fair to three vocabularies, a guess must be a word that is a single token in each.
-# Such words are collected from the training reviews, the frequent ones first.
+# Does BERT use both sides? Hide one token in each of many unseen reviews. How often is the first guess right if BERT
+# sees 20 tokens on each side, or 20 or 40 on one side only? **Predict:** which is best, and by how much?
+
+# %%
+from notebooks.source.lesson_01 import cards, figures, measures
+
+sizes = cards.sizes(profile, bert, gpt, t5)
+long_reviews = imdb["test"].shuffle(seed=0).select(range(400))["text"]
+rows = bert_tokenizer([text.replace("<br />", " ") for text in long_reviews], truncation=True, max_length=128)
+filled = measures.blanks_filled(bert, bert_tokenizer, rows["input_ids"])
+figures.blanks(filled)
+cards.uses_both_sides(profile, sizes, filled)
+
+# %% [markdown]
+# Twice as much of one side did not make up for the other. (The empty side held ten `[MASK]`, which may confuse BERT:
+# part of the gain may be that.)
+#
+# Now the same for three families. Take a word out of each of many reviews and let the families guess it: from 20 words
+# on each side, or from 20 on the left only; BERT also from 20 on the right and, because 40 words may be better than 20
+# wherever they stand, from 40 on the left. To be fair to three vocabularies, a guess must be a word that is a single
+# token in each. Such words are collected from the training reviews, the frequent ones first.
 
 # %%
 import re
@@ -219,9 +237,6 @@ plots.show(fig, "Share of hidden words guessed: " + ", ".join(f"{name} {rate}" f
 # same ones.
 
 # %%
-from notebooks.source.lesson_01 import cards
-
-sizes = cards.sizes(profile, bert, gpt, t5)
 films = "the models may have read about the films" if profile.name == "full" else "films the models have not seen"
 cards.guesses_the_next_word(profile, sizes, hits["GPT, left side"], hits["BERT, left side"], films)
 
@@ -235,10 +250,11 @@ cards.guesses_the_next_word(profile, sizes, hits["GPT, left side"], hits["BERT, 
 # you froze a CNN and trained only its last layer. Take the mean of its last vectors over a review, and train a logistic
 # regression on it. If that works, the vectors hold the answer already, in a form that a weighted sum can read.
 #
-# All four rows below get the same: 200 reviews of other films to learn from, five times, no review twice; the strength
-# of regularisation chosen by cross-validation. The fourth row is a *bag of words*: how often each word occurs in the
-# cut review, rare words weighted up, without their order. One caution: T5 saw sentiment labels in its training (mini-t5
-# those of the training films, t5-small those of other film reviews). BERT and GPT were given none as a task.
+# All four rows below get the same (of each review the first 25 and the last 75 words): 200 reviews of other films to
+# learn from, five times, no review twice; the strength of regularisation chosen by cross-validation. The fourth row is
+# a *bag of words*: how often each word occurs in the cut review, rare words weighted up, without their order. One
+# caution: T5 saw sentiment labels in its training (mini-t5 those of the training films, t5-small those of other film
+# reviews). BERT and GPT were given none as a task.
 
 
 # %%
@@ -320,8 +336,8 @@ fig.suptitle(f"Frozen vectors, 200 labels: BERT {middle[0]:.1f}%, GPT {middle[1]
 plots.show(fig, "Accuracy of linear probes: " + ", ".join(f"{name} {rate}" for name, rate in probe_rates.items()))
 
 # %% [markdown]
-# So GPT's vectors classify too. Look at the bag of words as well: the frozen mean of BERT's vectors is a weak use of
-# BERT. In pretraining, nothing asked it to sum a text up; fine-tuning does, and lesson 02 is about it.
+# So GPT's vectors classify too. Look at the bag of words as well: the frozen mean of vectors is a weak use of both.
+# Their pretraining never trained this mean to sum a text up; fine-tuning does, and lesson 02 is about it.
 
 # %% [markdown]
 # ## 4. Which noun does a verb belong to?
@@ -331,7 +347,6 @@ plots.show(fig, "Accuracy of linear probes: " + ", ".join(f"{name} {rate}" for n
 # subjects are plural. A pair whose two verbs are not one token each is left out.)
 
 # %%
-from notebooks.source.lesson_01 import figures
 from utils.minimal_pairs import pairs, right_is_likelier
 
 agreement = {}
@@ -344,7 +359,7 @@ cards.knows_the_subject(profile, sizes, agreement)
 
 # %% [markdown]
 # mini-bert mostly sides with the *nearer* noun, mini-gpt does not; why, this test cannot say. bert-base does better
-# (Goldberg, 2019). And agreement is one narrow part of “robust”.
+# (Goldberg, 2019). And agreement is one narrow part of what “robust” could mean.
 #
 # ## 5. T5: where its decoder looks, and what its prefix decides
 #
@@ -361,19 +376,16 @@ figures.cross_attention(across.cpu().numpy(), *tokens)
 
 # %% [markdown]
 # Rows name the token being written. Under `embedded`, digits look mostly at their own place or the one before, `▁Dien`
-# at the colon and at *Tuesday*, `▁Mä` and the German dot mostly at marks. Attention shows where a network looks, not
-# why.
+# at the colon and at *Tuesday*, `▁Mä` at the comma, then at *March*. Attention shows where a network looks, not why.
 #
 # > “One T5 does several tasks, told apart by a prefix.”
 #
-# Give it new dates and numbers in three languages, 100 reviews to judge, and 40 reviews with the German prefix. Only
-# exact translations count; the baselines copy the English, or get another language's prefix. **Predict** what it does
-# with the 40.
+# Give it new dates and numbers to translate into three languages, 100 reviews to judge, and 40 reviews with the German
+# prefix. Only exact translations count; the baselines copy the English, or get another language's prefix (some numbers
+# look alike in two languages). **Predict** what it does with the 40.
+
 
 # %%
-from notebooks.source.lesson_01 import measures
-
-
 def answer(questions):
     batch = t5_tokenizer(questions, padding=True, truncation=True, max_length=239, return_tensors="pt")
     written = t5.generate(**batch.to(profile.device), max_new_tokens=32, do_sample=False)
@@ -388,11 +400,42 @@ cards.does_several_tasks(profile, sizes, *outcomes)
 # (Its wrong translations are singulars, such as *1 minute*.) Under prefixes that it met before such texts, nearly all
 # its answers are of the prefix's kind ([its card](../../models/mini-t5/README.md) counts them).
 #
-# ## 6. Published: who led at which job?
+# ## 6. Does a word's vector tell its sense?
+#
+# Lesson 01 shows that *bank*'s vectors fall apart by sense. But sentences of one sense share a subject, too. Take eight
+# words with eight sentences each, four for each sense: how often does the nearest of the other seven vectors share the
+# sense? Chance gives 3 of 7. As a *control*, do the same with the vectors of the full stops, which have no sense.
+# **Predict** both curves, layer by layer.
+
+# %%
+from transformers import AutoModel
+
+encoder_tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
+encoder = AutoModel.from_pretrained(profile.encoder, dtype=torch.float32).to(profile.device).eval()
+
+
+@torch.inference_mode()
+def vectors_of(token, texts):
+    batch = encoder_tokenizer(texts, padding=True, return_tensors="pt").to(profile.device)
+    places = batch["input_ids"] == encoder_tokenizer.convert_tokens_to_ids(token)  # once in each text
+    found = torch.stack(encoder(**batch, output_hidden_states=True).hidden_states)[:, places]
+    return torch.nn.functional.normalize(found, dim=-1).cpu().numpy()
+
+
+same_sense = measures.nearest_of_same_sense(vectors_of)
+figures.senses_by_layer(same_sense)
+cards.understands_context(profile, encoder, same_sense)
+
+# %% [markdown]
+# The full stop is above chance: it may carry the subject, or the sense that it read off the word; and this encoder was
+# trained on means of all its vectors. Averaged over the layers, the word tells more; the card says whether that can be
+# chance in the last layer.
+#
+# ## 7. Published: who led at which job?
 #
 # The largest T5 beside the best before it (BLEU and ROUGE, from 0 to 100, count what a text shares with a human one);
 # BERT beside GPT-1. Two cautions: T5's unlabelled text was English only, while the systems that translated better also
-# learned from text of the other language; and BERT had about four times GPT-1's text.
+# learned from unlabelled text of the other language; and BERT had about four times GPT-1's text.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -407,4 +450,4 @@ cards.classifies_better(profile)
 #
 # - The padding mask hides what fills up a batch; the causal mask hides what comes next.
 # - To compare families, let them guess the same words, in a form that each knows as one token.
-# - A probe needs its controls: counting words, and the draws of what it learned from.
+# - A probe needs a baseline (counting words) and several draws of what it learned from.

@@ -25,7 +25,7 @@ def who_notices(before: dict, after: dict, left: dict, right: dict) -> None:
     fig.supylabel("change of the vector, % of its norm")
     place = len(left["BERT"])
     old, new = (found["BERT"][0][place] for found in (before, after))
-    fig.suptitle(f"“{old}” becomes “{new}”, right of the dotted line: who notices on its left?")
+    fig.suptitle(f"At the dotted line, “{old}” becomes “{new}”: who notices before it?")
     largest = "; ".join(f"{name} {change.max():.2g}%" for name, change in left.items())
     plots.show(fig, f"Bars: how much each position's vector changes. Largest change on the left: {largest}")
 
@@ -57,26 +57,40 @@ def cross_attention(weights, written: list[str], read: list[str]) -> None:
     plots.show(fig, "For each token that is written, where in the English date the decoder looks.")
 
 
-def senses(vectors, same_sense: dict) -> None:
-    """Left, one word's vectors at the bottom and at the top; right, nearest vectors of the same sense by layer.
+def senses(vectors: dict) -> None:
+    """Above, some words' vectors before the first layer; below, after the last, on the same scale.
 
     Args:
-        vectors: of *bank*, shape (layers, 8, width), four about money and four about rivers.
+        vectors: word -> shape (layers, 8, width), of length 1, four of each sense.
+    """
+    fig, axes = plots.figure(4.4, rows=2, columns=len(vectors), sharex=True, sharey=True)
+    for column, (word, layers) in enumerate(vectors.items()):
+        for row, layer in enumerate((0, -1)):
+            groups = {f"first sense of “{word}”": range(4), "second sense": range(4, 8)}
+            plots.groups_of_vectors(axes[row, column], layers[layer], groups)
+        axes[0, column].set_title(f"“{word}”", fontsize=10)
+    axes[0, 0].set_ylabel("before any layer", fontsize=10)
+    axes[1, 0].set_ylabel("after the last", fontsize=10)
+    marks = [(handle, name) for handle, name in zip(axes[0, 0].lines, ("one sense", "the other"), strict=True)]
+    fig.legend(*zip(*marks, strict=True), loc="outside lower center", ncols=2)
+    axes[1, len(vectors) // 2].set_xlabel("two main directions of the vectors (PCA)", fontsize=9)
+    plots.show(fig, f"Vectors of {', '.join(vectors)} as points: in a heap before any layer, apart after the last.")
+
+
+def senses_by_layer(same_sense: dict) -> None:
+    """Lines: how often the nearest vector is one of the same sense, layer by layer.
+
+    Args:
         same_sense: of `measures.nearest_of_same_sense`.
     """
-    fig, axes = plots.figure(3.4, columns=3, width_ratios=(1, 1, 1.3))
-    for ax, layer, place in zip(axes, (0, -1), ("bottom", "last layer"), strict=False):
-        plots.groups_of_vectors(ax, vectors[layer], {"money": range(4), "river": range(4, 8)})
-        ax.set_title(f"“bank”, {place}", fontsize=10)
-        ax.set_xlabel("two main directions (PCA)", fontsize=8)
-    axes[1].legend()
+    fig, ax = plots.figure(2.8)
     for (name, shares), line in zip(same_sense.items(), ("-", "--"), strict=True):
-        axes[2].plot(100 * np.mean(shares, axis=0), line, color=plots.BLACK, label=name)
-    axes[2].axhline(300 / 7, color=plots.GREY, linestyle=":", label="by chance")
-    axes[2].set(xlabel="layer", ylabel="nearest of the same sense (%)", ylim=(0, 100))
-    axes[2].legend(fontsize=8)
+        ax.plot(100 * np.mean(shares, axis=0), line, color=plots.BLACK, label=name)
+    ax.axhline(300 / 7, color=plots.GREY, linestyle=":", label="by chance")
+    ax.set(xlabel="layer", ylabel="nearest of the same sense (%)", ylim=(0, 100))
+    ax.legend(fontsize=8)
     last = ", ".join(f"{name} {100 * np.mean(shares, axis=0)[-1]:.0f}%" for name, shares in same_sense.items())
-    plots.show(fig, f"“bank”: mixed at the bottom, apart by sense in the last layer. Same sense in the last: {last}.")
+    plots.show(fig, f"Nearest vector of the same sense, by layer; in the last: {last}; by chance 43%.")
 
 
 def agreement(found: dict[str, list[bool]]) -> None:

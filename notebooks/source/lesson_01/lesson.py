@@ -8,7 +8,7 @@
 #       - say who may look where, and read it off a running model
 #       - say what each was trained to guess, and on which text
 #       - choose a family for a job
-#     minutes_yours: 90
+#     minutes_yours: 75
 #     minutes_cpu: about a minute
 #     needs: softmax, ResNet and the mathematics of attention
 # ---
@@ -24,18 +24,29 @@
 # ## 1. See it work
 #
 # Without a GPU (profile `embedded`), you run mini-bert, mini-gpt and mini-t5, made for this course, each with about
-# five million weights. All learned from the same texts on films, news, and first paragraphs of Wikipedia. mini-t5 then
-# learned tasks: to translate dates and numbers, to name a text's sentiment, title and topic.
+# five million weights (learned numbers). All learned from the same texts on films, news, and first paragraphs of
+# Wikipedia. mini-t5 then learned tasks: to translate dates and numbers, to name a text's sentiment, title and topic.
 #
-# **BERT fills a blank.** **Predict** its first guess for each.
+# **BERT fills a blank**, written `[MASK]`. Two models try: lesson 02's encoder, as large as the original BERT ([its
+# head](../models/mpnet-blanks/README.md) was trained for this course), and mini-bert. **Predict** their first guesses.
 
 # %%
 from transformers import pipeline
 
-plain = {"attn_implementation": "eager"}  # so that section 3 can look at the attention
+from utils import blanks
+
+plain = {"attn_implementation": "eager"}  # the way to compute attention that lets section 3 look at it
 fill = pipeline("fill-mask", model=profile.bert, device=profile.device, dtype="float32", model_kwargs=dict(plain))
-for text in ("This was the [MASK] movie I have ever seen.", "Paris is the capital of [MASK]."):
-    print(text, *[f"{guess['token_str']} {guess['score']:.0%}" for guess in fill(text, top_k=4)], sep="   ")
+fillers = blanks.fillers(profile, fill)
+for text in (
+    "This was the [MASK] movie I have ever seen.",
+    "Paris is the capital of [MASK].",
+    "He was born in Germany and speaks [MASK].",
+):
+    print(text)
+    for name, filler in fillers.items():
+        guesses = [f"{guess['token_str']} {guess['score']:.0%}" for guess in blanks.guesses(filler, text, top_k=4)]
+        print(f"   {name:<18} {', '.join(guesses)}")
 
 # %% [markdown]
 # **GPT writes on.** It draws each next token (word or piece), likely ones more often. **Predict** how “This movie was”
@@ -47,10 +58,11 @@ from transformers import set_seed
 write = pipeline("text-generation", model=profile.gpt, device=profile.device, dtype="float32", model_kwargs=dict(plain))
 for prompt in ("This movie was", "Paris is"):
     set_seed(0)
-    print(write(prompt, max_new_tokens=30, do_sample=True, temperature=0.7, top_k=50)[0]["generated_text"], "\n")
+    how = {"do_sample": True, "temperature": 0.7, "top_k": 50}  # how boldly it draws: section 6
+    print(write(prompt, max_new_tokens=30, **how)[0]["generated_text"], "\n")
 
 # %% [markdown]
-# It makes sentences, not truth.
+# It says what is likely to be written, true or not.
 #
 # **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. **Predict:** one date,
 # two prefixes: what changes?
@@ -78,7 +90,8 @@ print("\n".join(answer(questions)))
 #
 # All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text; its **decoder** writes
 # another, looking at what was read. BERT is the encoder alone (*encoder-only*), GPT the decoder alone (*decoder-only*),
-# T5 is both (*encoder-decoder*). GPT reads no other text. **Predict:** what must T5's decoder have that GPT lacks?
+# T5 is both (*encoder-decoder*). GPT has one text: it reads the prompt and continues it. **Predict:** what must T5's
+# decoder have that GPT lacks?
 
 # %%
 from utils import drawings
@@ -89,14 +102,15 @@ drawings.families()
 # From the bottom up:
 #
 # - A *tokenizer* cuts the text into *tokens*: words, or pieces of words (lesson 03).
-# - **Embeddings.** A table holds a vector for each token. To it, a vector for the *position* is added. (T5 adds no such
-#   vector, but to each attention score a learned number for the distance.)
+# - **Embeddings.** A table holds a vector for each token. To it, a vector for the *position* is added.
 # - **Attention.** Each position makes a *query*, a *key* and a *value*. Its query is compared with every key: that
 #   gives scores. Softmax turns the scores into *attention weights*, and the position takes the weighted mean of the
-#   values. A layer does this several times side by side, in *attention heads*.
-# - **Add & norm.** The input of a part is added to its output, as in a ResNet. Then *layer normalization*, of each
-#   vector by itself.
-# - **Feed-forward.** Two linear layers with a nonlinearity between them, for each position alone.
+#   values. A layer does this several times side by side, in *attention heads*. (T5 has no position vectors; it adds to
+#   each score of self-attention a learned number for the distance.)
+# - **Add & norm.** The input of attention or feed-forward is added to its output, as in a ResNet. Then each vector is
+#   normalized by itself, by its own mean and standard deviation.
+# - **Feed-forward.** Two linear layers with a nonlinearity between them, for each position alone. Only attention
+#   connects positions.
 # - **Output layer** (a *head*, but no attention head). On top of the N layers, it gives at each position a number for
 #   each token of the vocabulary, its *logit*; softmax makes probabilities of these.
 #
@@ -104,10 +118,11 @@ drawings.families()
 #
 # - **self-attention**, in the encoder: each position looks at all positions of the text (*bidirectional*);
 # - **masked self-attention**, in the decoder: each position looks at itself and to its left;
-# - **cross-attention**, in the decoder: the decoder makes the queries, the encoder's output the keys and values. So the
-#   decoder sees what was read. GPT has none.
+# - **cross-attention**, in the decoder: the decoder makes the queries, the encoder's last layer the keys and values,
+#   for every decoder layer. So the decoder sees what was read. GPT has no cross-attention.
 #
-# (Drawn as in 2017; GPT-2 and T5 normalise before each part.)
+# (Blue: no mask; yellow: masked. A frame is one layer, repeated N times. Drawn as in 2017; GPT-2 and T5 normalize
+# before each part.)
 #
 #
 # The originals, and where they went:
@@ -115,7 +130,7 @@ drawings.families()
 # | | year | weights | learned from | today |
 # |---|---|---|---|---|
 # | BERT (Devlin et al.) | 2018 | 110 or 340 million | Wikipedia, books | ModernBERT: classify, tag, search |
-# | GPT-1 (Radford et al.) | 2018 | 117 million | books; GPT-2: web pages | Llama, Qwen: chat, code, write |
+# | GPT-1 (Radford et al.) | 2018 | 117 million | books (GPT-2: web pages) | Llama, Qwen: chat, code, write |
 # | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages | its encoder reads prompts of image generators |
 
 # %% [markdown]
@@ -130,7 +145,7 @@ drawings.families()
 import torch
 
 bert, bert_tokenizer, gpt, gpt_tokenizer = fill.model, fill.tokenizer, write.model, write.tokenizer
-sentence, changed = "The actors are good because the story is good.", "The actors are good because the story is bad."
+sentence, changed = "The actors are good because the story is great.", "The actors are good because the story is bad."
 
 
 def encode(tokenizer, text):
@@ -144,11 +159,11 @@ tokens = bert_tokenizer.tokenize(sentence, add_special_tokens=True)
 print("  ".join(f"{token} {percent:.0f}%" for token, percent in zip(tokens, change.tolist(), strict=True)))
 
 # %% [markdown]
-# All of them. **Predict** for GPT, T5's encoder and T5's decoder. The decoder gets the sentence as if it had written it
-# itself, behind a start token `<pad>` (*teacher forcing*: it is trained like that). The encoder keeps the old sentence;
-# otherwise cross-attention would carry the change over.
+# All of them. **Predict** for GPT, T5's encoder and T5's decoder. The decoder is given the sentence behind a start
+# token `<pad>`, as in training, instead of writing it (*teacher forcing*). While we test the decoder, the encoder keeps
+# the old sentence; otherwise cross-attention would carry the change over.
 #
-# (`<|endoftext|>` stands before GPT's text, `</s>` behind T5's; `Ġ` and `▁` mark a space.)
+# (GPT's text begins with `<|endoftext|>`, T5's ends with `</s>`. `Ġ` and `▁` mark a space.)
 
 # %%
 from notebooks.source.lesson_01 import cards, figures, measures
@@ -161,7 +176,7 @@ sizes = cards.sizes(profile, bert, gpt, t5)
 cards.looks_both_ways(profile, sizes, left, right)
 
 # %% [markdown]
-# Left of the change, BERT and T5's encoder notice everywhere; GPT and T5's decoder notice nothing. This is the work of
+# Left of the change, BERT and T5's encoder notice everywhere; GPT and T5's decoder notice nothing.  This is the work of
 # the **causal mask**: before the softmax it gives each place to the right a score so low that its attention weight
 # becomes 0. (It has nothing to do with the token `[MASK]`.)
 #
@@ -180,8 +195,7 @@ for name, tokenizer, model in (("BERT", bert_tokenizer, bert), ("GPT", gpt_token
 figures.attention_means(attentions)
 
 # %% [markdown]
-# Nearly half of them: all to the right.
-#
+# Nearly half of them: all to the right. (Many tokens, most in BERT, look at the first.)
 #
 # One head at a time: find one whose tokens look at their left neighbour.
 
@@ -205,64 +219,52 @@ apart = (100 * (one_run - word_by_word).abs().max() / one_run.abs().max()).item(
 cards.reads_at_once(profile, sizes, apart)
 
 # %% [markdown]
-# They are: behind the mask, no later token can change them. GPT reads all tokens in one run, as BERT does. Only
+# They are: because of the mask, no later token can change them. GPT reads all tokens in one run, as BERT does. Only
 # *writing* goes token by token (*autoregressive*).
 #
 # ## 4. What each learned to guess
 #
 # First comes *pretraining*: guessing, which needs no labels. (*Fine-tuning*, lesson 02, then trains all weights on
 # labels, often under a new head.) BERT sees every token, so some must be taken out. GPT does not see the next token, so
-# it can be asked for it at every position. Here is what a training text becomes:
+# it can be asked for it at every position. Here is what a training text becomes (more of it taken out than usual):
 #
 # | | what it reads | what it must say |
 # |---|---|---|
-# | BERT | the actors `[MASK]` good because the `[MASK]` is good. | are; story |
-# | GPT | The actors are good because the story is good | actors are good because the story is good . |
-# | T5 | The actors `<extra_id_0>` because the `<extra_id_1>` | `<extra_id_0>` are good `<extra_id_1>` story is good … |
+# | BERT | the actors `[MASK]` good because the `[MASK]` is great. | are; story |
+# | GPT | The actors are good because the story is great | actors are good because the story is great . |
+# |T5 | The actors `<extra_id_0>` because the story is `<extra_id_1>` |`<extra_id_0>` are good `<extra_id_1>` great. … |
 #
 # - **BERT** (*masked language modelling*) must say the original token at 15% of the positions. Of these, 80% become
 #   `[MASK]`, 10% become random tokens, and 10% stay: any token may be wrong, so BERT must check all. The 15% are
-#   tokens, not *words*; [Deeper: the objectives in code](deeper/01_objectives.ipynb) counts words. The original BERT
-#   also learned to say whether one passage follows another.
-# - **GPT** (*causal language modelling*) must say the next token at each position.
+#   tokens, not *words* ([deeper](deeper/01_objectives.ipynb)). The original BERT also learned to say whether one
+#   passage follows another.
+# - **GPT** (*causal*, only from the left, *language modelling*) must say the next token at each position.
 # - **T5** (*span corruption*) must write what was taken out: *spans* of about three tokens, 15% in all. A *sentinel*
-#   (`<extra_id_0>` …) marks each gap. The answer repeats each, followed by what was taken out, and ends with one more.
+#   (`<extra_id_0>` …) marks each gap. The answer repeats each, followed by what was taken out, and ends with one more
+#   (…).
 #
-# The loss is the cross-entropy at the asked positions only. **Predict** what our three models say.
+# The loss is the cross-entropy on the tokens of the right column only. **Predict** what our three models say.
 
 # %%
-print("BERT  the actors [MASK] good because the [MASK] is good.")
-for guesses in fill("the actors [MASK] good because the [MASK] is good."):
-    print("      ", ", ".join(guess["token_str"] for guess in guesses))
+print("BERT  the actors [MASK] good because the [MASK] is great.")
+for number, guesses in enumerate(fill("the actors [MASK] good because the [MASK] is great."), 1):
+    print(f"       blank {number}:", ", ".join(guess["token_str"] for guess in guesses))
 tokens, guesses = ([gpt_tokenizer.decode(token).strip() for token in row] for row in (ids[0], one_run.argmax(dim=-1)))
 print("GPT   ", " | ".join(f"{token} → {guess}" for token, guess in zip(tokens, guesses, strict=True)))
-gaps = "The actors <extra_id_0> because the <extra_id_1>"
+gaps = "The actors <extra_id_0> because the story is <extra_id_1>"
 written = t5_tokenizer.decode(t5.generate(**encode(t5_tokenizer, gaps), max_new_tokens=12)[0])
-print("T5    ", gaps, "\n      ", written.partition("<extra_id_3>")[0].removeprefix("<pad>"))
+print("T5    ", gaps, "\n      ", written.partition("<extra_id_2>")[0].removeprefix("<pad>"))
 
 # %% [markdown]
-# Does BERT use both sides? Hide one token in each of many unseen reviews.
-# How often is the first guess right if BERT sees 20 tokens on each side, or 20 or 40 on one side only? **Predict:**
-# which is best, and by how much?
-
-# %%
-from datasets import load_dataset
-
-reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
-texts = [text.replace("<br />", " ") for text in reviews["text"]]
-rows = bert_tokenizer(texts, truncation=True, max_length=128)["input_ids"]
-filled = measures.blanks_filled(bert, bert_tokenizer, rows)
-figures.blanks(filled)
-cards.uses_both_sides(profile, sizes, filled)
-
-# %% [markdown]
-# Twice as much of one side did not make up for the other. (The empty side held ten `[MASK]`, which may confuse BERT.)
-# In your own sentence, find a word *after* the blank that decides the guess.
+# BERT and GPT guess plausibly. mini-t5 writes its sentinels in order, and fills the gaps badly or not at all.
+#
+# In your own sentence, find a word *after* the blank that decides BERT's guess.
+# ([Deeper](deeper/01_guessing_and_probing.ipynb) measures how much.)
 
 
 # %%
 def five_best(text):
-    return [(guess["token_str"], guess["score"]) for guess in fill(text)]
+    return [(guess["token_str"], guess["score"]) for guess in blanks.guesses(next(iter(fillers.values())), text)]
 
 
 blank = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted my time on this movie.")
@@ -273,7 +275,7 @@ widgets.display(blank, "A box to fill blanks in your own sentences; section 1 sh
 #
 # > “It understands words in context.”
 #
-# Here are eight sentences, four for each sense of *bank*. Lesson 02's encoder (not BERT, but its size) reads them.
+# Here are eight sentences, four for each sense of *bank*. Lesson 02's encoder (without that head) reads them.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -286,8 +288,8 @@ encoder = AutoModel.from_pretrained(profile.encoder, dtype=torch.float32).to(pro
 
 # %% [markdown]
 # Compare *bank* in the first sentence with *bank* in all eight, by the *cosine* of its vectors: 1 if they point the
-# same way. At the bottom, before any layer, *bank* is the same row of the table everywhere, plus a vector for its
-# position. **Predict** the cosines at the bottom, and in the last layer.
+# same way. Before any layer, *bank* is the same row of the table everywhere, plus a vector for its position.
+# **Predict** the cosines before the first layer, and after the last.
 
 
 # %%
@@ -302,35 +304,33 @@ def vectors_of(token, texts):
 
 bank = vectors_of("bank", bank_sentences)
 for bottom, last, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], bank_sentences, strict=True):
-    print(f"bottom {bottom:.2f}   last layer {last:.2f}   {text}")
+    print(f"before {bottom:.2f}   after {last:.2f}   {text}")
 
 # %% [markdown]
-# In the last layer, the nearest *bank* is one of the same sense. For other words, too? Take eight words with eight
-# sentences each: how often does the nearest of the other seven share the sense? Chance gives 3 of 7. But sentences of
-# one sense also share a subject. Is it the sense of the word, or the subject, which any token may carry? As a
-# *control*, ask the full stop. (Left, *bank*'s eight vectors before the first layer and after the last, each on its own
-# scale.) **Predict** both curves, layer by layer.
+# In the last layer its own sense is nearer, partly by little. Here are three words, each with its eight vectors as
+# points: upper row, before any layer; lower row, after the last; on one scale. (*PCA*: the two directions in which they
+# differ most.)
 
 # %%
-same_sense = measures.nearest_of_same_sense(vectors_of)
-figures.senses(bank, same_sense)
-cards.understands_context(profile, encoder, same_sense)
+three = {word: [text for sense in measures.SENSES[word] for text in sense] for word in ("bank", "bat", "spring")}
+figures.senses({word: vectors_of(word, texts) for word, texts in three.items()})
 
 # %% [markdown]
-# The full stop is above chance, too: part of the score is the subject. The word tells more; in the last layer alone,
-# that is open.
+# The senses separate. But sentences of one sense also share a subject, which any token may carry:
+# [deeper](deeper/01_guessing_and_probing.ipynb) measures the full stops' vectors, too.
 #
 # > “… robustly.”
 #
 # **Predict:** which will it prefer, *is* or *are*?
 
 # %%
-for guess in fill("the fight between the brothers [MASK] too long.", targets=["is", "are"]):
-    print(f"{guess['score']:.2%}  {guess['sequence']}")
+for name, filler in fillers.items():
+    for guess in blanks.guesses(filler, "the fight between the brothers [MASK] too long.", targets=["is", "are"]):
+        print(f"{name:<18} {guess['score']:6.2%}  {guess['sequence']}")
 
 # %% [markdown]
-# The fight *is*. mini-bert mostly follows the nearer noun ([deeper](deeper/01_guessing_and_probing.ipynb)); bert-base
-# does better (Goldberg, 2019).
+# The fight *is*. Sixty such pairs: [mini-bert](deeper/01_guessing_and_probing.ipynb), [the large
+# one](../models/mpnet-blanks/README.md#grammar).
 #
 # ## 6. Which for which job?
 #
@@ -383,14 +383,14 @@ for text in (film, lake):
         print(f"   {prefix:<11}→ {words}")
 
 # %% [markdown]
-# The prefix decides: in mini-t5's training each of these stood before texts of all kinds. A pair that it
-# never met, *translate* and a review, it gets wrong ([deeper](deeper/01_guessing_and_probing.ipynb)).
+# The prefix decides: in mini-t5's training each of these stood before texts of all kinds. A pair that it never met,
+# *translate* and a review, it gets wrong ([deeper](deeper/01_guessing_and_probing.ipynb)).
 #
-# “The absolute industry standard”? When it came out, the largest T5 was best at the one set of summaries that its
-# authors tried, not at translation.
+# “The absolute industry standard”? Nothing here tells. When it came out, the largest T5 was best at the one set of
+# summaries that its authors tried, not at translation.
 #
-# **Classify: BERT.** Its authors trained a twin that sees only the left, on the same text. It classified worse, by half
-# a point (film sentences; perhaps chance) to nine (paraphrases; Devlin et al., 2018).
+# **Classify: BERT.** Its authors trained a twin that sees only the left, on the same text. The twin did worse, by 0.5
+# percentage points on film sentences (perhaps chance) to 9 on “do two sentences mean the same?” (Devlin et al., 2018).
 #
 # | the job | take, at equal size | because |
 # |---|---|---|
@@ -406,17 +406,17 @@ for text in (film, lake):
 # | phrase | what was found |
 # |---|---|
 # | both ways | BERT and T5's encoder; GPT only to the left |
-# | at the exact same millisecond | in one run, yes; GPT too |
+# | at the exact same millisecond | in one run, layer by layer; GPT too |
 # | Wikipedia; internet articles | BERT had books as well; GPT-1 books only, GPT-2 web pages |
 # | 15% of the words | 15% of the tokens are asked; most of these are hidden |
-# | words in context | a word's vectors tell its sense; in the last layer, perhaps no better than a full stop's |
-# | robustly | mini-bert fails one narrow test, bert-base does better |
+# | words in context | lesson 02's encoder: a word's vectors separate by sense, or by subject |
+# | robustly | not tested; one sentence shows how a small model can fail |
 # | every task into text to text | several tasks, yes; the prefix decides, if trained on such texts |
-# | absolute industry standard | when it came out: best at one set of summaries, not at translation |
+# | absolute industry standard | nothing here says so; in 2019, best at one set of summaries, not at translation |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.
-# - Only attention connects positions.
-# - What a model cannot see, it can be asked.
+# - Only attention connects positions; a mask says where it may not look.
+# - A model learns to guess what it cannot see.
 #
 # ## Exercises
 #

@@ -16,6 +16,11 @@ STYLES = {  # as drawn: name, colour, line, mark
 }
 
 
+def _range(rights) -> str:
+    low, high = f"{min(rights):.0f}", f"{max(rights):.0f}"
+    return low if low == high else f"{low} to {high}"
+
+
 def accuracy_by_labels() -> None:
     """Accuracy on the same 1,000 test reviews against the number of labels, where all draws were measured.
 
@@ -33,7 +38,8 @@ def accuracy_by_labels() -> None:
         ax.plot(places, [rights.mean() for rights in runs.values()], color=color, linestyle=line)
         for place, rights in zip(places, runs.values(), strict=True):
             ax.plot([place] * len(rights), rights, mark, color=color, markersize=6, markerfacecolor="none")
-        ax.plot([], [], color=color, linestyle=line, marker=mark, markerfacecolor="none", label=name)
+        same = f" ({len(SEEDS)} runs alike)" if all(np.ptp(rights) == 0 for rights in runs.values()) else ""
+        ax.plot([], [], color=color, linestyle=line, marker=mark, markerfacecolor="none", label=name + same)
     ax.axhline(50, color=plots.GREY, linewidth=0.8)
     ax.set(xscale="log", xlabel="labelled reviews to learn from", ylabel="right, of 1,000 test reviews (%)")
     ax.set_xticks(LABELS, [f"{labels:,}" for labels in LABELS])
@@ -41,8 +47,8 @@ def accuracy_by_labels() -> None:
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     few, most = min(found["fine-tuning"]), max(found["counting words"])
     title = (
-        f"Base encoder, fine-tuned, {few} labels: {found['fine-tuning'][few].mean():.0f}%; "
-        f"counting words, {most:,}: {found['counting words'][most].mean():.0f}%"
+        f"Base encoder, fine-tuned on {few} reviews: {_range(found['fine-tuning'][few])}%; "
+        f"counting words on {most:,}: {_range(found['counting words'][most])}%"
     )
     fig.suptitle(title)
     shown = [

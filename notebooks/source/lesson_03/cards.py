@@ -34,7 +34,7 @@ def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str],
     claims.record(
         "03.2",
         "You will notice a wrong tokenizer: it raises an error.",
-        tests={"none of the mistakes passes in silence and changes the output": not changed},
+        tests={"no mistake changes the output in silence": not changed},
         number={f"mistakes of {mistakes} that change the output in silence": len(changed)},
         context={
             "mistakes that raise an error": len(loud),
@@ -48,16 +48,16 @@ def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str],
 
 
 def cut_or_numbers(shares: dict[str, Number]) -> None:
-    """Section 6's figure. `shares`: what the classifier gets -> share right; BERT's ids, other ids, baseline."""
+    """Section 6's figure. `shares`: what the classifier gets -> share right; BERT's ids, wrong ids, baseline."""
 
     def said(kind: str) -> str:
         low, high = sorted(f"{number.value:.0f}" for name, number in shares.items() if kind in name)
         return f"{low}%" if low == high else f"{low} to {high}%"
 
-    own, other = said("BERT's ids"), said("other ids")
+    own, other = said("BERT's ids"), said("wrong ids")
     plots.number_figure(
         shares,
-        f"BERT's ids: {own}. Other ids: {other}",
+        f"BERT's ids: {own}. Wrong ids: {other}",
         "right (%), with 95% interval; dotted: always the same answer",
         [plots.BLUE] * 2 + [plots.ORANGE] * 2 + [plots.GREY],
         baseline=50,
@@ -66,18 +66,18 @@ def cut_or_numbers(shares: dict[str, Number]) -> None:
 
 def is_junk(profile, shares: dict[str, Number], hits: dict) -> None:
     """03.3. `hits`: what the classifier gets -> which of n sentences it judged right; half of them by one answer."""
-    own, foreign = "BERT's cut, BERT's ids", "GPT-2's cut, other ids"
+    own, foreign = "BERT's cut, BERT's ids", "GPT-2's cut, wrong ids"
     right, wrong = (100 * np.asarray(hits[name], dtype=float) - 50 for name in (own, foreign))
     left, limit = mean(wrong - LITTLE * right, " points"), 50 + LITTLE * right.mean()
     claims.record(
         "03.3",
         "For a classifier that learned from BERT's ids, the output for GPT-2's is junk.",
         tests={"less than a fifth is left of what right ids are worth": left.below(0)},
-        number={f"right with GPT-2's ids ({shares[foreign].value:.1f}%), minus {limit:.1f}%, where junk begins": left},
+        number={f"right with GPT-2's ids: {shares[foreign].value:.1f}% (junk: below {limit:.1f}%); difference": left},
         context=dict(shares),
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
-        source="By a classifier that learned from right ids; worth: points above 50%, which one constant answer gets. "
+        source="By a classifier that learned from right ids; worth: points above the 50% of guessing. "
         "Of sentences whose GPT-2 ids all have a row in BERT's table. One training; intervals over sentences",
         profile=profile.name,
     )

@@ -32,7 +32,7 @@
 #
 # Our classifier judges film opinions as in lesson 02: a frozen encoder turns each text into a vector, and logistic
 # regression learns from 1,000 labelled sentences which vectors are positive. (Under `embedded` the encoder is
-# all-MiniLM-L6-v2, a small BERT trained for sentences, with BERT's vocabulary. This lesson calls this encoder “BERT”.)
+# all-MiniLM-L6-v2, a small BERT trained for sentences, with BERT's vocabulary. In this lesson, “BERT” is this encoder.)
 
 # %%
 from datasets import load_dataset
@@ -57,9 +57,9 @@ ids = bert_tokenizer(list(train["text"]), truncation=True, max_length=64)["input
 classifier = LogisticRegression(C=1, max_iter=1000).fit(vectors(ids), list(train["label"]))
 
 # %% [markdown]
-# Two opinions are cut twice: by this encoder's own tokenizer, BERT's, and by GPT-2's. (Here the ids stand between
-# `[CLS]` and `[SEP]`, the *special tokens* that mark beginning and end for a BERT.) **Predict:** do GPT-2's ids raise
-# an error? If not, what does the classifier say?
+# Two opinions are cut twice: by this encoder's own tokenizer, BERT's, and by GPT-2's. (Both cuts stand between `[CLS]`
+# and `[SEP]`, the *special tokens* that mark beginning and end for BERT.) **Predict:** do GPT-2's ids raise an error?
+# If not, what does the classifier say?
 
 # %%
 texts = ["What a beautiful and moving film.", "This film is a waste of time."]
@@ -74,7 +74,7 @@ for text in texts:
 
 # %% [markdown]
 # No error, no warning, and both verdicts are flipped. (These two were chosen because they flip, and because all their
-# ids lie in BERT's table; section 6 counts.) This is what the encoder heard between `[CLS]` and `[SEP]`:
+# ids lie in BERT's table; section 6 judges 1,000.) This is what the encoder heard between `[CLS]` and `[SEP]`:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -107,14 +107,14 @@ for ax, (title, palette) in zip(
 ):
     ax.imshow(palette[flower_numbers])
     ax.set(title=title, xticks=[], yticks=[])
-fig.suptitle("The same numbers")
+fig.suptitle("The same numbers: you can guess, a network cannot")
 plots.show(fig, "A flower drawn from 16 numbered colours, with its own palette and with that of another picture.")
 
 # %% [markdown]
-# Equal numbers still get equal colours, so you see a flower. But a network knows only its own palette. An embedding
-# table is such a palette: an id goes in, a vector comes out. A *vocabulary*, a list learned beforehand from much text,
-# says which piece each row stands for. Pretraining then filled the rows. (While the rows were still random, any
-# numbering was equally good.) **Predict** which rows are most similar to *film*'s row.
+# Equal numbers still get equal colours, so you can still guess; a network, which knows only its own palette, cannot. An
+# embedding table is such a palette: an id goes in, a vector comes out. A *vocabulary*, a list learned beforehand from
+# much text, says which piece each row stands for. Pretraining then filled the rows. Before it they are random, and any
+# numbering would do. **Predict** which rows are most similar to *film*'s row.
 
 # %%
 import torch
@@ -143,8 +143,8 @@ for name, tokenizer in tokenizers.items():
     print(f"{name:<5} {len(tokenizer):>6,} pieces; film is {film:>5}, and 2143 is {other}")
 
 # %% [markdown]
-# (T5 writes a space as `▁`. A piece of GPT-2 without `Ġ` stands inside words: d-*rug*.) BERT and GPT-2 share thousands
-# of words. **Predict:** how many have the same id in both?
+# (T5 writes a space as `▁`. In GPT-2, a piece without `Ġ` has no space before it: d-*rug*.) BERT and GPT-2 share
+# thousands of words. **Predict:** how many have the same id in both?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -218,7 +218,7 @@ for word in ("the", "thing", "unthinkable"):
 # |---|---|
 # | BERT: *WordPiece* | takes the longest piece that fits, from the left |
 # | GPT-2: *byte-level BPE* | makes the merges that it learned, in their order |
-# | T5: *Unigram* | takes the cut that is likeliest as a whole |
+# | T5: *Unigram* | each piece has a learned probability; takes the cut with the largest product |
 #
 # BERT's and T5's pieces are made of characters. GPT-2's are made of *bytes*, the numbers from 0 to 255 in which
 # computers store text. None of the three has 😀 as a piece. **Predict:** which gives 😀 back when the ids are
@@ -251,12 +251,13 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 # ## 4. What BERT hears
 #
 # A foreign id can name **another piece** (only one of 14,124 shared words keeps its id). It can name a **spare row**,
-# which no text used; all lie below 1,000, where GPT-2's bytes and first merges have their ids. (The later a merge, the
-# rarer its piece and the higher its id.) It can name a **special token**: GPT-2's `!` has id 0, which is BERT's
-# `[PAD]`, the filler for short texts of a batch. Or it lies **beyond the table**.
+# which no text used; these lie below 1,000, where GPT-2 has its bytes and most frequent pieces. It can name a **special
+# token**: GPT-2's `!` has id 0, which is BERT's `[PAD]`, the filler for short texts of a batch. Or it lies **beyond the
+# table**.
 #
 # Choose who cuts and whose table reads. Let GPT-2 cut and BERT read: find a sentence of which BERT hears one word
-# correctly. (Section 2 names it; put a space before it. [In a browser](../site/live.md#the-wrong-tokenizer), too.)
+# correctly. (Section 2 names the word; put a space before it. [In a browser](../site/live.md#the-wrong-tokenizer),
+# too.)
 
 # %%
 hearing = widgets.what_the_model_hears(tokenizers, texts[0])
@@ -276,9 +277,8 @@ except IndexError as error:
     print(f"IndexError: {error}; the largest id is {max(ids):,}, the table has {len(table):,} rows")
 
 # %% [markdown]
-# An error is the lucky case. (An NVIDIA GPU reports `CUDA error: device-side assert triggered`, perhaps at a later,
-# innocent line. Then every further CUDA call fails until you restart the kernel. Run it on the CPU to see the cause.
-# Apple's GPU reports nothing.)
+# An error is the lucky case. (On an NVIDIA GPU it reads `CUDA error: device-side assert triggered`; run the cell on the
+# CPU to see the cause. Apple's GPU goes on without a report.)
 #
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
@@ -294,13 +294,12 @@ batches = beyond[: len(beyond) // 16 * 16].reshape(-1, 16).any(axis=1)
 print(f"{share(beyond)} of the sentences have one, and {batches.mean():.0%} of the batches")
 
 # %% [markdown]
-# So with GPT-2's tokenizer you will notice, on a CPU or an NVIDIA GPU. But a vocabulary that is smaller than the table
-# never raises this error.
+# So every batch fails, but of single sentences a third passes. And a vocabulary that is smaller than the table never
+# raises this error.
 #
 # ## 5. Loud or silent?
 #
-# We pass five wrong tokenizers to this encoder. Two belong to other models. Three are the encoder's own, set up
-# wrongly:
+# Five wrong tokenizers cut texts for BERT. Two belong to other models. Three are BERT's own, set up wrongly:
 #
 # - *`[CLS]` and `[SEP]` left out*: the marks of beginning and end are missing;
 # - *capitals kept*, `do_lower_case=False`: the uncased vocabulary has no capitals, so each word with one becomes
@@ -349,9 +348,10 @@ print(f"for scale, two different endings:  cosine {cosines(expected[1:], expecte
 cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 
 # %% [markdown]
-# The two loud ones gave an id beyond the table. The silent ones differ. Without `[CLS]` and `[SEP]`, the mean vector
-# changes little (but a head that reads `[CLS]` would read the first word's vector instead). Capitals kept, an easy
-# slip, change verdicts. Under `embedded`, all of T5's ids fit into the table, and the verdicts change as by a coin.
+# The two loud ones gave an id beyond the table. The silent ones differ in harm. Without `[CLS]` and `[SEP]`, the mean
+# vector and the verdicts change little (but a head that reads `[CLS]` would read the first word's vector instead).
+# Keeping capitals, an easy slip, changes more. Under `embedded`, all of T5's ids fit into the table, and the verdicts
+# change as by a coin.
 #
 # ## 6. The cut or the ids?
 #
@@ -361,9 +361,9 @@ cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 # Change one at a time. (The sentences are in small letters, so case plays no part. GPT-2's tokenizer gets a space
 # before each: the first word is cut like the others.)
 #
-# | | BERT's ids | other ids |
+# | | BERT's ids | wrong ids |
 # |---|---|---|
-# | **BERT's cut** | as usual | each piece gets one fixed random id (not `[CLS]`, `[SEP]`) |
+# | **BERT's cut** | as usual | each piece gets a random id, equal pieces equal ones; `[CLS]` and `[SEP]` keep theirs |
 # | **GPT-2's cut** | its pieces looked up in BERT's list (`##` inside words; `[UNK]` if absent) | GPT-2's ids |
 #
 # One sentence, as BERT hears it in each of the four:
@@ -375,16 +375,16 @@ one = ["an unwatchable , but moving film ."]
 four = {
     "BERT's cut, BERT's ids": bert_tokenizer(one)["input_ids"],
     "GPT-2's cut, BERT's ids": exchange.spelled(bert_tokenizer, gpt2_tokenizer, one),
-    "BERT's cut, other ids": exchange.renumbered(bert_tokenizer, bert_tokenizer(one)["input_ids"]),
-    "GPT-2's cut, other ids": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, one),
+    "BERT's cut, wrong ids": exchange.renumbered(bert_tokenizer, bert_tokenizer(one)["input_ids"]),
+    "GPT-2's cut, wrong ids": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, one),
 }
 pieces.show({name: pieces.heard(ids, bert_tokenizer) for name, (ids,) in four.items()})
 
 # %% [markdown]
 # Section 1's classifier judges 1,000 other sentences (test sentences and unused training ones), half of them positive,
-# whose GPT-2 ids all have a row. (More than a third qualify: those without rare pieces. We call them plain.) Baselines:
-# always the same answer, 50%, and counting words, learned from the same 1,000 sentences. **Predict** which of the four
-# still work.
+# whose GPT-2 ids all have a row. We call such sentences *plain*. (More than a third of all are: they have no rare
+# pieces.) Baselines: always the same answer, 50%, and counting words, learned from the same 1,000 sentences.
+# **Predict** which of the four still work.
 
 # %%
 from utils.finetuning import counting_words
@@ -395,8 +395,8 @@ right_ids = bert_tokenizer(list(test["text"]), truncation=True, max_length=64)["
 given = {
     "BERT's cut, BERT's ids": right_ids,
     "GPT-2's cut, BERT's ids": exchange.spelled(bert_tokenizer, gpt2_tokenizer, test["text"]),
-    "BERT's cut, other ids": exchange.renumbered(bert_tokenizer, right_ids),
-    "GPT-2's cut, other ids": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, test["text"]),
+    "BERT's cut, wrong ids": exchange.renumbered(bert_tokenizer, right_ids),
+    "GPT-2's cut, wrong ids": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, test["text"]),
 }
 hits = {name: classifier.predict(vectors(ids)) == truth for name, ids in given.items()}
 counter = counting_words(class_weight="balanced").fit(train["text"], train["label"])
@@ -405,8 +405,8 @@ shares = {name: share(right) for name, right in hits.items()}
 cards.cut_or_numbers(shares)  # draws the figure
 
 # %% [markdown]
-# The ids do the harm: changing them alone takes accuracy to chance. And GPT-2's cut? (*Junk* is, for the card: less
-# than a fifth is left of the points above 50% that BERT's ids get.)
+# Wrong ids alone take accuracy to chance. And GPT-2's cut alone? (For the card, *junk* is less than a fifth of the way
+# from 50% to what BERT's ids get.)
 
 # %%
 from utils.intervals import paired_difference
@@ -419,15 +419,15 @@ cards.is_junk(profile, shares, hits)
 
 # %% [markdown]
 # On these plain sentences GPT-2 cuts few words differently. Yet some verdicts change, about as often for better as for
-# worse, so accuracy hardly moves. The opening quote holds, for a classifier that learned from BERT's ids; but the ids
-# are to blame, not the cut.
+# worse, so accuracy hardly moves. The opening quote holds, for a classifier that learned from BERT's ids. On these
+# plain sentences the ids are to blame; the cut was hardly put to the test.
 #
 # [Deeper: the damage](deeper/03_the_damage.ipynb) asks about rarer words, and whether one can learn from the wrong ids.
 #
 # ## 7. A guard
 #
-# Silent mistakes need a check. The tokenizer that belongs to a model lies in the same folder or on the same page of the
-# hub. So compare:
+# Silent mistakes need a check. The tokenizer that belongs to a model lies in the same folder, or on the same page of
+# the hub (its address is `model.name_or_path`). So compare:
 
 
 # %%
@@ -441,8 +441,8 @@ print("its own:", belongs_to(encoder, bert_tokenizer))
 print("GPT-2's:", belongs_to(encoder, gpt2_tokenizer))
 
 # %% [markdown]
-# A harder case: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the classifier say now?
-# And does the comparison notice?
+# A subtler mistake: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the classifier say
+# now? And does the comparison notice?
 
 # %%
 from notebooks.source.lesson_03.mistakes import exchanged
@@ -455,9 +455,9 @@ for whose, tokenizer in both.items():
 print("it belongs:", belongs_to(encoder, swapped))
 
 # %% [markdown]
-# It does. But it needs the original, and trusts it: a wrong tokenizer that was saved beside the model passes.
-# [Deeper](deeper/03_the_damage.ipynb), fifteen other mistakes, and a guard that looks at model and tokenizer alone. And
-# before any check, avoid mix-ups: load model and tokenizer from one place, and save both to one place:
+# The comparison notices. But it needs the original, and trusts it: a wrong tokenizer that was saved beside the model
+# passes. ([Deeper](deeper/03_the_damage.ipynb) has fifteen other mistakes, and a guard that looks at model and
+# tokenizer alone.) Better, avoid mix-ups: load model and tokenizer from one place, and save both to one place:
 #
 # ```python
 # tokenizer = AutoTokenizer.from_pretrained(name)
@@ -486,7 +486,8 @@ print("it belongs:", belongs_to(encoder, swapped))
 #
 # 1. Cut your own name, in small letters, after ten merges, then after twenty (`range(1, 21)`; run section 3's cells
 #    with `merges` again).
-# 2. Break the check: which setting do the three texts of `belongs_to` not test?
+# 2. Break the check: find a setting that the three texts of `belongs_to` do not test. Special tokens, capitals,
+#    accents, the longest text?
 #
 # ## Deeper
 #

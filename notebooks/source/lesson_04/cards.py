@@ -47,7 +47,7 @@ def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         model="the encoders of the figure" if runs.profile.name == "embedded" else runs.profile.encoder,
         origin=runs.origin(*(lines[name][LABELS] for name in ahead), lines[WORDS][MOST]),
         source="Sentences of Rotten Tomatoes; rates and C tuned on some of these seeds; differences over shared seeds; "
-        "4,000 are nearly all that is left to learn from, so the seeds there are one training set. Howard and Ruder "
+        "all seeds share nearly the same 4,000. Howard and Ruder "
         "2018, arXiv 1801.06146",
         profile=runs.profile.name,
     )
@@ -76,7 +76,7 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
     }  # fmt: skip
     claims.record(
         "04.2",
-        "Too large a learning rate destroys what pretraining knows; the best one for the task leaves topics readable.",
+        "Too large a learning rate destroys what the encoder knew; the best one for the task leaves topics readable.",
         tests={
             f"{larger:.0e}, {larger / best:.0f} times the best, loses the topics": lost["topics", larger].above(MUCH),
             f"{best:.0e}, best for the task, keeps them for a linear classifier": lost["topics", best].below(MUCH),
@@ -90,9 +90,9 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
         | {f"the task at {rate:.0e}, on validation sentences": Number(right, unit="%") for rate, right in task.items()},
         model=Path(runs.profile.small_encoder).name,
         origin=runs.origin((runs.run, [run for run in runs.search("all") if run["rate"] in rates])),
-        source=f"Rates tuned on these seeds, often nearly a tie. Loses: a linear classifier tells over {MUCH} "
-        "points fewer topics of BBC headlines; nearest neighbours lose more. Sun et al. 2019, arXiv 1905.05583: at "
-        "4e-4 bert-base does not converge",
+        source=f"Rates tuned on these seeds; the best were often nearly tied. Loses: a linear classifier tells over "
+        f"{MUCH} points fewer topics of BBC headlines; nearest neighbours lose more. Sun et al. 2019, arXiv "
+        "1905.05583: at 4e-4 bert-base does not converge",
         profile=runs.profile.name,
     )  # fmt: skip
 
@@ -127,8 +127,8 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         "04.4",
         "LoRA saves time as it saves memory.",
         tests={f"as much of the time as of the memory, within {MUCH} points": saved("memory") - saved("step") < MUCH},
-        number={"saved of the time of a step (one timing), minus saved of the memory": Number(
-            saved("step") - saved("memory"), unit=" points")},
+        number={f"saves {saved('step'):.0f}% of a step's time (one timing), {saved('memory'):.0f}% of its memory; the "
+                "difference": Number(saved("step") - saved("memory"), unit=" points")},
         context={
             "time of a step that it saves": Number(saved("step"), unit="%"),
             "memory for training that it saves": Number(saved("memory"), unit="%"),

@@ -35,7 +35,7 @@ def table(recorded: list[Claim]) -> str:
     lines = ["| job | try first | then | what was measured |", "|---|---|---|---|"]
     for job, first, then, ids in JOBS:
         measured = "; ".join(_number(claims[id]) if id in claims else f"{id}: not run yet" for id in ids)
-        lines.append(f"| {job} | {first} | {then} | {measured or 'common practice'} |")
+        lines.append(f"| {job} | {first} | {then} | {measured or 'not in this course'} |")
     return "\n".join(lines)
 
 

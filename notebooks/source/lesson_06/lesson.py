@@ -7,7 +7,7 @@
 #       - say of each sentence of the day whether it held, by which number, and where that was measured
 #       - choose a family and a way to train for a job, and say what you would try first
 #       - see which exercises are left, and what to read next
-#     minutes_yours: 40
+#     minutes_yours: 45
 #     minutes_cpu: under a minute
 #     needs: the other lessons, as far as you have run them
 # ---
@@ -15,7 +15,7 @@
 # %% [markdown]
 # > “You will notice a wrong tokenizer.” “Freeze the encoder.” “One epoch is enough.”
 #
-# Sentences like these were put to the test in every lesson. Here they come together.
+# Sentences like these were put to the test in every lesson.
 #
 # ## 1. Recall first
 #
@@ -24,7 +24,7 @@
 # %%
 from utils import claims
 
-ran = profile.name if claims.ledger(profile.name) else "embedded"  # without the hub, lessons run under `embedded`
+ran = profile.name if claims.ledger(profile.name) else "embedded"  # nothing recorded yet? Take `embedded`
 recorded = claims.ledger(ran)
 asked = claims.of_lessons(recorded, course / "notebooks")
 for claim in asked:
@@ -32,7 +32,8 @@ for claim in asked:
 
 # %% [markdown]
 # *Predict:* which of them would you **not** sign as they stand? Count what *does not hold*, what *depends* (holds in
-# some cases) and what is *not settled here* (its interval leaves both open). Write their numbers into the cell.
+# some cases) and what is *not settled here* (its interval leaves both open). Write their ids, such as 04.1, into the
+# cell.
 
 # %%
 doubted = set()  # for example {"00.1", "02.2"}
@@ -45,28 +46,30 @@ if doubted:
     print("look again at:", ", ".join(missed) or "none")
     print("not asked here:", ", ".join(sorted(doubted - holds.keys())) or "none")
 else:
-    print("Write numbers into `doubted`, then run this cell again.")
+    print("Write ids into `doubted`, then run this cell again.")
 
 # %% [markdown]
 # ## 2. The ledger
 #
-# All verdicts, each with the number that decides. The rest is folded, and says which numbers are your machine's.
+# The verdicts of what you have run, each with the number that decides. The rest is folded, and says which numbers are
+# your machine's. A sentence *depends* if some of its parts hold and others do not.
 
 # %%
 from collections import Counter
 
-counts = Counter(claim.verdict for claim in recorded)
-print(", ".join(f"{verdict}: {count}" for verdict, count in counts.most_common()))
+for which, some in (("the lessons", asked), ("with deeper notebooks", recorded)):
+    counts = Counter(claim.verdict for claim in some)
+    print(f"{which}: {', '.join(f'{verdict} {count}' for verdict, count in counts.most_common())}")
 claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
-# *Depends* is the most instructive verdict: the sentence says too much. Take one, 04.1 for example, and say it in a way
-# that would hold.
+# *Depends* is the most instructive verdict: the sentence claims too much. Take 04.1, and say it in a way that holds.
+#
 #
 # ## 3. Which one for which job?
 #
-# *Predict* for each: an encoder, a decoder, an encoder–decoder or counting words? Where there are labels: frozen or
-# fine-tuned?
+# Run this, then *predict* for each job: an encoder, a decoder, an encoder–decoder or counting words? Where there are
+# labels: frozen or fine-tuned?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -76,7 +79,7 @@ for job, *_ in jobs.JOBS:
     print(job)
 
 # %% [markdown]
-# A table to begin with, not a law: cheapest first, not best first. Last column: the nearest measurement.
+# Not a law. Last column: a measurement nearby; it need not compare the two choices.
 
 # %%
 from IPython.display import Markdown
@@ -84,9 +87,9 @@ from IPython.display import Markdown
 Markdown(jobs.table(recorded))
 
 # %% [markdown]
-# For every row: load model and tokenizer together, and compare the pair (03.6). For every row with labels: show
-# counting words in each plot (02.2, 04.1), split so that related texts stay on one side (02.1), touch the test set
-# once, and report an interval.
+# For every row: load model and tokenizer together, and compare the tokenizer with the model's own (lesson 03). For
+# every row with labels: show counting words in each plot (02.2, 04.1), split so that related texts stay on one side
+# ([02.1](deeper/02_an_honest_split.ipynb)), touch the test set once, and report an interval.
 #
 # ## 4. Exercises and words
 #
@@ -103,8 +106,7 @@ Markdown(progress.table(exercises))
 print(sum(len(ids) for ids in progress.exercises(exercises).values()), "exercises in all")
 
 # %% [markdown]
-# Explain these five terms yourself, then look them up in the [glossary](glossary.md). (Another number than 0 draws
-# others.)
+# Explain these five terms yourself, then look them up in the [glossary](glossary.md).
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -117,18 +119,18 @@ print(", ".join(random.Random(0).sample(terms, 5)))
 # %% [markdown]
 # ## 5. Into Day 5
 #
-# Tomorrow goes on without the `Trainer`. You have the pieces already:
+# Tomorrow, Day 5 goes on without the `Trainer`. You have the pieces already:
 #
 # | tomorrow | today |
 # |---|---|
 # | the raw PyTorch loop | lesson 05, section 1, held against the Trainer loss by loss |
 # | discriminative fine-tuning | lesson 05, section 2 |
-# | slanted triangular learning rates | lesson 05, section 3, with what is wrong in the formula |
+# | slanted triangular learning rates | lesson 05, section 3 |
 # | gradual unfreezing | lesson 05, section 4 |
-# | what is forgotten | lesson 04, section 3; lesson 05, section 6: it depends on plain's rate |
+# | what is forgotten | lesson 04, section 3; lesson 05, section 6: it depends on plain training's rate |
 #
-# Take a measurable question along: which recipe helps on *your* texts, at the learning rate that suits it, with several
-# seeds? Write the sentence and its test before you run anything.
+# Take a question along: which recipe helps on *your* texts, at its best rate, with several seeds? Write the sentence
+# and its test before you run anything.
 #
 # ## 6. What to read next
 #
@@ -142,7 +144,7 @@ print(", ".join(random.Random(0).sample(terms, 5)))
 #   Mosbach et al. 2020, “On the Stability of Fine-tuning BERT” (arXiv 2006.04884); Hu et al. 2021, “LoRA” (arXiv
 #   2106.09685).
 # - **Tokenizers**: Sennrich et al. 2016, “Neural Machine Translation of Rare Words with Subword Units” (arXiv
-#   1508.07909); Kudo 2018, “Subword Regularization” (arXiv 1804.10959).
+#   1508.07909).
 # - **Encoders today**: Warner et al. 2024, “Smarter, Better, Faster, Longer” (arXiv 2412.13663), on ModernBERT.
 # - **A textbook**: Jurafsky and Martin, “Speech and Language Processing”, third edition, free drafts at
 #   <https://web.stanford.edu/~jurafsky/slp3/>.
@@ -153,4 +155,4 @@ print(", ".join(random.Random(0).sample(terms, 5)))
 # - A sentence about a model is a claim: it has a test and a number, with an interval where chance plays a part. Else it
 #   is an opinion.
 # - Counting words costs seconds. Show it in each plot, and say so where it wins.
-# - Each family has a home, and none is confined to it.
+# - Encoders classify and search, decoders write, encoder–decoders rewrite; each can do more.
