@@ -29,6 +29,7 @@ from transformers import (
 )
 
 from pretraining import cards, evaluate, loop, text
+from pretraining.facts import FACTS
 from pretraining.publish import sha256, write_json
 from utils import assets
 from utils.blanks import HEAD
@@ -158,7 +159,8 @@ def publish(folder: Path) -> None:
 def write_card(folder: Path) -> None:
     """README.md of the published adapter, from its numbers."""
     numbers = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
-    text = cards.TEMPLATES.get_template("mpnet.md.jinja").render(numbers=numbers)
+    at_once = sum(guesses[0] in fact.answers for fact, (_, guesses, _) in zip(FACTS, numbers["facts"], strict=True))
+    text = cards.TEMPLATES.get_template("mpnet.md.jinja").render(numbers=numbers, at_once=at_once)
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 

@@ -142,7 +142,7 @@ def test_mini_t5_translates_and_classifies(load):
 
 @pytest.fixture(scope="module")
 def large():
-    return base_size(SimpleNamespace(encoder=str(assets.encoder()), device="cpu"))[assets.ENCODER]
+    return base_size(SimpleNamespace(encoder=str(assets.encoder()), device="cpu"))[HEAD.name]
 
 
 def test_the_head_for_the_encoder_is_the_one_that_its_card_names(tmp_path):

@@ -10,7 +10,7 @@ HEAD = assets.MODELS / "mpnet-blanks"
 
 
 def fillers(profile, fill) -> dict:
-    """Name -> "fill-mask" pipeline: all-mpnet-base-v2 with its head, where the profile has that encoder, and `fill`.
+    """Name -> "fill-mask" pipeline: mpnet-blanks, where the profile has all-mpnet-base-v2, and `fill`.
 
     Args:
         profile: the machine's.
@@ -37,7 +37,7 @@ def base_size(profile) -> dict:
     tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
     headless = AutoModelForMaskedLM.from_pretrained(profile.encoder, dtype=torch.float32)
     model = PeftModel.from_pretrained(headless, HEAD).merge_and_unload().eval()
-    return {assets.ENCODER: pipeline("fill-mask", model=model, tokenizer=tokenizer, device=profile.device)}
+    return {HEAD.name: pipeline("fill-mask", model=model, tokenizer=tokenizer, device=profile.device)}
 
 
 def guesses(filler, text: str, **how) -> list[dict]:

@@ -8,6 +8,8 @@ from notebooks.source.lesson_01.measures import CONTEXTS
 from utils import plots
 from utils.intervals import Number, share
 
+SENSES_MEANT = {"bank": ("money", "river"), "bat": ("sports", "animal"), "spring": ("season", "metal")}
+
 
 def who_notices(before: dict, after: dict, left: dict, right: dict) -> None:
     """Bars: how much each position's vector changes when a word does.
@@ -66,12 +68,12 @@ def senses(vectors: dict) -> None:
     fig, axes = plots.figure(4.4, rows=2, columns=len(vectors), sharex=True, sharey=True)
     for column, (word, layers) in enumerate(vectors.items()):
         for row, layer in enumerate((0, -1)):
-            groups = {f"first sense of “{word}”": range(4), "second sense": range(4, 8)}
+            groups = dict(zip(SENSES_MEANT[word], (range(4), range(4, 8)), strict=True))
             plots.groups_of_vectors(axes[row, column], layers[layer], groups)
-        axes[0, column].set_title(f"“{word}”", fontsize=10)
+        axes[0, column].set_title(f"“{word}”: {' or '.join(SENSES_MEANT[word])}", fontsize=10)
     axes[0, 0].set_ylabel("before any layer", fontsize=10)
     axes[1, 0].set_ylabel("after the last", fontsize=10)
-    marks = [(handle, name) for handle, name in zip(axes[0, 0].lines, ("one sense", "the other"), strict=True)]
+    marks = [(handle, name) for handle, name in zip(axes[0, 0].lines, ("named first", "named second"), strict=True)]
     fig.legend(*zip(*marks, strict=True), loc="outside lower center", ncols=2)
     axes[1, len(vectors) // 2].set_xlabel("two main directions of the vectors (PCA)", fontsize=9)
     plots.show(fig, f"Vectors of {', '.join(vectors)} as points: in a heap before any layer, apart after the last.")

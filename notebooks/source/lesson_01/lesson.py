@@ -27,8 +27,9 @@
 # five million weights (learned numbers). All learned from the same texts on films, news, and first paragraphs of
 # Wikipedia. mini-t5 then learned tasks: to translate dates and numbers, to name a text's sentiment, title and topic.
 #
-# **BERT fills a blank**, written `[MASK]`. Two models try: lesson 02's encoder, as large as the original BERT ([its
-# head](../models/mpnet-blanks/README.md) was trained for this course), and mini-bert. **Predict** their first guesses.
+# **BERT fills a blank**, written `[MASK]`. Two models try: [mpnet-blanks](../models/mpnet-blanks/README.md), a relative
+# of BERT as large as the original (lesson 02's encoder, trained further for this), and mini-bert. **Predict** their
+# first guesses.
 
 # %%
 from transformers import pipeline
@@ -49,6 +50,8 @@ for text in (
         print(f"   {name:<18} {', '.join(guesses)}")
 
 # %% [markdown]
+# Most guesses fit the grammar; fewer fit the facts, and some repeat a word of the sentence.
+#
 # **GPT writes on.** It draws each next token (word or piece), likely ones more often. **Predict** how “This movie was”
 # and “Paris is” go on: will it make sense, and will it be true?
 
@@ -58,11 +61,11 @@ from transformers import set_seed
 write = pipeline("text-generation", model=profile.gpt, device=profile.device, dtype="float32", model_kwargs=dict(plain))
 for prompt in ("This movie was", "Paris is"):
     set_seed(0)
-    how = {"do_sample": True, "temperature": 0.7, "top_k": 50}  # how boldly it draws: section 6
+    how = {"do_sample": True, "temperature": 0.7, "top_k": 50}  # of the 50 likeliest; temperature: section 6
     print(write(prompt, max_new_tokens=30, **how)[0]["generated_text"], "\n")
 
 # %% [markdown]
-# It says what is likely to be written, true or not.
+# It writes what it holds for likely, true or not.
 #
 # **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. **Predict:** one date,
 # two prefixes: what changes?
@@ -108,7 +111,7 @@ drawings.families()
 #   values. A layer does this several times side by side, in *attention heads*. (T5 has no position vectors; it adds to
 #   each score of self-attention a learned number for the distance.)
 # - **Add & norm.** The input of attention or feed-forward is added to its output, as in a ResNet. Then each vector is
-#   normalized by itself, by its own mean and standard deviation.
+#   normalized by itself, by its mean and standard deviation (T5: by its root mean square).
 # - **Feed-forward.** Two linear layers with a nonlinearity between them, for each position alone. Only attention
 #   connects positions.
 # - **Output layer** (a *head*, but no attention head). On top of the N layers, it gives at each position a number for
@@ -118,8 +121,8 @@ drawings.families()
 #
 # - **self-attention**, in the encoder: each position looks at all positions of the text (*bidirectional*);
 # - **masked self-attention**, in the decoder: each position looks at itself and to its left;
-# - **cross-attention**, in the decoder: the decoder makes the queries, the encoder's last layer the keys and values,
-#   for every decoder layer. So the decoder sees what was read. GPT has no cross-attention.
+# - **cross-attention**, in the decoder: each decoder layer makes queries from its own vectors, keys and values from the
+#   encoder's output. So it sees what was read. GPT has no cross-attention.
 #
 # (Blue: no mask; yellow: masked. A frame is one layer, repeated N times. Drawn as in 2017; GPT-2 and T5 normalize
 # before each part.)
@@ -159,9 +162,9 @@ tokens = bert_tokenizer.tokenize(sentence, add_special_tokens=True)
 print("  ".join(f"{token} {percent:.0f}%" for token, percent in zip(tokens, change.tolist(), strict=True)))
 
 # %% [markdown]
-# All of them. **Predict** for GPT, T5's encoder and T5's decoder. The decoder is given the sentence behind a start
-# token `<pad>`, as in training, instead of writing it (*teacher forcing*). While we test the decoder, the encoder keeps
-# the old sentence; otherwise cross-attention would carry the change over.
+# All of them. **Predict** for GPT, T5's encoder and T5's decoder. We give the decoder the sentence behind a start token
+# `<pad>`, as training gives it the right answer (*teacher forcing*). While we test the decoder, the encoder keeps the
+# old sentence; otherwise cross-attention would carry the change over.
 #
 # (GPT's text begins with `<|endoftext|>`, T5's ends with `</s>`. `Ġ` and `▁` mark a space.)
 
@@ -195,7 +198,7 @@ for name, tokenizer, model in (("BERT", bert_tokenizer, bert), ("GPT", gpt_token
 figures.attention_means(attentions)
 
 # %% [markdown]
-# Nearly half of them: all to the right. (Many tokens, most in BERT, look at the first.)
+# Nearly half of them: all to the right.
 #
 # One head at a time: find one whose tokens look at their left neighbour.
 
@@ -208,7 +211,7 @@ widgets.display(widgets.attention_explorer(attentions), "An attention explorer; 
 # > “… at the exact same millisecond.”
 #
 # Must GPT *read* word by word? Run it once over the whole sentence, then over its first token, its first two, three, …
-# **Predict:** are a token's logits the same both times?
+# **Predict:** does a position get the same logits in its short run as in the long one?
 
 # %%
 ids = encode(gpt_tokenizer, gpt_tokenizer.eos_token + sentence)["input_ids"]
@@ -219,14 +222,14 @@ apart = (100 * (one_run - word_by_word).abs().max() / one_run.abs().max()).item(
 cards.reads_at_once(profile, sizes, apart)
 
 # %% [markdown]
-# They are: because of the mask, no later token can change them. GPT reads all tokens in one run, as BERT does. Only
+# It does: because of the mask, no later token can change them. GPT reads all tokens in one run, as BERT does. Only
 # *writing* goes token by token (*autoregressive*).
 #
 # ## 4. What each learned to guess
 #
 # First comes *pretraining*: guessing, which needs no labels. (*Fine-tuning*, lesson 02, then trains all weights on
 # labels, often under a new head.) BERT sees every token, so some must be taken out. GPT does not see the next token, so
-# it can be asked for it at every position. Here is what a training text becomes (more of it taken out than usual):
+# it can be asked for it at every position. Here is what a training text becomes (more taken out than usual):
 #
 # | | what it reads | what it must say |
 # |---|---|---|
@@ -234,14 +237,13 @@ cards.reads_at_once(profile, sizes, apart)
 # | GPT | The actors are good because the story is great | actors are good because the story is great . |
 # |T5 | The actors `<extra_id_0>` because the story is `<extra_id_1>` |`<extra_id_0>` are good `<extra_id_1>` great. … |
 #
-# - **BERT** (*masked language modelling*) must say the original token at 15% of the positions. Of these, 80% become
-#   `[MASK]`, 10% become random tokens, and 10% stay: any token may be wrong, so BERT must check all. The 15% are
-#   tokens, not *words* ([deeper](deeper/01_objectives.ipynb)). The original BERT also learned to say whether one
-#   passage follows another.
-# - **GPT** (*causal*, only from the left, *language modelling*) must say the next token at each position.
+# - **BERT** (*masked language modelling*) must say the original token at 15% of the positions. Of these (in the
+#   original) 80% become `[MASK]`, 10% random tokens, so any token may be wrong, and 10% stay. The 15% are tokens, not
+#   *words* ([deeper](deeper/01_objectives.ipynb)). The original BERT also learned to say whether one passage follows
+#   another.
+# - **GPT** (*causal language modelling*: from the left only) must say the next token at each position.
 # - **T5** (*span corruption*) must write what was taken out: *spans* of about three tokens, 15% in all. A *sentinel*
-#   (`<extra_id_0>` …) marks each gap. The answer repeats each, followed by what was taken out, and ends with one more
-#   (…).
+#   (`<extra_id_0>` …) marks each gap. The answer repeats each, followed by what was taken out, and ends with one more.
 #
 # The loss is the cross-entropy on the tokens of the right column only. **Predict** what our three models say.
 
@@ -258,8 +260,7 @@ print("T5    ", gaps, "\n      ", written.partition("<extra_id_2>")[0].removepre
 # %% [markdown]
 # BERT and GPT guess plausibly. mini-t5 writes its sentinels in order, and fills the gaps badly or not at all.
 #
-# In your own sentence, find a word *after* the blank that decides BERT's guess.
-# ([Deeper](deeper/01_guessing_and_probing.ipynb) measures how much.)
+# Blank a word of your own sentence: which *later* word decides the guess?
 
 
 # %%
@@ -268,14 +269,14 @@ def five_best(text):
 
 
 blank = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted my time on this movie.")
-widgets.display(blank, "A box to fill blanks in your own sentences; section 1 shows two such blanks.")
+widgets.display(blank, "A box to fill blanks in your own sentences; section 1 shows three such blanks.")
 
 # %% [markdown]
 # ## 5. Context
 #
 # > “It understands words in context.”
 #
-# Here are eight sentences, four for each sense of *bank*. Lesson 02's encoder (without that head) reads them.
+# Here are eight sentences, four for each sense of *bank*. Lesson 02's encoder, all-mpnet-base-v2, reads them.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -307,21 +308,20 @@ for bottom, last, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], bank
     print(f"before {bottom:.2f}   after {last:.2f}   {text}")
 
 # %% [markdown]
-# In the last layer its own sense is nearer, partly by little. Here are three words, each with its eight vectors as
-# points: upper row, before any layer; lower row, after the last; on one scale. (*PCA*: the two directions in which they
-# differ most.)
+# In the last layer its sense is nearer. Here are three of our words, each with its eight vectors as points: upper row,
+# before any layer; lower row, after the last; on one scale. (*PCA*: the two directions in which they differ most.)
 
 # %%
 three = {word: [text for sense in measures.SENSES[word] for text in sense] for word in ("bank", "bat", "spring")}
 figures.senses({word: vectors_of(word, texts) for word, texts in three.items()})
 
 # %% [markdown]
-# The senses separate. But sentences of one sense also share a subject, which any token may carry:
-# [deeper](deeper/01_guessing_and_probing.ipynb) measures the full stops' vectors, too.
+# The senses separate. But four of the sentences are about money, four about rivers: do even their full stops separate?
+# [Deeper](deeper/01_guessing_and_probing.ipynb) measures it.
 #
 # > “… robustly.”
 #
-# **Predict:** which will it prefer, *is* or *are*?
+# **Predict:** which will each prefer, *is* or *are*?
 
 # %%
 for name, filler in fillers.items():
@@ -329,8 +329,8 @@ for name, filler in fillers.items():
         print(f"{name:<18} {guess['score']:6.2%}  {guess['sequence']}")
 
 # %% [markdown]
-# The fight *is*. Sixty such pairs: [mini-bert](deeper/01_guessing_and_probing.ipynb), [the large
-# one](../models/mpnet-blanks/README.md#grammar).
+# *is* is right. The cards of [mini-bert](../models/mini-bert/README.md#grammar) and
+# [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) count sixty such pairs.
 #
 # ## 6. Which for which job?
 #
@@ -386,17 +386,17 @@ for text in (film, lake):
 # The prefix decides: in mini-t5's training each of these stood before texts of all kinds. A pair that it never met,
 # *translate* and a review, it gets wrong ([deeper](deeper/01_guessing_and_probing.ipynb)).
 #
-# “The absolute industry standard”? Nothing here tells. When it came out, the largest T5 was best at the one set of
-# summaries that its authors tried, not at translation.
+# “The absolute industry standard”? When it came out, the largest T5 was best at the one set of summaries that its
+# authors tried, not at translation.
 #
 # **Classify: BERT.** Its authors trained a twin that sees only the left, on the same text. The twin did worse, by 0.5
-# percentage points on film sentences (perhaps chance) to 9 on “do two sentences mean the same?” (Devlin et al., 2018).
+# to 1.8 percentage points on three tasks, by 9 on the smallest (Devlin et al., 2018, table 5).
 #
 # | the job | take, at equal size | because |
 # |---|---|---|
 # | classify, tag, search | an encoder | *every* vector has seen the whole text |
 # | write, chat, do tasks by a prompt | a decoder | going on with a text is what it learned |
-# | one fixed task from text to text | an encoder–decoder | it reads both ways, then writes |
+# | turn one text into another, as trained | an encoder–decoder | it reads both ways, then writes |
 
 # %% [markdown]
 # ## To remember
@@ -409,7 +409,7 @@ for text in (film, lake):
 # | at the exact same millisecond | in one run, layer by layer; GPT too |
 # | Wikipedia; internet articles | BERT had books as well; GPT-1 books only, GPT-2 web pages |
 # | 15% of the words | 15% of the tokens are asked; most of these are hidden |
-# | words in context | lesson 02's encoder: a word's vectors separate by sense, or by subject |
+# | words in context | all-mpnet: a word's vectors separate by sense, or by subject |
 # | robustly | not tested; one sentence shows how a small model can fail |
 # | every task into text to text | several tasks, yes; the prefix decides, if trained on such texts |
 # | absolute industry standard | nothing here says so; in 2019, best at one set of summaries, not at translation |

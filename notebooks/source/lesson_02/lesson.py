@@ -93,12 +93,12 @@ trainer.train()
 #
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
-# judged right. *Validation Loss* is computed on `eval_dataset`, here the *test* reviews. *Training Loss* is the mean of
-# the last five steps.
+# judged right. *Validation Loss* is computed on `eval_dataset`, here the *test* reviews. *Training Loss* is the last
+# noted mean of five steps, `training_loss` below it that of all.
 #
 # Without a GPU your encoder is all-mpnet-base-v2, as large as bert-base: 12 layers, 109 million weights. (Small
 # machines take all-MiniLM-L6-v2.) It was pretrained by filling blanks, then learned from a billion pairs of texts which
-# ones belong together. Plain BERT did not, and may need more labels.
+# ones belong together. Plain BERT saw no pairs, and may need more labels.
 
 # %% [markdown]
 # ## 2. Line by line
@@ -161,8 +161,8 @@ print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_specia
 # The end may tell slightly more (Sun et al., 2019), so `truncation_side="left"` cuts the beginning, not the end.
 #
 # A batch is a rectangle, so its short reviews get *padding* up to the length of the longest. The Trainer, given
-# `processing_class=tokenizer`, uses a function for this, the *data collator*. The *attention mask* is 0 at padding: no
-# token attends to it.
+# `processing_class=tokenizer`, uses a function for this, the *data collator*. At padding the *attention mask* is 0: no
+# token attends to padding.
 
 # %%
 batch = trainer.data_collator([{"input_ids": ids} for ids in tokenizer(["A masterpiece.", "No."])["input_ids"]])
@@ -173,8 +173,8 @@ print(batch["attention_mask"])
 # ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, id2label=…, …)`
 #
 # The encoder's weights are loaded; the head is new and random. `id2label` sets how many answers there are, and their
-# names. `set_seed(0)` gives each run the same head; the order of training follows the Trainer's own `seed=42`.
-# Elsewhere a warning names the new weights. `attention_probs_dropout_prob=0.0` saves time
+# names. `set_seed(0)` gives each run the same head; the order of training follows the Trainer's own `seed=42`. Outside
+# this course, a warning lists the new weights. `attention_probs_dropout_prob=0.0` saves time
 # ([deeper](deeper/02_making_it_fast.ipynb)).
 #
 # **Predict:** which share of the weights is new?
@@ -208,12 +208,12 @@ with torch.inference_mode():
     print(f"loss before training: {fresh(**some).loss:.3f}; ln 2 = {np.log(2):.3f}")
 
 # %% [markdown]
-# With two labels, a first loss of, say, 2.0 points to a fault.
+# A first loss near 2 signals a fault.
 #
 # ### `args = TrainingArguments(…)`
 #
 # - `output_dir`, `save_strategy="no"`: a folder for checkpoints, of which none are kept;
-# - `learning_rate`: scales each step. Pretrained weights usually get small ones, 1e-5 to 5e-5;
+# - `learning_rate`: scales each step. Pretrained weights get small ones: yours is 5e-5 (with a GPU, 2e-5);
 # - `per_device_train_batch_size`: reviews in one step, on each GPU if there are several (8 on a CPU);
 # - `num_train_epochs=1`, `eval_strategy="epoch"`: one pass, then measure;
 # - `logging_steps=5`: note the loss every 5 steps; `disable_tqdm=False`: show the bar;
@@ -231,9 +231,9 @@ with torch.inference_mode():
 # ### `trainer = Trainer(…, eval_dataset=tokenized["test"])`
 #
 # The script's worst habit: it measures on the *test* reviews during training. If you try three learning rates on them
-# and keep the best, its result is partly luck. (Here nothing is chosen.) To choose, hold out *validation* reviews, as
-# the exercises do. And keep all reviews of one film on one side of a split: most agree, so the film's name hints at the
-# label: [deeper: an honest split](deeper/02_an_honest_split.ipynb).
+# and keep the best, its result is partly luck. To choose, hold out *validation* reviews, as the exercises do. And keep
+# all reviews of one film on one side of a split: most reviews of one film agree, so its name hints at the label:
+# [deeper: an honest split](deeper/02_an_honest_split.ipynb).
 
 #
 # ### `trainer.train()`
@@ -247,7 +247,7 @@ plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
 # It does not fall evenly: each point averages only a few reviews. The diamond is the loss of the test reviews after the
-# last step. It can lie lower: training is measured with dropout.
+# last step. It can lie lower: training has dropout, outside attention.
 #
 # ## 3. What is it worth?
 #
@@ -308,14 +308,15 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# A mark is a run, moved a little sideways; lines join means. The *base* encoder is all-mpnet (frozen: feature
-# extraction). With 500, the *small* one (all-MiniLM-L6-v2, larger rate) does not clearly beat counting words. The three
-# random starts lie on one another at 50%: they gave every review the same label. So with this rate and so few steps,
-# all that the encoder gets above 50% comes from pretraining (the blanks and the pairs). That is *transfer*.
+# The title answers. A mark is a run, moved a little sideways; lines join means. (Base: fine-tuned on 500 at most.) The
+# *base* encoder is all-mpnet (frozen: feature extraction). With 500, the *small* one (all-MiniLM-L6-v2, larger rate)
+# does not clearly beat counting words. The three random starts lie on one another at 50%: they gave every review the
+# same label. So with this rate and so few steps, all that the encoder gets above 50% comes from pretraining (the blanks
+# and the pairs). That is *transfer*.
 #
 # Back to your reviews. How sure is a difference? Compare **review by review**: one that only fine-tuning gets right
 # counts +1, one that only the other gets right −1, all others 0. The mean of these numbers is the difference.
-# **Predict:** where two intervals above overlap, can the difference still be clear?
+# **Predict:** where two of your intervals, printed before figure 2, overlap, can the difference still be clear?
 
 # %%
 ours = right["fine-tuning"]
@@ -325,10 +326,10 @@ title = f"Fine-tuning: {share(ours)}; more than {least}: {gains[least]}"
 plots.number_figure(gains, title, "points more than others, on the same reviews, with 95% interval", text="{:+.1f}")
 
 # %% [markdown]
-# The difference to **counting words** is roughly what the pretrained network adds, though it sees less text; that to
-# **feature extraction** what training all weights adds. A difference is clear if its interval excludes 0, even where
-# two intervals overlap; else these reviews cannot tell. (The intervals are for other *test* reviews; the marks of
-# figure 2 show other *training* reviews.)
+# The difference to **counting words** is roughly what the pretrained network adds, though it sees less text; the
+# difference to **feature extraction** is roughly what training all weights adds. A difference is clear if its interval
+# excludes 0, even where two intervals overlap; else these reviews cannot tell. (An interval says what other *test*
+# reviews might give; the marks of figure 2, what other *training* reviews gave.)
 #
 # A *card* tests a sentence on the course's runs, so its numbers differ from yours.
 
@@ -405,15 +406,14 @@ for review in dataset["test"].select(range(4, 8)):
     print(f"{answer['label']} ({answer['score']:.0%}), true: {model.config.id2label[review['label']]}")
 
 # %% [markdown]
-# By the accuracy of section 3, some in a hundred are wrong.
+# Section 3's accuracy tells how many in a hundred are wrong.
 #
 # ## 6. Your own file
 #
 # `scripts/finetune.py` is this script with a warm-up, checkpoints and batches of similar length. It takes a file with a
-# column of texts and one of labels, two or more. `--group film` would keep all rows of a film on one side of the split.
-# The next cell writes a table of 160 sentences about films (Pang and Lee, 2005); the script starts from the pretrained
-# encoder and learns from four fifths of them and is tested on the other 32. (Afterwards `trainer` is gone: its memory
-# is needed.)
+# column of texts and one of labels, two or more. The next cell writes a table of 160 sentences about films (Pang and
+# Lee, 2005); the script starts from the pretrained encoder learns from 128 of them, and is tested on 32. (Afterwards
+# `trainer` is gone: its memory is needed.)
 
 # %%
 import gc

@@ -107,14 +107,14 @@ for ax, (title, palette) in zip(
 ):
     ax.imshow(palette[flower_numbers])
     ax.set(title=title, xticks=[], yticks=[])
-fig.suptitle("The same numbers: you can guess, a network cannot")
+fig.suptitle("The same numbers, two palettes")
 plots.show(fig, "A flower drawn from 16 numbered colours, with its own palette and with that of another picture.")
 
 # %% [markdown]
-# Equal numbers still get equal colours, so you can still guess; a network, which knows only its own palette, cannot. An
-# embedding table is such a palette: an id goes in, a vector comes out. A *vocabulary*, a list learned beforehand from
-# much text, says which piece each row stands for. Pretraining then filled the rows. Before it they are random, and any
-# numbering would do. **Predict** which rows are most similar to *film*'s row.
+# Equal numbers still get equal colours, so you can guess the shape; wrong rows leave BERT less to go by. An embedding
+# table is such a palette: an id goes in, a vector comes out. A *vocabulary*, a list learned beforehand from much text,
+# says which piece each row stands for. Pretraining then filled the rows. Before it they are random, and any numbering
+# would do. **Predict** which rows are most similar to *film*'s row.
 
 # %%
 import torch
@@ -216,13 +216,13 @@ for word in ("the", "thing", "unthinkable"):
 #
 # | | how it cuts a word |
 # |---|---|
-# | BERT: *WordPiece* | takes the longest piece that fits, from the left |
+# | BERT: *WordPiece* | takes the longest piece that fits, then the next, from the left |
 # | GPT-2: *byte-level BPE* | makes the merges that it learned, in their order |
 # | T5: *Unigram* | each piece has a learned probability; takes the cut with the largest product |
 #
 # BERT's and T5's pieces are made of characters. GPT-2's are made of *bytes*, the numbers from 0 to 255 in which
-# computers store text. None of the three has 😀 as a piece. **Predict:** which gives 😀 back when the ids are
-# *decoded*, turned into text again?
+# computers store text. None of the three has 😀 as a piece. **Predict:** which gives 😀 back when the ids
+# are *decoded*, turned into text again?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -234,9 +234,9 @@ for name, tokenizer in tokenizers.items():
 # %% [markdown]
 # - **WordPiece**: `##` marks a piece that continues a word. If no piece fits what is left of a word, the whole word
 #   becomes `[UNK]` (unknown). This *uncased* tokenizer first lowercases the text and drops accents.
-# - **Byte-level BPE** can write everything: é is two bytes, shown as `Ã©`. GPT-2's words include the preceding space,
-#   so merges joined a space with three of the emoji's four bytes. 256 bytes, 50,000 merges and one special token make
-#   its 50,257 pieces.
+# - **Byte-level BPE** can write everything: each byte is shown as a sign: é is two, `Ã©`. GPT-2's words include the
+#   preceding space, so merges joined a space with three of the emoji's four bytes. 256 bytes, 50,000 merges and one
+#   special token make its 50,257 pieces.
 # - **Unigram**: what it cannot write becomes `<unk>`. (mini-t5's short list needs more pieces.)
 #
 # [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb), each in a few lines. Now your own text.
@@ -299,17 +299,17 @@ print(f"{share(beyond)} of the sentences have one, and {batches.mean():.0%} of t
 #
 # ## 5. Loud or silent?
 #
-# Five wrong tokenizers cut texts for BERT. Two belong to other models. Three are BERT's own, set up wrongly:
+# Five wrong tokenizers cut texts for BERT: GPT-2's, T5's, and three of BERT's own, set up wrongly:
 #
 # - *`[CLS]` and `[SEP]` left out*: the marks of beginning and end are missing;
 # - *capitals kept*, `do_lower_case=False`: the uncased vocabulary has no capitals, so each word with one becomes
 #   `[UNK]`;
-# - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): each line break (not every
-#   text has one) gets one id just beyond the table.
+# - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): each `<br />`, the reviews'
+#   line break, gets one id just beyond the table.
 #
 # Each cuts 200 review endings. For those that pass in silence, two measures: the mean *cosine* between its vectors and
 # the right ones (1: the same direction), and how many verdicts of section 1's classifier change (a coin would change
-# half). **Predict** for each: loud (an error) or silent? Which silent one changes most?
+# half; changed need not mean worse). **Predict** for each: loud (an error) or silent? Which silent one changes most?
 
 # %%
 from notebooks.source.lesson_03 import cards
@@ -349,9 +349,8 @@ cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 
 # %% [markdown]
 # The two loud ones gave an id beyond the table. The silent ones differ in harm. Without `[CLS]` and `[SEP]`, the mean
-# vector and the verdicts change little (but a head that reads `[CLS]` would read the first word's vector instead).
-# Keeping capitals, an easy slip, changes more. Under `embedded`, all of T5's ids fit into the table, and the verdicts
-# change as by a coin.
+# vector and the verdicts change little (a head on `[CLS]` would get the first word's vector). Keeping capitals, an easy
+# slip, changes more. Under `embedded`, all of T5's ids fit into the table, and the verdicts change as by a coin.
 #
 # ## 6. The cut or the ids?
 #
@@ -363,8 +362,8 @@ cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
 #
 # | | BERT's ids | wrong ids |
 # |---|---|---|
-# | **BERT's cut** | as usual | each piece gets a random id, equal pieces equal ones; `[CLS]` and `[SEP]` keep theirs |
-# | **GPT-2's cut** | its pieces looked up in BERT's list (`##` inside words; `[UNK]` if absent) | GPT-2's ids |
+# | **BERT's cut** | as usual | each piece gets a random id, the same everywhere; `[CLS]` and `[SEP]` keep theirs |
+# | **GPT-2's cut** | its pieces looked up in BERT's list (we add `##` inside words; absent: `[UNK]`) | GPT-2's ids |
 #
 # One sentence, as BERT hears it in each of the four:
 
@@ -382,8 +381,8 @@ pieces.show({name: pieces.heard(ids, bert_tokenizer) for name, (ids,) in four.it
 
 # %% [markdown]
 # Section 1's classifier judges 1,000 other sentences (test sentences and unused training ones), half of them positive,
-# whose GPT-2 ids all have a row. We call such sentences *plain*. (More than a third of all are: they have no rare
-# pieces.) Baselines: always the same answer, 50%, and counting words, learned from the same 1,000 sentences.
+# whose GPT-2 ids all have a row. We call such sentences *plain*. (More than a third of all are: they lack GPT-2's late,
+# rare pieces.) Baselines: always the same answer, 50%, and counting words, learned from the same 1,000 sentences.
 # **Predict** which of the four still work.
 
 # %%
@@ -418,9 +417,9 @@ print(f"accuracy with BERT's cut minus GPT-2's, both with BERT's ids: {paired_di
 cards.is_junk(profile, shares, hits)
 
 # %% [markdown]
-# On these plain sentences GPT-2 cuts few words differently. Yet some verdicts change, about as often for better as for
-# worse, so accuracy hardly moves. The opening quote holds, for a classifier that learned from BERT's ids. On these
-# plain sentences the ids are to blame; the cut was hardly put to the test.
+# On these plain sentences GPT-2 cuts few words differently. Yet more verdicts change, about equally for better and
+# worse: accuracy hardly moves. The opening quote holds, for a classifier that learned from BERT's ids. On these plain
+# sentences the ids are to blame; the cut was hardly put to the test.
 #
 # [Deeper: the damage](deeper/03_the_damage.ipynb) asks about rarer words, and whether one can learn from the wrong ids.
 #
@@ -476,8 +475,7 @@ print("it belongs:", belongs_to(encoder, swapped))
 # - An id is the number of a row. BERT's and GPT-2's vocabularies share many words, hardly any with the same id.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
 # - Ids beyond the table raise an error on a CPU (clear) and on an NVIDIA GPU (obscure); ids within it pass in silence.
-# - On plain sentences, wrong ids harmed more than a wrong cut: with them, a classifier that learned from right ones
-#   fell to chance.
+# - Wrong ids took a classifier that learned from right ones to chance; a wrong cut was hardly tested.
 # - Load and save model and tokenizer together, and compare them once with the original.
 #
 # ## Exercises
@@ -486,8 +484,8 @@ print("it belongs:", belongs_to(encoder, swapped))
 #
 # 1. Cut your own name, in small letters, after ten merges, then after twenty (`range(1, 21)`; run section 3's cells
 #    with `merges` again).
-# 2. Break the check: find a setting that the three texts of `belongs_to` do not test. Special tokens, capitals,
-#    accents, the longest text?
+# 2. Break the check: find a setting that the three texts of `belongs_to` do not test. Try special tokens, capitals,
+#    accents, the limit of length.
 #
 # ## Deeper
 #
