@@ -125,7 +125,7 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
 
     claims.record(
         "04.4",
-        "LoRA saves time as it saves memory.",
+        "LoRA saves as much time as memory.",
         tests={f"as much of the time as of the memory, within {MUCH} points": saved("memory") - saved("step") < MUCH},
         number={f"saves {saved('step'):.0f}% of a step's time (one timing), {saved('memory'):.0f}% of its memory; the "
                 "difference": Number(saved("step") - saved("memory"), unit=" points")},

@@ -20,7 +20,7 @@
 # ## 1. See it work
 #
 # Is a sentence from a film review positive or negative (Rotten Tomatoes, Pang and Lee 2005; here sentences of at most
-# 32 tokens, divided into training and test by the course)? You test on 1,066 sentences, half of them positive , and
+# 32 tokens, divided into training and test by the course)? You test on 1,066 sentences, half of them positive, and
 # train on 200 others; here are four:
 
 # %% tags=["plan"]
@@ -169,7 +169,8 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# - **The task**: too small a rate teaches even the new head almost nothing in 75 steps; too large a rate fails.
+# - **The task**: too small a rate teaches even the new head almost nothing in 75 steps; at too large a rate it is right
+#   as often as a coin.
 # - **The neighbours**: the larger the rate, the fewer share the topic. From 1e-4 to 3e-4 the task hardly changes, and
 #   far fewer neighbours share the topic: nearness now serves the task, and the task's accuracy does not show it.
 # - **The linear classifier**: at the best rate it finds nearly as many topics as before: they can still be read out.
@@ -195,15 +196,16 @@ for name, right_of in (("one epoch", once), ("three", thrice)):
 cards.one_epoch(runs, once, thrice)
 
 # %% [markdown]
-# Look at the seeds: 25 steps sometimes suffice, sometimes fail. (The rates were tuned on three of them.)
+# Look at the seeds (each row sorted): 25 steps sometimes suffice, sometimes fail. (The rates were tuned on three of
+# them.)
 #
 # ## 5. What to train?
 #
 # Four ways, from little to all:
 #
 # - **frozen**: fit a linear classifier to the encoder's vectors, as in section 1;
-# - **LoRA** (*low-rank adaptation*, Hu et al., 2021): freeze the encoder, and its *pooler*, a layer between the first
-#   token and the head (LoRA leaves it as it is); train the head, and two thin matrices beside some frozen ones;
+# - **LoRA** (*low-rank adaptation*, Hu et al., 2021): freeze the encoder (with its *pooler*, one more layer between the
+#   first token and the head); train the head, and two thin matrices beside some frozen ones;
 # - **upper half**: freeze the embeddings and the lower half of the layers;
 # - **all**: fine-tuning.
 
@@ -216,9 +218,9 @@ drawings.lora()
 #
 # $$\Delta W = \frac{\alpha}{r}\, B A$$
 #
-# $A$ makes $r$ numbers of the input, $B$ makes an output of these. $r$ is the *rank*, here 8. $A$ starts at random, $B$
-# at 0, so training begins with exactly the pretrained network (and a new head). $\alpha$ (`lora_alpha`, here 16) scales
-# what is added.
+# $A$ turns the input into $r$ numbers, $B$ turns these into an output. $r$ is the *rank*, here 8. $A$ starts at random,
+# $B$ at 0, so training begins with exactly the pretrained network (and a new head). $\alpha$ (`lora_alpha`, here 16)
+# scales what is added.
 #
 # *Predict:* which share of the weights is trained with LoRA on every query and value matrix? And which in the upper
 # half?
@@ -243,8 +245,8 @@ print(f"upper half: {trained:,}, {trained / half.num_parameters():.0%}")
 
 # %% [markdown]
 # (LoRA: 6 layers × 2 matrices × 2 · 8 · 384, and the head. The upper half is only a quarter because half of all weights
-# are embeddings.) LoRA takes a larger rate, partly since a step of $B$ reaches ΔW only times $A$, whose numbers are
-# small. Afterwards merge: $W + \Delta W$ is one matrix, as large as $W$.
+# are embeddings.) LoRA needs a larger rate, partly because each change of $B$ is multiplied by $A$'s small numbers.
+# Afterwards merge: $W + \Delta W$ is one matrix, as large as $W$.
 #
 # *Predict:* how many test sentences are right, and how much do the outputs differ before and after merging?
 
@@ -264,7 +266,7 @@ with torch.inference_mode():
 print(f"merging changes the outputs by at most {change:.0e}")
 
 # %% [markdown]
-# Rounding apart, nothing.
+# Only rounding differs.
 #
 # ## 6. What does training cost?
 #
@@ -284,7 +286,7 @@ cards.saves_training(profile, of_step, measured)
 
 # %% [markdown]
 # The accuracies (200 labels) came with the course; your machine timed a step of 16 sentences of 32 tokens; memory is
-# computed. *Frozen* reads each sentence once, the others once per epoch.
+# computed. *Frozen* only reads, each sentence once; the others train on it in every epoch.
 #
 # LoRA stores next to nothing for a task, and has hardly any gradients and running means: with this small batch, memory
 # falls to a third. Time falls less. Forward pass, gradients of activations and gradients of weights cost about a third
@@ -325,15 +327,15 @@ cards.freeze_and_read(runs, right)
 # %% [markdown]
 # For these two rows, rate and `C` were chosen with 400 more labels, which you would not have; the cell before did
 # without. So: (1) count words, as a baseline; (2) freeze a base-size *sentence encoder* and fit a classifier; (3)
-# fine-tune it, ten epochs at the rate just printed; (4) compare them on the same five splits of your 50. With 50 texts,
-# a difference below 10 points can be chance.
+# fine-tune it, ten epochs at 3e-5, a usual rate; (4) compare them on the same five splits of your 50. With 50 texts, a
+# difference below 10 points can be chance.
 
 # %% [markdown]
 # ## To remember
 #
 # - “A few labels are enough”: how few depends on the encoder. Its vectors hold much of the opinion before any label.
 # - “Use a tiny learning rate”: too small teaches nothing, too large destroys.
-# - “One epoch is enough”: few labels make few steps, so it may be too few.
+# - “One epoch is enough”: few labels make few steps, so one may be too few.
 # - “Train only a small part”: LoRA saves memory and storage more than time; frozen, texts are read only once.
 # - “With few labels, freeze”: with 50, the base encoder did better fine-tuned, for ten epochs.
 #

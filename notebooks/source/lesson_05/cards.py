@@ -47,9 +47,9 @@ def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str
         tests={_in_a_list(arm): is_gain(gain) for arm, gain in gains.items()},
         on="the recipe",
         number={f"right, with the recipe minus without, the weakest of {len(gains)}": smallest(gains, LEAST)},
-        context={f"right, {arm}, more than {controls[arm]}": gain for arm, gain in gains.items()}
+        context={f"right, {arm} minus {controls[arm]}": gain for arm, gain in gains.items()}
         | {f"right, {arm}": over_seeds(100.0 * found["right"], "%") for arm, found in results.items()}
-        | {"right, plain, more than counting words":
+        | {"right, plain minus counting words":
            over_seeds(100.0 * results["plain"]["right"] - 100.0 * counted, " points")},
         model=Path(task.profile.small_encoder).name,
         origin=task.origin(*controls, *controls.values()),
@@ -72,7 +72,7 @@ def together_help(task, results: dict, arm: str, rates: dict[str, float]) -> Non
         number={f"right, {arm} (rate {rates[arm]:g}) minus plain ({rates['plain']:g})": gain},
         context={f"right, {name} ({stuck(name)} of {len(results[name]['right'])} seeds below {STUCK}%)":
                  over_seeds(100.0 * results[name]["right"], "%") for name in (arm, "plain")}
-        | {f"right, more than by {other}": over_seeds(_points(results, arm, other), " points")
+        | {f"right, {arm} minus {other}": over_seeds(_points(results, arm, other), " points")
            for other in ("linear decay", "gradual, a triangle per stage", LARGER) if other in results},
         model=Path(task.profile.small_encoder).name,
         origin=task.origin(arm, "plain"),
@@ -96,10 +96,10 @@ def forgets_less(task, results: dict, controls: dict[str, str], plain: dict[floa
         tests={_in_a_list(arm): number.above(0) for arm, number in kept.items()},
         on="the recipe",
         number={f"topics found, with the recipe minus without, the weakest of {len(kept)}": smallest(kept)},
-        context={f"topics found, {arm}, more than after {controls[arm]}": number for arm, number in kept.items()}
-        | {f"topics found, {arm}, more than after {LARGER}":
+        context={f"topics found, {arm} minus {controls[arm]}": number for arm, number in kept.items()}
+        | {f"topics found, {arm} minus {LARGER}":
            over_seeds(_points(results, arm, LARGER, "topics"), " points") for arm in controls}
-        | {f"right on the task, {arm}, more than by plain": over_seeds(_points(results, arm, "plain"), " points")
+        | {f"right on the task, {arm} minus plain": over_seeds(_points(results, arm, "plain"), " points")
            for arm in (*controls, LARGER)}
         | {f"right on validation, plain at {rate:g}": mean(right, "%") for rate, right in sorted(plain.items())},
         model=Path(task.profile.small_encoder).name,

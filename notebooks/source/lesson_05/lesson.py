@@ -17,8 +17,8 @@
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
 # You write the training loop in raw PyTorch. Then you add the three recipes of *ULMFiT* (Howard and Ruder 2018, arXiv
-# 1801.06146), made for recurrent networks: a learning rate for each layer, a schedule in the form of a triangle, and
-# layers that are unfrozen one after the other. Do they help?
+# 1801.06146), made for networks before Transformers: a learning rate for each layer, a schedule in the form of a
+# triangle, and layers that are unfrozen one after the other. Do they help?
 #
 # ```
 # sentences → batch → model → loss → gradients → clipped → optimizer → new weights
@@ -110,8 +110,8 @@ _ = model.load_state_dict(best_weights)
 # The training loss keeps falling. Validation need not, so the loop keeps the best weights. (Differences this small can
 # be chance.)
 #
-# - `AdamW`: a step is the rate `lr` times the running mean of the gradient, divided by the root of its square's running
-#   mean.
+# - `AdamW`: a step is the rate `lr` times the running mean of the gradient, divided by the root of the running mean of
+#   its square.
 # - `scheduler`: the rate rises from 0 over 4 steps (*warm-up*), then falls to 0.
 # - `manual_seed(epoch)`: a new order in each epoch, the same as the Trainer's with seed 0.
 # - `backward` *adds* to the gradients. So two batches of 8, each loss divided by 2, give the gradients of one batch of
@@ -158,7 +158,7 @@ cards.is_this_loop(profile, model, in_pairs, logged)
 
 # %% [markdown]
 # They agree but for rounding. Clipping at 1 and linear decay are the Trainer's defaults. It also saves, resumes and
-# logs; with `load_best_model_at_end=True` it keeps the best weights too (by validation loss).
+# logs; with `load_best_model_at_end=True` it keeps the best weights (by validation loss).
 #
 # ## 2. A rate for each layer
 #
@@ -208,14 +208,14 @@ for layers in (3, 6, 12):
     print(f"{layers} layers: by 2.6, the embeddings get 1/{2.6 ** (layers + 1):,.0f} of the head's rate")
 
 # %% [markdown]
-# ULMFiT's network had three layers. Under twelve layers, at 2.6 each, embeddings practically stand still.
+# ULMFiT's network had three layers. Under twelve layers, at 2.6 each, embeddings hardly move.
 #
 # ## 3. The slanted triangle
 #
 # The second recipe is a schedule, the *slanted triangular* learning rate: it rises for a short time and falls for a
 # long one. The paper's formula (section 3.2) gives the rate $\eta_t$ at step $t$ of $T$. $cut$ is the step of the peak,
-# after the share $cut\_frac$ of all steps. $p$ is the share of the climb: 1 at the peak, 0 at both ends. $ratio$ is the
-# highest rate, $\eta_{max}$, over the lowest; the code gives $\eta_t / \eta_{max}$:
+# after the share $cut\_frac$ of all steps. $p$ is the share of the climb: 1 at the peak, 0 at steps 0 and $T$. $ratio$
+# is the highest rate, $\eta_{max}$, over the lowest; the code gives $\eta_t / \eta_{max}$:
 #
 # $$cut = \lfloor T \cdot cut\_frac \rfloor$$
 #
@@ -224,7 +224,7 @@ for layers in (3, 6, 12):
 # $$\eta_t = \eta_{max} \cdot \frac{1 + p \cdot (ratio - 1)}{ratio}$$
 #
 # The paper takes $cut\_frac = 0.1$ and $ratio = 32$. The fall should take $T - cut$ steps. **Predict:** with 100 steps
-# all goes well. What can go wrong with 9 steps, and what with 109?
+# all goes well. What can go wrong with 9 steps? With 109?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -281,8 +281,8 @@ figures.schedules(
 # ## 4. Gradual unfreezing
 #
 # The third recipe: first the head learns alone, then the last layer joins, then the next. Training all layers at once,
-# says the paper, risks forgetting. (Here, in four epochs, two or three join at a time.) In PyTorch, `requires_grad`
-# switches a part's gradients on; the optimizer skips weights that have none.
+# says the paper, risks forgetting. (Here, in four epochs, two or three join at a time.) `requires_grad` switches a
+# part's gradients on; the optimizer skips weights that have none.
 #
 # And the schedule? The simple way keeps one that falls over all epochs. In the paper's code each stage (until the next
 # parts join) has its own triangle. **Predict:** in the simple way, how much of the peak rate is left when the
@@ -315,7 +315,7 @@ figures.stairs(shared, staged, parts)
 # ### All three in your loop
 #
 # `LambdaLR` makes a scheduler from a function: what it returns multiplies each group's rate. `step % stage` begins a
-# new triangle with each epoch. **Predict:** in which epoch does the loss fall most?
+# new triangle with each epoch. **Predict:** between which epochs does the mean loss fall most?
 
 # %%
 from torch.optim.lr_scheduler import LambdaLR
@@ -345,8 +345,7 @@ for epoch in range(4):
 # ## 5. Do they help?
 #
 # An *arm* is a way of training. Each ran with 20 seeds; a seed draws the sentences and the head. All train four epochs
-# on 64 short sentences, in a loop like this, and judge 729 test sentences. (Head: one layer on the mean of the token
-# vectors.)
+# on 64 short sentences, in a loop like this, and judge 729 test sentences.  (Head: one layer on the mean token vector.)
 #
 # | arm | rates | unfreezing | schedule |
 # |---|---|---|---|
@@ -374,9 +373,9 @@ print(task.origin(*runs.RECIPES))
 
 # %% [markdown]
 # Now each recipe against training without it, each at its own rate. A dot is a seed's difference; the bar, where the
-# mean of other seeds and sentences plausibly lies (95%). To help means here 2 points or more (the paper's three
-# together: 1.9 on IMDb). *Yes*: the whole interval lies above 2; *no*: below; else not settled. **Predict:** does each
-# recipe help by itself? Do all three together?
+# mean for other seeds and texts plausibly lies (95%). To help means here 2 points or more (the paper's three together:
+# 1.9 on IMDb). *Yes*: the whole interval lies above 2; *no*: below; else not settled. **Predict:** does each recipe
+# help by itself? Do all three together?
 
 # %%
 without = {
@@ -390,15 +389,15 @@ cards.each_helps(task, results, counted, without)
 cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
-# At these rates, the triangle surely gains something, though not surely 2 points. Discriminative rates are not surely
-# above plain, nor gradual unfreezing above linear decay. And gains do not add up: all three together are lower than
-# gradual unfreezing with triangles (open the card).
+# At these rates, the triangle surely gains something over a constant rate, though not surely 2 points. Discriminative
+# rates are not surely above plain, nor gradual unfreezing above linear decay. And gains do not add up: all three
+# together are lower than gradual unfreezing with triangles (open the card).
 #
 # ## 6. Do they forget less?
 #
-# The recipes were made against forgetting, so measure it. Before fine-tuning, most vectors of BBC headlines lie nearest
-# to the mean vector of their own topic. How many do afterwards, with the topic means computed again? (Guessing among
-# five topics finds 20%.)
+# The recipes were made against forgetting, so measure it. Before fine-tuning, most BBC headlines (their mean token
+# vectors) lie nearest to the mean of their own topic. How many do afterwards, with the topic means computed again?
+# (Guessing among five topics finds 20%.)
 #
 # One arm more: plain at ten times its rate. **Predict:** which arm forgets most? Do the recipes forget less than
 # training without them?
@@ -413,8 +412,8 @@ cards.forgets_less(task, results, pairs, runs.searched(profile, "plain"))
 
 # %% [markdown]
 # Each at its own rate, most recipes forget *more* than the same training without them. At equal head rates it can be
-# the other way round: under `embedded`, compare discriminative rates with plain at ten times its rate, both 0.0003. So
-# the answer depends on plain's rate, and validation hardly told its middle rates apart (open the card).
+# the other way round: compare discriminative rates with plain at ten times its rate. So the answer depends on plain's
+# rate, and validation hardly told its middle rates apart (open the card).
 
 # %% [markdown]
 # ## To remember

@@ -31,12 +31,11 @@ for claim in asked:
     print(f"{claim.id:<6}{claim.words}")
 
 # %% [markdown]
-# *Predict:* which of them would you **not** sign as they stand? Count what *does not hold*, what *depends* (holds in
-# some cases) and what is *not settled here* (its interval leaves both open). Write their ids, such as 04.1, into the
-# cell.
+# *Predict:* which of them would you **not** sign as they stand? Include what *does not hold*, what *depends* (holds in
+# some cases) and what is *not settled here* (its interval leaves both open). Write their ids into the cell.
 
 # %%
-doubted = set()  # for example {"00.1", "02.2"}
+doubted = set()  # for example {"99.1", "99.2"}
 
 holds = {claim.id: claim.verdict == claims.HOLDS for claim in asked}
 missed = [id for id, truth in holds.items() if (id not in doubted) != truth]
@@ -51,8 +50,8 @@ else:
 # %% [markdown]
 # ## 2. The ledger
 #
-# The verdicts of what you have run, each with the number that decides. The rest is folded, and says which numbers are
-# your machine's. A sentence *depends* if some of its parts hold and others do not.
+# The recorded verdicts, each with the number that decides; open a row for the rest. Some parts hold, others do not:
+# *depends*. None holds and one fails: *does not hold*.
 
 # %%
 from collections import Counter
@@ -64,6 +63,7 @@ claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
 # *Depends* is the most instructive verdict: the sentence claims too much. Take 04.1, and say it in a way that holds.
+# (Which encoder?)
 #
 #
 # ## 3. Which one for which job?
@@ -79,7 +79,7 @@ for job, *_ in jobs.JOBS:
     print(job)
 
 # %% [markdown]
-# Not a law. Last column: a measurement nearby; it need not compare the two choices.
+# Not a law. Last column: the closest measurement of this course; it may not compare the first two columns.
 
 # %%
 from IPython.display import Markdown
@@ -87,13 +87,13 @@ from IPython.display import Markdown
 Markdown(jobs.table(recorded))
 
 # %% [markdown]
-# For every row: load model and tokenizer together, and compare the tokenizer with the model's own (lesson 03). For
-# every row with labels: show counting words in each plot (02.2, 04.1), split so that related texts stay on one side
+# For every row: load model and tokenizer from one place, and compare once with the original (lesson 03). For every row
+# that classifies texts: show counting words in each plot (02.2, 04.1), split so that related texts stay on one side
 # ([02.1](deeper/02_an_honest_split.ipynb)), touch the test set once, and report an interval.
 #
 # ## 4. Exercises and words
 #
-# A ✓ stays, once earned:
+# Your solved exercises (✓):
 
 # %%
 from utils import progress
@@ -127,7 +127,7 @@ print(", ".join(random.Random(0).sample(terms, 5)))
 # | discriminative fine-tuning | lesson 05, section 2 |
 # | slanted triangular learning rates | lesson 05, section 3 |
 # | gradual unfreezing | lesson 05, section 4 |
-# | what is forgotten | lesson 04, section 3; lesson 05, section 6: it depends on plain training's rate |
+# | what is forgotten | lesson 04, section 3; lesson 05, section 6: who forgets less depends on plain's rate |
 #
 # Take a question along: which recipe helps on *your* texts, at its best rate, with several seeds? Write the sentence
 # and its test before you run anything.
