@@ -92,7 +92,7 @@ def examples() -> str:
     lines = []
     for claim in (claims_by_id[id] for id in EXAMPLES if id in claims_by_id):
         ((name, number),) = claim.number.items()
-        verdict = f"{claims.SIGNS[claim.verdict]} {claim.verdict}"
+        verdict = claims.verdict_line(claim)
         of_model = f" ({claim.model.partition(',')[0]})" if claim.model and claim.model not in claim.words else ""
         lines.append(f"- “{claim.words}” **{verdict}**{of_model}. {name[0].upper()}{name[1:]}: {number}.")
     return "\n".join(lines)

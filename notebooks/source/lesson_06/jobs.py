@@ -19,7 +19,12 @@ JOBS = (  # job, what to try first, what then, the claims nearby
         "fine-tune it; LoRA",
         ("02.2", "04.1"),
     ),
-    ("tell texts apart, one encoder for many tasks", "frozen vectors, one head a task", "one encoder, LoRA for each task", ("04.4",)),
+    (
+        "tell texts apart, one encoder for many tasks",
+        "frozen vectors, one head a task",
+        "one encoder, LoRA for each task",
+        ("04.4",),
+    ),
     ("fill a gap", "encoder (BERT's family)", "encoder–decoder", ("01.4",)),
     ("label each word", "encoder (BERT's family)", "a larger encoder", ()),
     ("search by meaning", "sentence encoder", "a larger one", ()),
