@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from notebooks.source.lesson_02.beforehand import right_beforehand
+from tools.notebooks.files import NOTEBOOKS
 from utils import claims
 from utils.intervals import Number
 
@@ -195,3 +197,16 @@ def test_lesson_06_says_which_lessons_were_not_run(monkeypatch, capsys, tmp_path
     lessons = {claim.id[:2] for claim in claims.in_notebooks(NOTEBOOKS)}
     assert len(lessons) == 6
     assert capsys.readouterr().out.count("Not run on this machine under `embedded` yet") == len(lessons)
+
+
+@pytest.mark.parametrize("page", ["README.md", "site/index.md"])
+def test_the_front_door_says_what_the_cards_say(page):
+    recorded = {claim.id: claim for claim in claims.in_notebooks(NOTEBOOKS)}
+    text = " ".join((NOTEBOOKS.parent / page).read_text(encoding="utf-8").split())
+    assert f"{len(recorded)} claims" in text
+    assert recorded["04.3"].words.startswith("One single epoch is enough")
+    assert recorded["04.3"].verdict == claims.FAILS
+    assert "“one epoch is enough”, for example, does not hold" in text
+    few, many = right_beforehand("fine-tuning", 50), right_beforehand("counting words", 1000)
+    assert "fine-tuned on 50 film reviews, it does about what counting words does with 1,000" in text
+    assert abs(few.mean() - many.mean()) < 0.02
