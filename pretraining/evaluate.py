@@ -151,7 +151,7 @@ def ranks_one_by_one(model, tokenizer, rows: torch.Tensor, places: np.ndarray) -
 
 @torch.inference_mode()
 def _ranks_at_masks(model, tokenizer, rows: torch.Tensor, masked: torch.Tensor) -> np.ndarray:
-    """For each masked token, how many others mini-bert holds for likelier."""
+    """For each masked token, how many others the model holds for likelier."""
     ranks = []
     for chunk, hidden in zip(rows.split(32), masked.split(32), strict=True):
         seen = torch.where(hidden, tokenizer.mask_token_id, chunk)
@@ -218,7 +218,7 @@ def words_filled(model, tokenizer, given: list[Blank]) -> np.ndarray:
 
 
 def facts_known(model, tokenizer) -> list[tuple[str, list[str], bool]]:
-    """For each of the twenty facts: the sentence, mini-bert's best five, and whether a right one is among them."""
+    """For each of the twenty facts: the sentence, the model's best five, and whether a right one is among them."""
     known = []
     for fact in FACTS:
         guesses = top_guesses(model, tokenizer, fact.sentence)
@@ -228,7 +228,7 @@ def facts_known(model, tokenizer) -> list[tuple[str, list[str], bool]]:
 
 @torch.inference_mode()
 def top_guesses(model, tokenizer, sentence: str, number: int = 5) -> list[str]:
-    """mini-bert's best tokens for the [MASK] in a sentence, the best first."""
+    """A masked language model's best tokens for the [MASK] in a sentence, the best first."""
     encoded = tokenizer(sentence.replace("[MASK]", tokenizer.mask_token), return_tensors="pt")
     logits = model(**encoded).logits[encoded["input_ids"] == tokenizer.mask_token_id][0]
     return tokenizer.convert_ids_to_tokens(logits.topk(number).indices.tolist())

@@ -1,8 +1,8 @@
 """The head that all-mpnet-base-v2 came without: it guesses masked words again.
 
-Its makers turned a masked language model into an encoder of sentences and left the head out, and what its upper layers
-knew of single words was overwritten. Here a new head is trained, and low-rank changes of the weights (LoRA: Hu et al.
-2021, arXiv 2106.09685), on introductions of Wikipedia and on reviews of training films. The encoder's own weights stay.
+Its makers turned a masked language model into an encoder of sentences and left the head out. Here a new head is
+trained, and low-rank changes of the weights (LoRA: Hu et al. 2021, arXiv 2106.09685), on introductions of Wikipedia and
+on reviews of training films. The encoder's own weights stay.
 
 Run: python -m pretraining.mpnet --help. It needs about an hour of two cores and goes on after an interrupt.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForMaskedLM,
@@ -32,7 +32,7 @@ from pretraining import cards, evaluate, loop, text
 from pretraining.facts import FACTS
 from pretraining.publish import sha256, write_json
 from utils import assets
-from utils.blanks import HEAD
+from utils.blanks import HEAD, with_head
 from utils.console import run_program
 from utils.files import cache_folder, claim
 from utils.machine import fast_precision
@@ -42,7 +42,7 @@ LENGTH = 128  # tokens of a piece, its two ends included
 SELECTED = 0.2  # of the tokens; of these, 80% are masked, 10% exchanged, 10% stay
 CHANGED = ["attn.q", "attn.k", "attn.v", "attn.o", "intermediate.dense", "output.dense"]
 NEW = ["lm_head.dense", "lm_head.layer_norm"]
-SETTINGS = (
+SETTINGS = (  # those of the adapter's that older versions of peft know
     "peft_type", "task_type", "base_model_name_or_path", "inference_mode", "r", "lora_alpha", "lora_dropout", "bias",
     "target_modules", "layers_to_transform", "layers_pattern", "modules_to_save", "fan_in_fan_out", "init_lora_weights",
 )  # fmt: skip
@@ -93,33 +93,27 @@ def pieces(tokenizer, documents: list[str]) -> list[dict]:
     return rows
 
 
-def training_rows(tokenizer, readings: float, reviews: int, seed: int) -> list[dict]:
+def training_rows(tokenizer, readings: float, of_reviews: int, seed: int) -> list[dict]:
     """Introductions, `readings` times over, and as many pieces of reviews as asked for, mixed.
 
     Args:
         tokenizer: the encoder's.
         readings: of the introductions; 1.5 is once all and once half of them.
-        reviews: pieces.
+        of_reviews: pieces of reviews.
         seed: of the order.
     """
     chance = random.Random(seed)
     introductions = pieces(tokenizer, [introduction.text for introduction in text.introductions("train")])
     whole, part = divmod(readings, 1)
     rows = introductions * int(whole) + chance.sample(introductions, round(part * len(introductions)))
-    rows += chance.sample(pieces(tokenizer, [review for review, _ in text.reviews("train")]), reviews)
+    rows += chance.sample(pieces(tokenizer, [review for review, _ in text.reviews("train")]), of_reviews)
     chance.shuffle(rows)
     return rows
 
 
-def load(adapter: Path) -> torch.nn.Module:
-    """The encoder with what was trained, merged into one `MPNetForMaskedLM`, in float32, in evaluation mode."""
-    model = AutoModelForMaskedLM.from_pretrained(assets.encoder(), dtype=torch.float32)
-    return PeftModel.from_pretrained(model, adapter).merge_and_unload().eval()
-
-
-def measure(adapter: Path, positions: int = 1000) -> dict:
-    """Right guesses at tokens hidden one at a time in held-out texts, at once and within five, and the twenty facts."""
-    tokenizer, model = AutoTokenizer.from_pretrained(assets.encoder()), load(adapter)
+def measure(positions: int = 1000) -> dict:
+    """What is published: facts, minimal pairs, and tokens of held-out texts guessed right, hidden one at a time."""
+    tokenizer, model = AutoTokenizer.from_pretrained(assets.encoder()), with_head(assets.encoder())
     numbers = {"facts": evaluate.facts_known(model, tokenizer)}
     score = functools.partial(evaluate.pseudo_log_likelihood, model, tokenizer)
     numbers["minimal pairs"] = evaluate.grammar(score)
@@ -139,9 +133,7 @@ def publish(folder: Path) -> None:
     save_file({name: tensor.half() for name, tensor in weights.items()}, HEAD / "adapter_model.safetensors")
     config = json.loads((folder / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
     config |= {"base_model_name_or_path": assets.ENCODER, "inference_mode": True}  # no path of this machine
-    write_json(
-        HEAD / "adapter_config.json", {name: config[name] for name in SETTINGS}
-    )  # older versions of peft know these
+    write_json(HEAD / "adapter_config.json", {name: config[name] for name in SETTINGS})
     log = json.loads((folder / "log.json").read_text(encoding="utf-8"))
     numbers = json.loads((folder / "run.json").read_text(encoding="utf-8")) | {
         "sha256": sha256(HEAD / "adapter_model.safetensors"),
@@ -151,7 +143,7 @@ def publish(folder: Path) -> None:
                    if f"eval_{kind}_loss" in row]
             for kind in ("introductions", "reviews")
         },
-    } | measure(HEAD)  # fmt: skip
+    } | measure()  # fmt: skip
     write_json(HEAD / "numbers.json", numbers)
     write_card(HEAD)
 
@@ -172,7 +164,6 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=4, help="lowest of the 12 layers that changes (%(default)s)")
     parser.add_argument("--rank", type=int, default=32, help="of the changes (%(default)s)")
     parser.add_argument("--rate", type=float, default=7e-4, help="peak learning rate (%(default)s)")
-    parser.add_argument("--steps", type=int, default=-1, help="stop after so many; -1: all rows once (%(default)s)")
     parser.add_argument("--folder", type=Path, default=cache_folder() / "pretraining" / "mpnet")
     options = parser.parse_args()
     if not any(options.folder.glob("checkpoint-*")):
@@ -186,7 +177,7 @@ def main() -> None:
         "introductions": pieces(tokenizer, [introduction.text for introduction in text.introductions("validation")]),
     }
     arguments = TrainingArguments(
-        str(options.folder), num_train_epochs=1, max_steps=options.steps, per_device_train_batch_size=32,
+        str(options.folder), num_train_epochs=1, per_device_train_batch_size=32,
         per_device_eval_batch_size=32, learning_rate=options.rate, warmup_steps=0.05, lr_scheduler_type="linear",
         bf16=fast_precision("cpu")[0] == "bfloat16", use_cpu=not torch.cuda.is_available(), save_strategy="steps",
         eval_strategy="steps", eval_steps=200, save_steps=200, logging_steps=20, save_total_limit=1,

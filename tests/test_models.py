@@ -161,7 +161,7 @@ def test_the_encoder_with_its_head_knows_the_facts_that_its_card_says(large):
     assert guesses(large, "Paris is the capital of [MASK].")[0]["token_str"] == "france"
 
 
-def test_the_encoder_itself_is_left_as_it_was(large):
+def test_the_table_of_tokens_is_the_encoder_s_and_the_last_matrix(large):
     from transformers import AutoModel
 
     table = AutoModel.from_pretrained(assets.encoder(), dtype=torch.float32).get_input_embeddings().weight

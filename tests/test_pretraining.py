@@ -9,8 +9,10 @@ import re
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from transformers import MPNetConfig, MPNetForMaskedLM, TrainingArguments
 
-from pretraining import bert, evaluate, gpt, loop, publish, start, t5, tasks, text, vocabulary
+from pretraining import bert, evaluate, gpt, loop, mpnet, publish, start, t5, tasks, text, vocabulary
 from pretraining.facts import FACTS
 from pretraining.muon import Muon, orthogonal
 from pretraining.ngrams import KneserNey
@@ -465,3 +467,33 @@ def test_blanks_are_words_of_every_vocabulary(tokenizer):
     torch.manual_seed(0)
     ranks = evaluate.words_filled(bert.new_model(tokenizer).eval(), tokenizer, found)
     assert ranks.shape == (4,)
+
+
+def test_documents_are_cut_into_pieces_between_two_ends():
+    class Lengths:
+        """Stands in for a tokenizer: a document is its number of tokens."""
+
+        cls_token_id, sep_token_id = 0, 2
+
+        def __call__(self, documents, **how):
+            return {"input_ids": [list(range(3, 3 + int(document))) for document in documents]}
+
+    rows = [row["input_ids"] for row in mpnet.pieces(Lengths(), ["300", "130", "3"])]
+    assert [len(row) for row in rows] == [128, 128, 50, 128, 5]  # four left over are too few for a row
+    assert all((row[0], row[-1]) == (0, 2) for row in rows)
+    assert [*rows[0][1:-1], *rows[1][1:-1], *rows[2][1:-1]] == list(range(3, 303))
+
+
+def test_the_loss_at_blanks_is_the_librarys(tmp_path):
+    torch.manual_seed(0)
+    config = MPNetConfig(
+        vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    lora = LoraConfig(target_modules=mpnet.CHANGED, modules_to_save=mpnet.NEW)
+    model = get_peft_model(MPNetForMaskedLM(config), lora)
+    trainer = mpnet.AtBlanks(model=model, args=TrainingArguments(str(tmp_path), use_cpu=True, report_to="none"))
+    ids = torch.randint(3, 60, (2, 12))
+    labels = torch.where(torch.arange(12) % 5 == 0, ids, -100)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+    assert trainer.compute_loss(model, inputs).item() == pytest.approx(model(**inputs).loss.item(), rel=1e-5)

@@ -28,16 +28,22 @@ def base_size(profile) -> dict:
     Returns:
         Its name -> a "fill-mask" pipeline.
     """
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+    from transformers import AutoTokenizer, pipeline
 
     if Path(profile.encoder).name != assets.ENCODER:
         return {}
-    tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
-    headless = AutoModelForMaskedLM.from_pretrained(profile.encoder, dtype=torch.float32)
-    model = PeftModel.from_pretrained(headless, HEAD).merge_and_unload().eval()
+    model, tokenizer = with_head(profile.encoder), AutoTokenizer.from_pretrained(profile.encoder)
     return {HEAD.name: pipeline("fill-mask", model=model, tokenizer=tokenizer, device=profile.device)}
+
+
+def with_head(encoder: str | Path):
+    """The encoder in a folder and `models/mpnet-blanks`, merged: `MPNetForMaskedLM`, float32, in evaluation mode."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForMaskedLM
+
+    headless = AutoModelForMaskedLM.from_pretrained(encoder, dtype=torch.float32)
+    return PeftModel.from_pretrained(headless, HEAD).merge_and_unload().eval()
 
 
 def guesses(filler, text: str, **how) -> list[dict]:

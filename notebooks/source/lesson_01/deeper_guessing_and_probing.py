@@ -413,16 +413,7 @@ from transformers import AutoModel
 encoder_tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
 encoder = AutoModel.from_pretrained(profile.encoder, dtype=torch.float32).to(profile.device).eval()
 
-
-@torch.inference_mode()
-def vectors_of(token, texts):
-    batch = encoder_tokenizer(texts, padding=True, return_tensors="pt").to(profile.device)
-    places = batch["input_ids"] == encoder_tokenizer.convert_tokens_to_ids(token)  # once in each text
-    found = torch.stack(encoder(**batch, output_hidden_states=True).hidden_states)[:, places]
-    return torch.nn.functional.normalize(found, dim=-1).cpu().numpy()
-
-
-same_sense = measures.nearest_of_same_sense(vectors_of)
+same_sense = measures.nearest_of_same_sense(encoder, encoder_tokenizer)
 figures.senses_by_layer(same_sense)
 cards.understands_context(profile, encoder, same_sense)
 

@@ -294,26 +294,17 @@ encoder = AutoModel.from_pretrained(profile.encoder, dtype=torch.float32).to(pro
 
 
 # %%
-@torch.inference_mode()
-def vectors_of(token, texts):
-    """The token's vector in each text at each layer, of length 1. Shape (layers + 1, texts, width)."""
-    batch = encoder_tokenizer(texts, padding=True, return_tensors="pt").to(profile.device)
-    places = batch["input_ids"] == encoder_tokenizer.convert_tokens_to_ids(token)  # once in each text
-    found = torch.stack(encoder(**batch, output_hidden_states=True).hidden_states)[:, places]
-    return torch.nn.functional.normalize(found, dim=-1).cpu().numpy()
-
-
-bank = vectors_of("bank", bank_sentences)
+bank = measures.vectors_of(encoder, encoder_tokenizer, "bank", bank_sentences)  # shape (layers + 1, texts, width)
 for bottom, last, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], bank_sentences, strict=True):
     print(f"before {bottom:.2f}   after {last:.2f}   {text}")
 
 # %% [markdown]
-# In the last layer its sense is nearer. Here are three of our words, each with its eight vectors as points: upper row,
+# After the last layer, its own sense is nearer. Here are three words, each with its eight vectors as points: upper row,
 # before any layer; lower row, after the last; on one scale. (*PCA*: the two directions in which they differ most.)
 
 # %%
 three = {word: [text for sense in measures.SENSES[word] for text in sense] for word in ("bank", "bat", "spring")}
-figures.senses({word: vectors_of(word, texts) for word, texts in three.items()})
+figures.senses({word: measures.vectors_of(encoder, encoder_tokenizer, word, texts) for word, texts in three.items()})
 
 # %% [markdown]
 # The senses separate. But four of the sentences are about money, four about rivers: do even their full stops separate?

@@ -111,11 +111,33 @@ def blanks_filled(model, tokenizer, rows: list[list[int]]) -> dict[str, np.ndarr
     return filled
 
 
-def nearest_of_same_sense(vectors_of: Callable) -> dict[str, list[np.ndarray]]:
+def vectors_of(encoder, tokenizer, token: str, texts: list[str]) -> np.ndarray:
+    """One token's vector in each text: before the first layer, and after each, of length 1.
+
+    Args:
+        encoder: in evaluation mode.
+        tokenizer: the encoder's.
+        token: it stands once in each text.
+        texts: read together.
+
+    Returns:
+        Shape (layers + 1, texts, width).
+    """
+    import torch
+
+    batch = tokenizer(texts, padding=True, return_tensors="pt").to(encoder.device)
+    places = batch["input_ids"] == tokenizer.convert_tokens_to_ids(token)
+    with torch.inference_mode():
+        layers = torch.stack(encoder(**batch, output_hidden_states=True).hidden_states)
+    return torch.nn.functional.normalize(layers[:, places], dim=-1).cpu().numpy()
+
+
+def nearest_of_same_sense(encoder, tokenizer) -> dict[str, list[np.ndarray]]:
     """For each of eight words: how often is the nearest of eight vectors of the word one of the same sense?
 
     Args:
-        vectors_of: (token, texts) -> vectors of length 1, shape (layers, texts, width).
+        encoder: in evaluation mode.
+        tokenizer: the encoder's.
 
     Returns:
         "the word" and, as control, "the full stop" -> eight shares at each layer, shape (layers,).
@@ -124,7 +146,7 @@ def nearest_of_same_sense(vectors_of: Callable) -> dict[str, list[np.ndarray]]:
     for word, senses in SENSES.items():
         texts = [text for sense in senses for text in sense]
         for name, token in zip(same, (word, "."), strict=True):
-            unit = vectors_of(token, texts)
+            unit = vectors_of(encoder, tokenizer, token, texts)
             cosines = unit @ unit.swapaxes(1, 2) - 2 * np.eye(len(texts))  # never itself
             same[name].append((cosines.argmax(axis=2) // 4 == np.arange(8) // 4).mean(axis=1))
     return same

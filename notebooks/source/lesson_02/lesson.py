@@ -98,7 +98,7 @@ trainer.train()
 #
 # Without a GPU your encoder is all-mpnet-base-v2, as large as bert-base: 12 layers, 109 million weights. (Small
 # machines take all-MiniLM-L6-v2.) It was pretrained by filling blanks, then learned from a billion pairs of texts which
-# ones belong together. Plain BERT saw no pairs, and may need more labels.
+# ones belong together. Plain BERT had no such pairs, and may need more labels.
 
 # %% [markdown]
 # ## 2. Line by line
@@ -213,7 +213,7 @@ with torch.inference_mode():
 # ### `args = TrainingArguments(…)`
 #
 # - `output_dir`, `save_strategy="no"`: a folder for checkpoints, of which none are kept;
-# - `learning_rate`: scales each step. Pretrained weights get small ones: yours is 5e-5 (with a GPU, 2e-5);
+# - `learning_rate`: scales each step. Pretrained weights usually get small ones, 1e-5 to 5e-5;
 # - `per_device_train_batch_size`: reviews in one step, on each GPU if there are several (8 on a CPU);
 # - `num_train_epochs=1`, `eval_strategy="epoch"`: one pass, then measure;
 # - `logging_steps=5`: note the loss every 5 steps; `disable_tqdm=False`: show the bar;
@@ -222,7 +222,12 @@ with torch.inference_mode():
 #
 # All else is the default: the *optimizer* AdamW without weight decay, gradients clipped to length 1, a learning rate
 # that falls to 0 in a straight line.
-#
+
+# %%
+in_a_step, steps = args.per_device_train_batch_size, trainer.state.global_step
+print(f"{len(lengths)} reviews, {in_a_step} in a step: {steps} steps, the rate from {args.learning_rate:g} to 0")
+
+# %% [markdown]
 # ### `def accuracy(answers)`
 #
 # For each review the model gives two numbers, one per label: the *logits*. The larger decides; `label_ids` are the true
@@ -412,7 +417,7 @@ for review in dataset["test"].select(range(4, 8)):
 #
 # `scripts/finetune.py` is this script with a warm-up, checkpoints and batches of similar length. It takes a file with a
 # column of texts and one of labels, two or more. The next cell writes a table of 160 sentences about films (Pang and
-# Lee, 2005); the script starts from the pretrained encoder learns from 128 of them, and is tested on 32. (Afterwards
+# Lee, 2005); the script starts from the pretrained encoder, learns from 128 of them, and is tested on 32. (Afterwards
 # `trainer` is gone: its memory is needed.)
 
 # %%

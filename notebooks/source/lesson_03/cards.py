@@ -34,7 +34,7 @@ def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str],
     claims.record(
         "03.2",
         "You will notice a wrong tokenizer: it raises an error.",
-        tests={"required is that no mistake changes the output in silence": not changed},
+        tests={"every mistake that changes the output raises an error": not changed},
         number={f"mistakes of {mistakes} that change the output in silence": len(changed)},
         context={
             "mistakes that raise an error": len(loud),

@@ -327,8 +327,8 @@ cards.freeze_and_read(runs, right)
 # %% [markdown]
 # For these two rows, rate and `C` were chosen with 400 more labels, which you would not have; the cell before did
 # without. So: (1) count words, as a baseline; (2) freeze a base-size *sentence encoder* and fit a classifier; (3)
-# fine-tune it, ten epochs at 3e-5, a usual rate; (4) compare them on the same five splits of your 50. With 50 texts, a
-# difference below 10 points can be chance.
+# fine-tune it, ten epochs at 3e-5, a usual rate; (4) compare them on the same five splits of your 50. With 50 answers,
+# a difference of several points can be chance.
 
 # %% [markdown]
 # ## To remember

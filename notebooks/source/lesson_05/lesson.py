@@ -345,7 +345,7 @@ for epoch in range(4):
 # ## 5. Do they help?
 #
 # An *arm* is a way of training. Each ran with 20 seeds; a seed draws the sentences and the head. All train four epochs
-# on 64 short sentences, in a loop like this, and judge 729 test sentences.  (Head: one layer on the mean token vector.)
+# on 64 short sentences, in a loop like this, and judge 729 test sentences. (Head: one layer on the mean token vector.)
 #
 # | arm | rates | unfreezing | schedule |
 # |---|---|---|---|
