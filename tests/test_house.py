@@ -60,15 +60,16 @@ def test_the_ledger_is_fresh(committed):
     assert list(check.stale_ledgers(committed)) == []
 
 
-@pytest.mark.parametrize("lesson", [name for name in lessons() if claims.in_notebook(
+@pytest.mark.parametrize("name", [name for name in [*lessons(), *deeper()] if claims.in_notebook(
     nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
 )])  # fmt: skip
-def test_a_number_that_changed_makes_it_stale(committed, lesson):
-    path = NOTEBOOKS / f"{lesson}.ipynb"
+def test_a_number_that_changed_makes_it_stale(committed, name):
+    path = NOTEBOOKS / f"{name}.ipynb"
     notebook = committed[path] = copy.deepcopy(committed[path])
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
     card = next(output.data[claims.MIME] for output in outputs if claims.MIME in output.get("data", {}))
     number = next(iter(dict(card["number"]).values()))
     number["value"] += 1
     (fault,) = check.stale_ledgers(committed)
-    assert f"06_wrapping_up.ipynb: its ledger does not show the cards of lesson {lesson[:2]};" in fault
+    whose = "the deeper notebooks" if path.parent.name == "deeper" else "the lessons"
+    assert f"06_wrapping_up.ipynb: its ledger does not show the cards of {whose};" in fault

@@ -251,6 +251,16 @@ def test_changes_are_split_at_the_first_token_that_differs():
     assert right["GPT"].tolist() == [50, 100]
 
 
+def test_gpt_looks_at_nothing_on_the_right():
+    folder = assets.small_model("mini-gpt")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    weights, looking, looked_at = measures.attention_weights(model, tokenizer, "A good film.")
+    assert weights.shape[2:] == (len(looking), len(looked_at)) == (4, 4)
+    assert not np.triu(weights, 1).any()
+    assert weights.sum(axis=-1) == pytest.approx(1, abs=1e-5)
+
+
 def test_a_word_is_asked_if_one_of_its_pieces_is_selected(tokenizer):
     rows = tokenizer(["The film is zzz", "The end"], padding=True)
     asked, words = measures.words_asked(rows)

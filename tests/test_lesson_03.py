@@ -14,11 +14,11 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import cross_val_predict
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from notebooks.source.lesson_03 import cards, exchange
+from notebooks.source.lesson_03 import bpe, cards, exchange, mistakes
 from notebooks.source.lesson_03.mistakes import right_pairs, unseen_mistakes, wrong_tokenizers
-from tests.conftest import cells_of
+from tests.conftest import ROOT, cells_of
 from utils import assets, claims, pieces
-from utils.intervals import Number, share
+from utils.intervals import Number
 from utils.tokenizer_guard import check_tokenizer_matches
 
 VOCABULARIES = ("wordpiece", "gpt2", "unigram")
@@ -182,8 +182,7 @@ def trips(wordpiece, bpe, unigram):
 
 
 def junk(wrong, right=720):
-    given = {"BERT's cut, BERT's ids": hits(right), "GPT-2's cut, wrong ids": hits(wrong)}
-    return {name: share(found) for name, found in given.items()}, given
+    return ({"BERT's ids": hits(right), "GPT-2's ids": hits(wrong), "counting words": hits(680)},)
 
 
 def collapse(cosine, finite=True, swing=0.001):
@@ -207,8 +206,8 @@ CASES = [
     ("03.1", cards.loses_nothing, (trips(0, 100, 98),), DEPENDS),
     ("03.1", cards.loses_nothing, (trips(0, 99.9, 98),), FAILS),
     ("03.1", cards.loses_nothing, (trips(100, 100, 100),), HOLDS),
-    ("03.2", cards.raises_an_error, (6, ["capitals kept"], ["GPT-2's"], hits(630)), FAILS),
-    ("03.2", cards.raises_an_error, (6, [], ["GPT-2's"], hits(630)), HOLDS),
+    ("03.2", cards.raises_an_error, ({"GPT-2's": mistakes.LOUD, "capitals": mistakes.SILENT}, hits(630)), FAILS),
+    ("03.2", cards.raises_an_error, ({"GPT-2's": mistakes.LOUD, "the same": mistakes.HARMLESS}, hits(630)), HOLDS),
     ("03.3", cards.is_junk, junk(500), HOLDS),
     ("03.3", cards.is_junk, junk(650), FAILS),
     ("03.3", cards.is_junk, junk(545), OPEN),
@@ -259,11 +258,53 @@ def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
     assert len(cards_are_turned("03", [(id, numbers, verdict) for id, _, numbers, verdict in CASES])) >= 6
 
 
-def test_the_ten_merges_are_those_of_the_pairs_as_they_are_counted(from_lesson):
-    (merge,) = from_lesson("03", "merge")
-    assert merge(list("aaab"), ("a", "a")) == ["aa", "a", "b"]
-    assert merge(["th", "e"], ("th", "e")) == ["the"]
-    assert merge(list("film"), ("x", "y")) == list("film")
+def test_the_ten_merges_are_those_of_the_deeper_notebook(from_lesson):
+    """The lesson's module learns and cuts as the code does that the deeper notebook compares with the library."""
+    merge, learn_merges = from_lesson("03", "merge", "learn_merges", Counter=Counter, pairwise=pairwise)
+    texts = ["The thin thing<br />is the other thing.", "another INN, an inn in the inn"]
+    words, merges = bpe.count_words(texts), []
+    assert words[tuple("the")] == 3
+    assert words[tuple("inn")] == 3
+    for _ in range(3):
+        (best, count), (_, second) = bpe.count_pairs(words).most_common(2)
+        assert count > second  # else the two may choose differently
+        words = bpe.join(words, best)
+        merges.append(best)
+    assert merges == learn_merges(Counter({"".join(word): count for word, count in words.items()}), 3)
+    parts = list("another")
+    for pair in merges:
+        parts = merge(parts, pair)
+    assert bpe.cut("another", merges) == parts
+    assert bpe.cut("aaab", [("a", "a")]) == ["aa", "a", "b"]
+    assert bpe.join({("a", "a", "b"): 2}, ("x", "y")) == {("a", "a", "b"): 2}
+
+
+def test_a_mistake_is_loud_or_silent_or_changes_nothing(monkeypatch, capsys):
+    from transformers import AutoTokenizer
+
+    folder = str(assets.small_encoder())
+    own = AutoTokenizer.from_pretrained(folder)
+    wrong = {"beyond": own, "capitals": AutoTokenizer.from_pretrained(folder, do_lower_case=False), "none": own}
+    wrong["beyond"] = AutoTokenizer.from_pretrained(folder)
+    wrong["beyond"].add_tokens(["<br />"])
+    monkeypatch.setattr(mistakes, "wrong_tokenizers", lambda profile: wrong)
+    profile = SimpleNamespace(small_encoder=folder, precision="float32", device="cpu")
+    classifier = SimpleNamespace(predict=lambda vectors: vectors[:, 0] > 0)
+    outcomes = mistakes.try_each(profile, ["A Good film", "Not so Bad,<br />this FILM"], classifier)
+    assert outcomes == {"beyond": mistakes.LOUD, "capitals": mistakes.SILENT, "none": mistakes.HARMLESS}
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_the_four_fates_of_section_4_are_those_of_the_table(real_tokenizers):
+    gpt2, bert = real_tokenizers["gpt2"], real_tokenizers["wordpiece"]
+    text = (ROOT / "notebooks" / "source" / "lesson_03" / "lesson.py").read_text(encoding="utf-8")
+    rows = re.findall(r"^# \| `(.+?)` \| (\d+) \| (.+) \|$", text, re.MULTILINE)
+    assert [gpt2.convert_tokens_to_ids(piece) for piece, _, _ in rows] == [int(number) for _, number, _ in rows]
+    other, spare, special = bert.convert_ids_to_tokens([int(number) for _, number, _ in rows[:3]])
+    assert f"*{other}*" in rows[0][2]
+    assert spare.startswith("[unused")
+    assert f"`{special}`" in rows[2][2]
+    assert int(rows[3][1]) >= len(bert)
 
 
 def test_a_tokenizer_that_was_changed_does_not_belong(take_from_lesson):
@@ -284,7 +325,26 @@ def shown_by(name: str) -> str:
 
 
 def test_section_6_shows_what_the_text_below_it_says():
-    """It is the ids: with BERT's both cuts work, above counting words; with others neither does."""
+    words = shown_by("judged").split("95% interval: ")[1].split("Claim")[0]
+    shown = {name.strip(): float(number) for name, number in re.findall(r"([^;%()]+?) (\d+\.\d)% \(", words)}
+    assert shown["BERT's ids"] > shown["counting words"] > 60
+    assert abs(shown["GPT-2's ids"] - 50) < 5
+
+
+def test_the_check_of_section_7_finds_all_five():
+    assert re.findall(r": (True|False)$", shown_by("same_vocabulary"), re.MULTILINE) == ["True"] + ["False"] * 5
+
+
+def test_section_5_shows_what_the_text_below_it_says():
+    rows = dict(re.findall(r"^(.+?) {2,}(IndexError|silent +\d+%)", shown_by("outcomes"), re.MULTILINE))
+    changed = {name: int(found.split()[1][:-1]) for name, found in rows.items() if found != "IndexError"}
+    assert len(rows) == 5
+    assert changed["[CLS] and [SEP] left out"] < 10 < changed["capitals kept"]
+    assert 40 < changed["mini-t5's tokenizer"] < 60
+
+
+def test_deeper_it_is_the_ids_and_not_the_cut():
+    """With BERT's ids both cuts work, above counting words; with others neither does."""
     words = shown_by("shares").split("same answer: ")[1].split("Claim")[0]
     shown = {name.strip(): float(number) for name, number in re.findall(r"([^;%]+?) (\d+\.\d)% \(", words)}
     sides = ("BERT's", "GPT-2's")
@@ -306,8 +366,8 @@ def test_deeper_the_cut_costs_what_the_text_says():
     found = shown_by("rarer")
     costs = re.findall(r"better by (-?[\d.]+) points \((-?[\d.]+) to (-?[\d.]+)\)", found)
     (_, low, high), (cost, rarer_low, _) = [[float(number) for number in row] for row in costs]
-    assert low < 0 < rarer_low < cost < 10
-    assert high > rarer_low
+    assert low < 0 < high
+    assert -0.5 < rarer_low < 1.0 < cost < 10  # the low end is 0.1 on some processors, 0.0 on others
     (few, _), (more, unknown) = re.findall(r"otherwise (\d+)%, pieces that BERT lacks (\d+)%", found)
     assert int(few) < int(more) < 20
     assert int(unknown) > 0

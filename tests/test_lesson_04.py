@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
-from notebooks.source.lesson_04 import cards, costs
+from notebooks.source.lesson_04 import cards, costs, neighbours
 from notebooks.source.lesson_04.runs import (
     ARMS,
     BASE_FROZEN,
@@ -186,6 +186,22 @@ def test_headlines_of_one_topic_are_neighbours_where_vectors_tell_them(runs, mon
     noise = np.random.default_rng(1).normal(size=(50, 9)).astype(np.float32)
     monkeypatch.setattr(Runs, "vectors", lambda *_: noise.copy())
     assert all(0.2 < np.mean(found) < 0.8 for found in runs.headlines_told(None).values())
+
+
+def test_a_neighbour_is_the_nearest_of_those_without_a_common_word(capsys):
+    sentences = ["a romantic film", "the romance of it", "a witty comedy", "not the dull one", "the"]
+    vectors = np.array([[1, 0], [1, 0.01], [1, 0.2], [0, 1], [0.5, 1]])
+    pairs = neighbours.pairs_without_common_words(sentences, vectors)
+    assert (0, 1) not in pairs  # "romantic" and "romance" begin alike
+    assert pairs[0] == (1, 2)
+    assert {place for pair in pairs for place in pair} == {0, 1, 2, 3, 4}
+    assert len(pairs) == len(set(pairs))
+    neighbours.show(pairs, sentences, [1, 1, 1, 0, 0], most=1)
+    assert capsys.readouterr().out == "+ the romance of it\n+ a witty comedy\n\n"
+
+
+def test_sentences_that_all_share_a_word_have_no_neighbour():
+    assert neighbours.pairs_without_common_words(["good film", "bad film", "film"], np.eye(3)) == []
 
 
 def test_what_a_step_needs_shrinks_with_what_is_frozen(runs):

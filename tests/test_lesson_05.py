@@ -21,7 +21,7 @@ from transformers import (
     set_seed,
 )
 
-from notebooks.source.lesson_05 import beforehand, cards, runs
+from notebooks.source.lesson_05 import beforehand, cards, figures, runs
 from tests.conftest import ROOT, cells_of, parsed
 from utils import claims
 from utils.intervals import Number
@@ -301,6 +301,49 @@ def test_sentences_are_short_and_the_splits_apart(real_task):
     assert set(np.unique(real_task.topics, return_counts=True)[1]) == {runs.HEADLINES}
 
 
+def test_the_ways_of_the_lesson_are_arms_of_the_runs():
+    results = {arm: {"right": number} for number, arm in enumerate((*runs.RECIPES, runs.LARGER))}
+    found, rates = cards.ways_of_training(SimpleNamespace(profile=CPU, results=lambda: results))
+    chosen = runs.chosen_rates(CPU)
+    assert list(found) == list(rates) == list(cards.WAYS)
+    for way in cards.WAYS:
+        arm = cards.IN_RUNS.get(way, way)
+        assert (found[way], rates[way]) == (results[arm], chosen[arm])
+
+
+def test_the_losses_of_steps_are_the_sums_of_two_halves(capsys):
+    trainer = SimpleNamespace(state=SimpleNamespace(log_history=[{"loss": 1.0}, {"loss": 0.5}, {"train_loss": 0.7}]))
+    assert cards.losses_of_steps([0.25, 0.75, 0.25, 0.25], trainer) == ([1.0, 0.5], [1.0, 0.5])
+    assert capsys.readouterr().out.splitlines()[-1] == "step  2: the loop 0.5000000, the Trainer 0.5000000"
+
+
+def test_the_stairs_show_what_unfreezing_frees(monkeypatch):
+    shown = []
+    monkeypatch.setattr("utils.plots.show", lambda fig, alt: shown.append((fig, alt)))
+    one = [runs.slanted_triangular(step, 40) for step in range(40)]
+    four = [runs.slanted_triangular(step % 10, 10) for step in range(40)]
+    figures.stairs(tiny(layers=3), runs.unfreeze, {"one": one, "four": four})
+    ((fig, alt),) = shown
+    grids = [ax.images[0].get_array().filled(0) for ax in fig.axes[:2]]
+    assert [int(np.argmax(row > 0)) for row in grids[0]] == [30, 20, 20, 10, 0]  # embeddings, three layers, head
+    assert (grids[0][-1] == one).all()
+    assert (grids[1][-1] == four).all()
+    assert f"up to {max(one[30:]):.0%} of the peak rate on the left, up to 100% on the right" in alt
+
+
+def test_the_figures_say_their_numbers(monkeypatch):
+    alts = []
+    monkeypatch.setattr("utils.plots.show", lambda fig, alt: alts.append(alt))
+    results = outcomes(5, -10)
+    figures.gains(results, {"one": "plain"}, counted=results["plain"]["right"] & False)
+    figures.forgetting(results, results["plain"]["topics"][0], dict.fromkeys(results, 3e-5))
+    figures.schedules([runs.slanted_triangular(step, 100) for step in range(100)], warmup_steps=10)
+    assert alts[0].startswith("Surely 2 points better: one.")
+    assert "counting words minus plain -" in alts[0]
+    assert "one rate 0.00003" in alts[1]
+    assert "never more than 0.032 apart" in alts[2]  # 1/32, rounded up
+
+
 def outcomes(gain, kept=0.0):
     """Results of two arms and their controls: the other gains points on the task, and keeps points of topics."""
     rng = np.random.default_rng(0)
@@ -311,7 +354,7 @@ def outcomes(gain, kept=0.0):
     turned = rng.random(topics.shape) < abs(kept) / 100 / (0.3 if kept > 0 else 0.7)
     found = {"right": other, "topics": topics | turned if kept > 0 else topics & ~turned}
     control = {"right": plain, "topics": topics}
-    return {"one": found} | dict.fromkeys(("plain", "linear decay", runs.LARGER), control)
+    return {"one": found} | dict.fromkeys(("plain", "slanted triangle", runs.LARGER), control)
 
 
 def noisy(results):

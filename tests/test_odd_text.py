@@ -6,12 +6,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline, set_seed
+from transformers import pipeline, set_seed
 
-from utils import assets, pieces, splits, widgets
+from utils import assets, blanks, pieces, splits, widgets
 
 ODD = {
     "empty": "", "spaces": "   \t\n  ", "one letter": "a", "100,000 letters": "x" * 100_000,
@@ -106,7 +105,7 @@ def blank(request):
     """Lesson 01's widget with its own function and mini-bert."""
     take = request.getfixturevalue("take_from_lesson")
     fill = pipeline("fill-mask", model=str(assets.small_model("mini-bert")), device="cpu", dtype="float32")
-    (five_best,) = take("01", "five_best", fill=fill)
+    (five_best,) = take("01", "five_best", strongest=fill, blanks=blanks)
     return widgets.fill_the_blank(five_best, "[MASK]", "A good film.")
 
 
@@ -122,18 +121,11 @@ def test_fill_the_blank_with_odd_text(blank, name):
 
 @pytest.fixture(scope="module")
 def writer(request):
-    """Lesson 01's playground with its own functions and mini-gpt."""
+    """Lesson 01's playground with its own function and mini-gpt."""
     take = request.getfixturevalue("take_from_lesson")
-    folder = assets.small_model("mini-gpt")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.pad_token = tokenizer.eos_token
-    scope = {
-        "gpt": AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), "gpt_tokenizer": tokenizer,
-        "profile": type("Profile", (), {"device": "cpu"}), "set_seed": set_seed, "greedy": {"do_sample": False},
-        "sampling": {"do_sample": True, "top_k": 0},
-    }  # fmt: skip
-    _, play = take("01", "write_on", "play", **scope)
-    return widgets.generation_playground(play, "A film", "A film")
+    write = pipeline("text-generation", model=str(assets.small_model("mini-gpt")), device="cpu", dtype="float32")
+    (continue_text,) = take("01", "continue_text", write=write, set_seed=set_seed)
+    return widgets.generation_playground(continue_text, "A film", "A film")
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -259,25 +259,35 @@ def table(claims: list[Claim]) -> dict[str, str]:
 
 
 def show_ledger(recorded: list[Claim], folder: Path, profile: str) -> None:
-    """Display the claims as a table for each lesson of a folder that has cards, and say which lesson has not been run.
+    """Display the claims of a folder's lessons as one table, and under it, folded, those of its deeper notebooks.
+
+    Says of each lesson that has cards, but none here, that it has not been run.
 
     Args:
         recorded: what `ledger` gave.
         folder: of the lessons.
         profile: under which they are looked for.
     """
-    from IPython.display import Markdown, display
+    from IPython.display import display
 
+    asked = of_lessons(recorded, folder)
+    deeper = [claim for claim in recorded if claim not in asked]
     for path, notebook in of_course(folder).items():
         lines = [line for cell in notebook["cells"] for line in "".join(cell["source"]).splitlines()]
-        if not any(line.startswith(("claims.record(", "cards.")) for line in lines):
-            continue  # a lesson without a card
-        display(Markdown(f"**[{notebook['metadata']['course']['title']}]({path.name})**"))
-        own = [claim for claim in recorded if claim.id[:2] == path.name[:2]]
-        if own:
-            display(table(own), raw=True)
-        else:
-            print(f"Not run on this machine under `{profile}` yet: open the lesson and run all its cells.")
+        has_cards = any(line.startswith(("claims.record(", "cards.")) for line in lines)
+        if has_cards and not any(claim.id[:2] == path.name[:2] for claim in recorded):
+            print(f"Not run on this machine under `{profile}` yet: {notebook['metadata']['course']['title']}")
+    if asked:
+        display(table(asked), raw=True)
+    if deeper:
+        display(folded_table(deeper), raw=True)
+
+
+def folded_table(claims: list[Claim]) -> dict[str, str]:
+    """The claims of deeper notebooks as a table that opens on a click."""
+    page, text = table(claims).values()
+    line = f"{len(claims)} more sentences, from the deeper notebooks"
+    return {"text/html": f"<details><summary>{line}</summary>{page}</details>", "text/plain": f"{line}\n{text}"}
 
 
 def _folded(claim: Claim) -> str:

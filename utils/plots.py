@@ -246,7 +246,7 @@ def training(trainer, baseline: float) -> None:
     if held_out:
         ax.plot(*np.array(held_out).T, "D", color=RED, label="eval_dataset", clip_on=False, zorder=5)
     ax.axhline(baseline, color=BLACK, linestyle=":", linewidth=1, label="guessing")
-    ax.set(xlabel="training step", ylabel="loss (nats)", xlim=(0, trainer.state.max_steps), ylim=(0, None))
+    ax.set(xlabel="training step", ylabel="loss", xlim=(0, trainer.state.max_steps), ylim=(0, None))
     fig.suptitle(
         f"The training loss begins near {losses[0]:.2f} and ends near {losses[-1]:.2f}; guessing has {baseline:.2f}"
     )

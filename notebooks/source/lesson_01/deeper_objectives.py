@@ -5,6 +5,7 @@
 #     title: "Deeper 01: The objectives in code"
 #     goals:
 #       - write masking, the next token's loss and span corruption, and hold each against the library
+#       - show that one run over a text gives GPT what reading it word by word gives
 #       - see at which tokens each objective asks, and what happens when labels are shifted twice
 #     minutes_cpu: under a minute
 #     needs: lesson 01
@@ -89,6 +90,23 @@ for row in seen[:3]:
 # dropped it and lost nothing; mini-bert does without.
 #
 # ## 2. The next token (GPT)
+#
+# GPT must guess a token at every position. Does it have to read the text again for each? Run it once over the whole
+# sentence, then over its first token, its first two, three, … **Predict:** does a position get the same logits in its
+# short run as in the long one?
+
+# %%
+from notebooks.source.lesson_01 import cards, measures
+
+with torch.inference_mode():
+    one_run = gpt(gpt_ids).logits[0]
+    word_by_word = torch.stack([gpt(gpt_ids[:, : end + 1]).logits[0, -1] for end in range(gpt_ids.shape[1])])
+apart = (100 * (one_run - word_by_word).abs().max() / one_run.abs().max()).item()
+cards.reads_at_once(profile, cards.sizes(profile, bert, gpt, t5), apart)
+
+# %% [markdown]
+# The causal mask is the reason: no later token can change what an earlier position computes. So one run over a text
+# asks GPT at all its positions at once. Only writing goes token by token; that is called *autoregressive*.
 #
 # The text is its own label, shifted by one place: the logits at a position are compared with the token *after* it.
 #
@@ -230,8 +248,6 @@ plots.show(fig, "Three rows of bars, a bar for the loss of each guessed token. "
 
 # %%
 from datasets import load_dataset
-
-from notebooks.source.lesson_01 import cards, measures
 
 reviews = load_dataset(profile.imdb)["test"].shuffle(seed=0).select(range(400))
 texts = [text.replace("<br />", " ") for text in reviews["text"]]

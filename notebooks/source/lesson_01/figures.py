@@ -70,13 +70,11 @@ def senses(vectors: dict) -> None:
         for row, layer in enumerate((0, -1)):
             groups = dict(zip(SENSES_MEANT[word], (range(4), range(4, 8)), strict=True))
             plots.groups_of_vectors(axes[row, column], layers[layer], groups)
-        axes[0, column].set_title(f"“{word}”: {' or '.join(SENSES_MEANT[word])}", fontsize=10)
-    axes[0, 0].set_ylabel("before any layer", fontsize=10)
-    axes[1, 0].set_ylabel("after the last", fontsize=10)
-    marks = [(handle, name) for handle, name in zip(axes[0, 0].lines, ("named first", "named second"), strict=True)]
-    fig.legend(*zip(*marks, strict=True), loc="outside lower center", ncols=2)
+        axes[0, column].set_title("“{}”: ● {}, ▲ {}".format(word, *SENSES_MEANT[word]), fontsize=10)
+    axes[0, 0].set_ylabel("before the first layer", fontsize=10)
+    axes[1, 0].set_ylabel("after the last layer", fontsize=10)
     axes[1, len(vectors) // 2].set_xlabel("two main directions of the vectors (PCA)", fontsize=9)
-    plots.show(fig, f"Vectors of {', '.join(vectors)} as points: in a heap before any layer, apart after the last.")
+    plots.show(fig, f"Vectors of {', '.join(vectors)} as points: in a heap at the bottom, apart at the top.")
 
 
 def senses_by_layer(same_sense: dict) -> None:

@@ -5,40 +5,41 @@
 #     title: "Lesson 01: BERT vs GPT vs T5"
 #     goals:
 #       - draw the Transformer and say which part of it BERT, GPT and T5 are
-#       - say who may look where, and read it off a running model
+#       - say who may look where in each of them
 #       - say what each was trained to guess, and on which text
 #       - choose a family for a job
-#     minutes_yours: 75
+#     minutes_yours: 50
 #     minutes_cpu: about a minute
 #     needs: softmax, ResNet and the mathematics of attention
 # ---
 
 # %% [markdown]
 # > “BERT reads a sentence both ways at the exact same millisecond. It learned from Wikipedia, hides 15% of the words
-# > and guesses them: it understands words in context, robustly, for classification. GPT learned from internet articles,
-# > reads from left to right and guesses the next word: for generation. T5 turns every task into text to text: the
-# > absolute industry standard for translation and summarization.”
+# > and guesses them: it understands words in context, robustly, for classification. GPT learned from internet
+# > articles, reads from left to right and guesses the next word: for generation. T5 turns every task into text to
+# > text: the absolute industry standard for translation and summarization.”
 #
-# Which phrases hold?
+# Which of these phrases hold?
 #
 # ## 1. See it work
 #
-# Without a GPU (profile `embedded`), you run mini-bert, mini-gpt and mini-t5, made for this course, each with about
-# five million weights (learned numbers). All learned from the same texts on films, news, and first paragraphs of
-# Wikipedia. mini-t5 then learned tasks: to translate dates and numbers, to name a text's sentiment, title and topic.
+# Without a GPU you run mini-bert, mini-gpt and mini-t5, made for this course. Each has about five million *weights*,
+# the numbers that training sets. All learned from the same film reviews, news and Wikipedia pages. mini-t5 then also
+# learned a few tasks from examples: to translate dates and numbers, and to name a text's sentiment, title and topic.
 #
-# **BERT fills a blank**, written `[MASK]`. Two models try: [mpnet-blanks](../models/mpnet-blanks/README.md), a relative
-# of BERT as large as the original (lesson 02's encoder, trained further for this), and mini-bert. **Predict** their
-# first guesses.
+# **BERT fills a blank**, written `[MASK]`. Most laptops also run [mpnet-blanks](../models/mpnet-blanks/README.md), a
+# relative of BERT with 110 million weights. The library `transformers`, by Hugging Face, loads such networks; its
+# `pipeline` does one job with one of them.
+#
+# **Predict:** what will each put first into “Paris is the capital of `[MASK]`”?
 
 # %%
 from transformers import pipeline
 
 from utils import blanks
 
-plain = {"attn_implementation": "eager"}  # the way to compute attention that lets section 3 look at it
-fill = pipeline("fill-mask", model=profile.bert, device=profile.device, dtype="float32", model_kwargs=dict(plain))
-fillers = blanks.fillers(profile, fill)
+fill = pipeline("fill-mask", model=profile.bert, device=profile.device, dtype="float32")
+fillers = blanks.fillers(profile, fill)  # mini-bert, and mpnet-blanks where the machine has it
 for text in (
     "This was the [MASK] movie I have ever seen.",
     "Paris is the capital of [MASK].",
@@ -46,55 +47,70 @@ for text in (
 ):
     print(text)
     for name, filler in fillers.items():
-        guesses = [f"{guess['token_str']} {guess['score']:.0%}" for guess in blanks.guesses(filler, text, top_k=4)]
-        print(f"   {name:<18} {', '.join(guesses)}")
+        guesses = blanks.guesses(filler, text, top_k=4)
+        print(f"   {name:<18}", *[f"{guess['token_str']} {guess['score']:.0%}  " for guess in guesses])
 
 # %% [markdown]
-# Most guesses fit the grammar; fewer fit the facts, and some repeat a word of the sentence.
+# Each percentage is a probability; what is missing from 100% goes to other words. Most guesses fit the grammar, and
+# fewer fit the facts.
 #
-# **GPT writes on.** It draws each next token (word or piece), likely ones more often. **Predict** how “This movie was”
-# and “Paris is” go on: will it make sense, and will it be true?
+# **GPT writes on.** It guesses the next *token*, a word or a piece of one, adds it to the text, and guesses again. Each
+# token is drawn at random, a likely one more often. (`temperature` says how much more often, as section 6 shows;
+# `repetition_penalty` makes what is already there less likely.)
+#
+# **Predict** how “This movie was” and “Paris is” will go on. Will it be true?
 
 # %%
 from transformers import set_seed
 
-write = pipeline("text-generation", model=profile.gpt, device=profile.device, dtype="float32", model_kwargs=dict(plain))
+write = pipeline("text-generation", model=profile.gpt, device=profile.device, dtype="float32")
 for prompt in ("This movie was", "Paris is"):
     set_seed(0)
-    how = {"do_sample": True, "temperature": 0.7, "top_k": 50}  # of the 50 likeliest; temperature: section 6
+    how = {"do_sample": True, "temperature": 0.4, "repetition_penalty": 1.15}
     print(write(prompt, max_new_tokens=30, **how)[0]["generated_text"], "\n")
 
 # %% [markdown]
-# It writes what it holds for likely, true or not.
+# It reads well and may be false: GPT writes what it holds for likely. Its texts end after 30 tokens, or earlier where
+# it writes an end mark.
 #
-# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. **Predict:** one date,
-# two prefixes: what changes?
+# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. Without a pipeline there
+# are three steps: cut the text into numbers, generate, turn the numbers back into text.
+#
+# **Predict** the sentiment, the title and the topic that T5 gives to “A wonderful film. I loved every minute of it.”
 
 # %%
 # NBVAL_CHECK_OUTPUT
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 t5_tokenizer = AutoTokenizer.from_pretrained(profile.t5)
-t5 = AutoModelForSeq2SeqLM.from_pretrained(profile.t5, dtype="float32", **plain).to(profile.device).eval()
+t5 = AutoModelForSeq2SeqLM.from_pretrained(profile.t5, dtype="float32").to(profile.device).eval()
 
-
-def answer(questions):
-    # mini-t5 was trained on at most 239 tokens
-    batch = t5_tokenizer(questions, padding=True, truncation=True, max_length=239, return_tensors="pt")
-    written = t5.generate(**batch.to(profile.device), max_new_tokens=32, do_sample=False)
-    return t5_tokenizer.batch_decode(written, skip_special_tokens=True)
-
-
-questions = [f"translate English to {language}: Tuesday, March 12, 2024" for language in ("German", "French")]
-print("\n".join(answer(questions)))
+jobs = {
+    "Tuesday, March 12, 2024": ["translate English to German: ", "translate English to French: "],
+    "A wonderful film. I loved every minute of it.": profile.t5_prefixes,
+    "Lake Bled is a lake in the Julian Alps of northwestern Slovenia.": profile.t5_prefixes,
+}
+for text, prefixes in jobs.items():
+    print(text)
+    for prefix in prefixes:
+        question = t5_tokenizer(prefix + text, return_tensors="pt").to(profile.device)
+        written = t5.generate(**question, max_new_tokens=32, do_sample=False)
+        print(f"   {prefix:<30}→ {t5_tokenizer.decode(written[0], skip_special_tokens=True)}")
 
 # %% [markdown]
+# The prefix decides which task T5 does, among [those that it was trained on](deeper/01_guessing_and_probing.ipynb).
+#
 # ## 2. One building, three ways to use it
 #
-# All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text; its **decoder** writes
-# another, looking at what was read. BERT is the encoder alone (*encoder-only*), GPT the decoder alone (*decoder-only*),
-# T5 is both (*encoder-decoder*). GPT has one text: it reads the prompt and continues it. **Predict:** what must T5's
-# decoder have that GPT lacks?
+# All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text. Its **decoder** writes
+# another, while it looks at what the encoder read.
+#
+# BERT is the encoder alone. GPT is the decoder alone, which continues a text. T5 is both.
+#
+# Read the drawing from the bottom up. A frame is one layer, repeated N times. The drawing is that of 2017; GPT-2 and T5
+# normalize before each part, not after.
+#
+# **Predict:** which part must T5's decoder have that GPT does not need?
 
 # %%
 from utils import drawings
@@ -102,217 +118,199 @@ from utils import drawings
 drawings.families()
 
 # %% [markdown]
-# From the bottom up:
+# It needs *cross-attention*. This is what the parts are for:
 #
-# - A *tokenizer* cuts the text into *tokens*: words, or pieces of words (lesson 03).
-# - **Embeddings.** A table holds a vector for each token. To it, a vector for the *position* is added.
-# - **Attention.** Each position makes a *query*, a *key* and a *value*. Its query is compared with every key: that
-#   gives scores. Softmax turns the scores into *attention weights*, and the position takes the weighted mean of the
-#   values. A layer does this several times side by side, in *attention heads*. (T5 has no position vectors; it adds to
-#   each score of self-attention a learned number for the distance.)
-# - **Add & norm.** The input of attention or feed-forward is added to its output, as in a ResNet. Then each vector is
-#   normalized by itself, by its mean and standard deviation (T5: by its root mean square).
-# - **Feed-forward.** Two linear layers with a nonlinearity between them, for each position alone. Only attention
-#   connects positions.
-# - **Output layer** (a *head*, but no attention head). On top of the N layers, it gives at each position a number for
-#   each token of the vocabulary, its *logit*; softmax makes probabilities of these.
+# - **Embeddings** give each token a vector from a table. BERT and GPT add a vector for its *position*; T5 instead adds
+#   to each attention score a number for the distance.
+# - **Self-attention** lets each position collect information from all positions of the text. Its *attention weights*
+#   say how much from which. A layer does this several times side by side, in *attention heads*.
+# - **Masked self-attention** collects from the position itself and from its left only.
+# - **Cross-attention** lets the decoder collect from what the encoder read: the queries are the decoder's, the keys and
+#   values come from the encoder.
+# - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector.
+# - **Feed-forward**, two linear layers, works on each position alone.
+# - The **output layer** gives each token of the vocabulary a score, its *logit*. Softmax makes probabilities of them.
 #
-# Attention comes in three kinds:
+# The originals:
 #
-# - **self-attention**, in the encoder: each position looks at all positions of the text (*bidirectional*);
-# - **masked self-attention**, in the decoder: each position looks at itself and to its left;
-# - **cross-attention**, in the decoder: each decoder layer makes queries from its own vectors, keys and values from the
-#   encoder's output. So it sees what was read. GPT has no cross-attention.
-#
-# (Blue: no mask; yellow: masked. A frame is one layer, repeated N times. Drawn as in 2017; GPT-2 and T5 normalize
-# before each part.)
-#
-#
-# The originals, and where they went:
-#
-# | | year | weights | learned from | today |
-# |---|---|---|---|---|
-# | BERT (Devlin et al.) | 2018 | 110 or 340 million | Wikipedia, books | ModernBERT: classify, tag, search |
-# | GPT-1 (Radford et al.) | 2018 | 117 million | books (GPT-2: web pages) | Llama, Qwen: chat, code, write |
-# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages | its encoder reads prompts of image generators |
+# | | year | weights | learned from |
+# |---|---|---|---|
+# | BERT (Devlin et al.) | 2018 | 110 or 340 million | Wikipedia, books |
+# | GPT-1 (Radford et al.) | 2018 | 117 million | books (GPT-2: web pages) |
+# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages |
 
 # %% [markdown]
 # ## 3. Who may look where?
 #
-# Change the last word of a sentence. A position that may look at it gets another vector in the last layer; one that may
-# not, keeps it. **Predict** for BERT: which positions *before* the changed word notice?
-#
-# (BERT's tokenizer lowercases the text and puts it between `[CLS]` and `[SEP]`.)
+# Each network reads tokens. **Predict:** do the three tokenizers cut a sentence alike?
 
 # %%
-import torch
-
+# NBVAL_CHECK_OUTPUT
 bert, bert_tokenizer, gpt, gpt_tokenizer = fill.model, fill.tokenizer, write.model, write.tokenizer
-sentence, changed = "The actors are good because the story is great.", "The actors are good because the story is bad."
-
-
-def encode(tokenizer, text):
-    return tokenizer(text, return_tensors="pt").to(profile.device)
-
-
-with torch.inference_mode():
-    old, new = (bert.base_model(**encode(bert_tokenizer, text)).last_hidden_state[0] for text in (sentence, changed))
-change = 100 * (new - old).norm(dim=1) / old.norm(dim=1)  # of each position's vector, in % of its norm
-tokens = bert_tokenizer.tokenize(sentence, add_special_tokens=True)
-print("  ".join(f"{token} {percent:.0f}%" for token, percent in zip(tokens, change.tolist(), strict=True)))
+networks = {"BERT": (bert_tokenizer, bert), "GPT": (gpt_tokenizer, gpt), "T5": (t5_tokenizer, t5)}
+sentence = "The actors are good because the story is great."
+for name, (tokenizer, _) in networks.items():
+    print(f"{name:<5}", " ".join(tokenizer(sentence).tokens()))
 
 # %% [markdown]
-# All of them. **Predict** for GPT, T5's encoder and T5's decoder. We give the decoder the sentence behind a start token
-# `<pad>`, as training gives it the right answer (*teacher forcing*). While we test the decoder, the encoder keeps the
-# old sentence; otherwise cross-attention would carry the change over.
+# They do not. `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and `[SEP]`, T5 the end
+# with `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; we put it in front. T5's decoder begins
+# with `<pad>`.
 #
-# (GPT's text begins with `<|endoftext|>`, T5's ends with `</s>`. `Ġ` and `▁` mark a space.)
+# Now *great* becomes *bad*. A position that may look at this word gets another vector in the last layer. One that may
+# not, keeps its vector.
+#
+# In the figure, each bar shows how much a position's vector changed, in percent of its length. The changed word follows
+# the dotted line. T5's two halves are tested one at a time: the decoder is given the sentence as if it had written it
+# so far, while its encoder keeps the old sentence. The *card* below the figure sums up which sentence was tested and
+# what was found.
+#
+# **Predict** for all four networks: does anything change left of the line?
 
 # %%
 from notebooks.source.lesson_01 import cards, figures, measures
 
-networks = {"BERT": (bert_tokenizer, bert), "GPT": (gpt_tokenizer, gpt), "T5": (t5_tokenizer, t5)}
-before, after = (measures.last_vectors(networks, text, read_by_t5=sentence) for text in (sentence, changed))
+changed = "The actors are good because the story is bad."
+before = measures.last_vectors(networks, sentence, read_by_t5=sentence)
+after = measures.last_vectors(networks, changed, read_by_t5=sentence)
 left, right = measures.changes(before, after)
 figures.who_notices(before, after, left, right)
-sizes = cards.sizes(profile, bert, gpt, t5)
-cards.looks_both_ways(profile, sizes, left, right)
+cards.looks_both_ways(profile, cards.sizes(profile, bert, gpt, t5), left, right)
 
 # %% [markdown]
-# Left of the change, BERT and T5's encoder notice everywhere; GPT and T5's decoder notice nothing.  This is the work of
-# the **causal mask**: before the softmax it gives each place to the right a score so low that its attention weight
-# becomes 0. (It has nothing to do with the token `[MASK]`.)
+# BERT and T5's encoder look both ways: every position notices. In GPT and T5's decoder, no position before the change
+# does. Their **causal mask** sets all attention weights to the right to 0. It has nothing to do with `[MASK]`.
 #
-# Next, the attention weights, as means over layers and heads: the token of a row looks at that of a column. Dark: more
-# weight; a cross: 0. **Predict:** what share of GPT's attention weights is 0?
-
-# %%
-attentions = {}
-for name, tokenizer, model in (("BERT", bert_tokenizer, bert), ("GPT", gpt_tokenizer, gpt)):
-    inputs = encode(tokenizer, sentence if name == "BERT" else gpt_tokenizer.eos_token + sentence)
-    with torch.inference_mode():
-        layers = model(**inputs, output_attentions=True).attentions
-    tokens = tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist())
-    weights = torch.stack(layers)[:, 0].cpu().numpy()  # shape (layers, heads, positions that look, looked at)
-    attentions[name] = weights, tokens, tokens
-figures.attention_means(attentions)
-
-# %% [markdown]
-# Nearly half of them: all to the right.
+# The next picture shows attention weights, as means over layers and heads. The token of a row looks at that of a
+# column. Dark means much, a cross means 0. In the box below it, choose one layer and one head.
 #
-# One head at a time: find one whose tokens look at their left neighbour.
+# **Predict:** what share of GPT's attention weights is 0?
 
 # %%
 from utils import widgets
 
+attentions = {
+    "BERT": measures.attention_weights(bert, bert_tokenizer, sentence),
+    "GPT": measures.attention_weights(gpt, gpt_tokenizer, gpt_tokenizer.eos_token + sentence),
+}
+figures.attention_means(attentions)
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
+# Nearly half: all to the right. The dark first columns are no fault: where a head finds nothing to collect, it often
+# looks at the first token. Can you find a head of BERT whose tokens look at their left neighbour?
+#
 # > “… at the exact same millisecond.”
 #
-# Must GPT *read* word by word? Run it once over the whole sentence, then over its first token, its first two, three, …
-# **Predict:** does a position get the same logits in its short run as in the long one?
-
-# %%
-ids = encode(gpt_tokenizer, gpt_tokenizer.eos_token + sentence)["input_ids"]
-with torch.inference_mode():
-    one_run = gpt(ids).logits[0]
-    word_by_word = torch.stack([gpt(ids[:, : end + 1]).logits[0, -1] for end in range(ids.shape[1])])
-apart = (100 * (one_run - word_by_word).abs().max() / one_run.abs().max()).item()
-cards.reads_at_once(profile, sizes, apart)
-
-# %% [markdown]
-# It does: because of the mask, no later token can change them. GPT reads all tokens in one run, as BERT does. Only
-# *writing* goes token by token (*autoregressive*).
+# GPT, too, reads a text in [one run](deeper/01_objectives.ipynb): like BERT, it computes layer by layer, and within a
+# layer all positions side by side. Thanks to the mask, each position gets what it would get if the text ended there.
+# Only *writing* goes token by token.
 #
 # ## 4. What each learned to guess
 #
-# First comes *pretraining*: guessing, which needs no labels. (*Fine-tuning*, lesson 02, then trains all weights on
-# labels, often under a new head.) BERT sees every token, so some must be taken out. GPT does not see the next token, so
-# it can be asked for it at every position. Here is what a training text becomes (more taken out than usual):
+# *Pretraining* means here to guess tokens of a text. Unlike that of a ResNet it needs no labels. BERT sees the whole
+# text, so tokens must be taken out. GPT does not see the next token, so it is asked for that, at every position. An
+# example, with more taken out than usual:
 #
 # | | what it reads | what it must say |
 # |---|---|---|
-# | BERT | the actors `[MASK]` good because the `[MASK]` is great. | are; story |
+# | BERT | the actors `[MASK]` good because the `[MASK]` is great | are; story |
 # | GPT | The actors are good because the story is great | actors are good because the story is great . |
-# |T5 | The actors `<extra_id_0>` because the story is `<extra_id_1>` |`<extra_id_0>` are good `<extra_id_1>` great. … |
+# |T5| The actors `<extra_id_0>` because … `<extra_id_1>` |`<extra_id_0>` are good `<extra_id_1>` great `<extra_id_2>`|
 #
-# - **BERT** (*masked language modelling*) must say the original token at 15% of the positions. Of these (in the
-#   original) 80% become `[MASK]`, 10% random tokens, so any token may be wrong, and 10% stay. The 15% are tokens, not
-#   *words* ([deeper](deeper/01_objectives.ipynb)). The original BERT also learned to say whether one passage follows
-#   another.
-# - **GPT** (*causal language modelling*: from the left only) must say the next token at each position.
-# - **T5** (*span corruption*) must write what was taken out: *spans* of about three tokens, 15% in all. A *sentinel*
-#   (`<extra_id_0>` …) marks each gap. The answer repeats each, followed by what was taken out, and ends with one more.
+# BERT's objective is *masked language modelling*: it is asked for 15% of the tokens. Most of these become `[MASK]`; the
+# others stay or become random tokens. GPT's is *causal language modelling*. T5's is *span corruption*: 15% of the
+# tokens are taken out in short runs. A *sentinel*, such as `<extra_id_0>`, marks each gap. The answer repeats it,
+# followed by what belongs there, and ends with one more sentinel.
 #
-# The loss is the cross-entropy on the tokens of the right column only. **Predict** what our three models say.
+# The loss is the cross-entropy of the answers.
+#
+# **Predict** what our three models will say.
 
 # %%
-print("BERT  the actors [MASK] good because the [MASK] is great.")
-for number, guesses in enumerate(fill("the actors [MASK] good because the [MASK] is great."), 1):
-    print(f"       blank {number}:", ", ".join(guess["token_str"] for guess in guesses))
-tokens, guesses = ([gpt_tokenizer.decode(token).strip() for token in row] for row in (ids[0], one_run.argmax(dim=-1)))
-print("GPT   ", " | ".join(f"{token} → {guess}" for token, guess in zip(tokens, guesses, strict=True)))
+# NBVAL_CHECK_OUTPUT
+blanked = "the actors [MASK] good because the [MASK] is great."
+print("BERT  ", blanked, "→", "; ".join(guesses[0]["token_str"] for guesses in fill(blanked)))
+
+ids = gpt_tokenizer(gpt_tokenizer.eos_token + sentence, return_tensors="pt")["input_ids"].to(profile.device)
+guesses = gpt(ids).logits[0].argmax(dim=-1)  # the likeliest next token, at each position
+steps = [[gpt_tokenizer.decode(token).strip() for token in pair] for pair in zip(ids[0], guesses, strict=True)]
+print("GPT   ", " | ".join(f"{token} → {guess}" for token, guess in steps))
+
 gaps = "The actors <extra_id_0> because the story is <extra_id_1>"
-written = t5_tokenizer.decode(t5.generate(**encode(t5_tokenizer, gaps), max_new_tokens=12)[0])
-print("T5    ", gaps, "\n      ", written.partition("<extra_id_2>")[0].removeprefix("<pad>"))
+question = t5_tokenizer(gaps, return_tensors="pt").to(profile.device)
+print("T5    ", gaps, "→", t5_tokenizer.decode(t5.generate(**question, max_new_tokens=8)[0, 1:]))
 
 # %% [markdown]
-# BERT and GPT guess plausibly. mini-t5 writes its sentinels in order, and fills the gaps badly or not at all.
+# BERT and GPT mostly guess plausibly. mini-t5 writes its sentinels in order, but fills the gaps badly or not at all.
 #
-# Blank a word of your own sentence: which *later* word decides the guess?
-
+# **Predict** the first guess for “I wasted my `[MASK]` on this movie.” Then type a sentence of your own, press Enter,
+# and click the word to hide: which word *after* the blank decides the guess?
 
 # %%
+strongest = next(iter(fillers.values()))  # mpnet-blanks where the machine has it
+
+
 def five_best(text):
-    return [(guess["token_str"], guess["score"]) for guess in blanks.guesses(next(iter(fillers.values())), text)]
+    return [(guess["token_str"], guess["score"]) for guess in blanks.guesses(strongest, text)]
 
 
-blank = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted my time on this movie.")
-widgets.display(blank, "A box to fill blanks in your own sentences; section 1 shows three such blanks.")
+box = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted my time on this movie.")
+widgets.display(box, "A box to fill blanks in your own sentences; section 1 shows three such blanks.")
 
 # %% [markdown]
 # ## 5. Context
 #
 # > “It understands words in context.”
 #
-# Here are eight sentences, four for each sense of *bank*. Lesson 02's encoder, all-mpnet-base-v2, reads them.
+# *Bank* has two senses. Here are three of eight sentences:
+#
+# - She opened an account at the *bank*.
+# - The *bank* lent him money for the house.
+# - We sat on the *bank* and watched the boats.
+#
+# We let all-mpnet-base-v2 read them, a relative of BERT as large as BERT-base, which lesson 02 fine-tunes. The *cosine*
+# of two vectors is 1 if they point the same way. Before the first layer, the vector of *bank* is the same row of the
+# table everywhere, with a vector for the position added.
+#
+# **Predict** the cosine of the first *bank* with the second and the third: before the first layer, and after the last.
 
 # %%
-# NBVAL_CHECK_OUTPUT
 from transformers import AutoModel
 
-bank_sentences = [text for sense in measures.SENSES["bank"] for text in sense]
-print("\n".join(bank_sentences))
 encoder_tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
-encoder = AutoModel.from_pretrained(profile.encoder, dtype=torch.float32).to(profile.device).eval()
+encoder = AutoModel.from_pretrained(profile.encoder, dtype="float32").to(profile.device).eval()
+sentences = [text for sense in measures.SENSES["bank"] for text in sense]
+bank = measures.vectors_of(encoder, encoder_tokenizer, "bank", sentences)  # in each sentence, layer by layer
+print("cosine with the first bank")
+for bottom, top, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], sentences, strict=True):
+    print(f"before {bottom:.2f}   after {top:.2f}   {text}")
 
 # %% [markdown]
-# Compare *bank* in the first sentence with *bank* in all eight, by the *cosine* of its vectors: 1 if they point the
-# same way. Before any layer, *bank* is the same row of the table everywhere, plus a vector for its position.
-# **Predict** the cosines before the first layer, and after the last.
-
+# Before the first layer the sense makes no difference. After the last, the money banks are nearer to the first than the
+# river banks.
+#
+# Next, each point is a word's vector in one sentence, drawn along the two directions in which the eight differ most
+# (*PCA*). All six pictures have one scale. **Predict:** will the senses stand apart?
 
 # %%
-bank = measures.vectors_of(encoder, encoder_tokenizer, "bank", bank_sentences)  # shape (layers + 1, texts, width)
-for bottom, last, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], bank_sentences, strict=True):
-    print(f"before {bottom:.2f}   after {last:.2f}   {text}")
+words = {}
+for word in ("bank", "bat", "spring"):
+    sentences = [text for sense in measures.SENSES[word] for text in sense]
+    words[word] = measures.vectors_of(encoder, encoder_tokenizer, word, sentences)
+figures.senses(words)
 
 # %% [markdown]
-# After the last layer, its own sense is nearer. Here are three words, each with its eight vectors as points: upper row,
-# before any layer; lower row, after the last; on one scale. (*PCA*: the two directions in which they differ most.)
-
-# %%
-three = {word: [text for sense in measures.SENSES[word] for text in sense] for word in ("bank", "bat", "spring")}
-figures.senses({word: measures.vectors_of(encoder, encoder_tokenizer, word, texts) for word, texts in three.items()})
-
-# %% [markdown]
-# The senses separate. But four of the sentences are about money, four about rivers: do even their full stops separate?
-# [Deeper](deeper/01_guessing_and_probing.ipynb) measures it.
+# After the last layer they do. But sentences of one sense also share a topic, such as money. If the topic were all,
+# even the full stops of these sentences would stand apart as clearly. [Deeper](deeper/01_guessing_and_probing.ipynb)
+# measures it: they do stand apart, but less than the word.
 #
 # > “… robustly.”
 #
-# **Predict:** which will each prefer, *is* or *are*?
+# Robust would mean: not misled by a word that only stands nearer. In “the fight between the brothers … too long” the
+# subject is *fight*, but *brothers* stands next to the verb.
+#
+# **Predict:** which will each model prefer, *is* or *are*?
 
 # %%
 for name, filler in fillers.items():
@@ -320,90 +318,64 @@ for name, filler in fillers.items():
         print(f"{name:<18} {guess['score']:6.2%}  {guess['sequence']}")
 
 # %% [markdown]
-# *is* is right. The cards of [mini-bert](../models/mini-bert/README.md#grammar) and
-# [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) count sixty such pairs.
+# *is* is right. One sentence proves little, so sixty such pairs were written:
+# [mini-bert](../models/mini-bert/README.md#grammar) is right in fewer than a third,
+# [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) in nearly all.
 #
 # ## 6. Which for which job?
 #
+# **To write: GPT.** *Greedy* takes the likeliest token each time. *Sampling* draws one, and two numbers steer it. The
+# *temperature* divides the logits: below 1, likely tokens get likelier. *Top-p* leaves only the likeliest tokens that
+# together reach probability p.
 #
-# **Write on: GPT.** *Greedy* always takes the likeliest next token. *Sampling* draws one. **Predict:** which of them
-# repeats itself?
+# **Predict:** which of the two texts repeats itself?
 
 
 # %%
-def write_on(prompt, **how):
-    start = encode(gpt_tokenizer, gpt_tokenizer.eos_token + prompt)
-    written = gpt.generate(**start, max_new_tokens=60, pad_token_id=gpt_tokenizer.eos_token_id, **how)
-    return prompt + gpt_tokenizer.decode(written[0, start["input_ids"].shape[1] :], skip_special_tokens=True)
-
-
-greedy, sampling = {"do_sample": False}, {"do_sample": True, "temperature": 0.8, "top_p": 0.9, "top_k": 0}
-set_seed(0)
-print("greedy: ", write_on("This movie was", **greedy), "\n")
-print("sampled:", write_on("This movie was", **sampling))
-
-
-# %% [markdown]
-# Greedy goes round in a circle; sampling loses its thread. The **temperature** divides the logits (below 1, likely
-# tokens get likelier), and **top-p** leaves only the likeliest tokens that together reach probability p. At which
-# temperature do the sentences break?
-
-
-# %%
-def play(prompt, temperature, top_p, seed):
+def continue_text(prompt, temperature=0.8, top_p=0.9, seed=0):
     set_seed(seed)
-    how = sampling | {"temperature": temperature, "top_p": top_p} if temperature > 0 else greedy
-    return write_on(prompt, **how)
+    if temperature == 0:
+        how = {"do_sample": False}  # greedy
+    else:
+        how = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+    return write(prompt, max_new_tokens=60, **how)[0]["generated_text"]
 
 
-playground = widgets.generation_playground(play, "This movie was", play("This movie was", 0.8, 0.9, 0))
-widgets.display(playground, "A box to let GPT write on from your own prompt; the cell above shows two of its texts.")
-
-# %% [markdown]
-# **One text into another: T5.** The prefix says which task. **Predict** six answers (sentiment, title, topic of two
-# texts).
-
-# %%
-# NBVAL_CHECK_OUTPUT
-film = "A wonderful film. I loved every minute of it."
-lake = "Lake Bled is a lake in the Julian Alps of northwestern Slovenia. It is popular with visitors."
-for text in (film, lake):
-    print(text)
-    written = answer([prefix + text for prefix in profile.t5_prefixes])
-    for prefix, words in zip(profile.t5_prefixes, written, strict=True):
-        print(f"   {prefix:<11}→ {words}")
+sampled = continue_text("The story begins")
+print("greedy: ", continue_text("The story begins", temperature=0), "\n")
+print("sampled:", sampled)
+playground = widgets.generation_playground(continue_text, "The story begins", sampled)
+widgets.display(playground, "A box to let GPT write on from your own prompt; above it stand two of its texts.")
 
 # %% [markdown]
-# The prefix decides: in mini-t5's training each of these stood before texts of all kinds. A pair that it never met,
-# *translate* and a review, it gets wrong ([deeper](deeper/01_guessing_and_probing.ipynb)).
+# Greedy goes round in a circle; sampling loses its thread. In the box: at which temperature do the sentences break?
 #
-# “The absolute industry standard”? When it came out, the largest T5 was best at the one set of summaries that its
-# authors tried, not at translation.
+# **To turn one text into another: T5.** Is it “the absolute industry standard”? In 2019, the largest T5 was best at the
+# one set of summaries that its authors tried, [not at translation](deeper/01_guessing_and_probing.ipynb).
 #
-# **Classify: BERT.** Its authors trained a twin that sees only the left, on the same text. The twin did worse, by 0.5
-# to 1.8 percentage points on three tasks, by 9 on the smallest (Devlin et al., 2018, table 5).
+# **To classify: BERT.** Each of its vectors has seen the whole text. So you put a linear layer on one of them, as on
+# the features of a ResNet. BERT's authors trained a twin on the same text that looks only to the left: it did worse on
+# all five tasks (Devlin et al., 2018, table 5).
 #
-# | the job | take, at equal size | because |
-# |---|---|---|
-# | classify, tag, search | an encoder | *every* vector has seen the whole text |
-# | write, chat, do tasks by a prompt | a decoder | going on with a text is what it learned |
-# | turn one text into another, as trained | an encoder–decoder | it reads both ways, then writes |
+# | the job | take, at equal size |
+# |---|---|
+# | classify, search | an encoder; today for example ModernBERT |
+# | write, chat | a decoder; today for example Llama |
+# | turn one text into another | an encoder–decoder; T5's encoder also reads the prompts of image generators |
 
 # %% [markdown]
 # ## To remember
 #
-#
-#
 # | phrase | what was found |
 # |---|---|
 # | both ways | BERT and T5's encoder; GPT only to the left |
-# | at the exact same millisecond | in one run, layer by layer; GPT too |
-# | Wikipedia; internet articles | BERT had books as well; GPT-1 books only, GPT-2 web pages |
-# | 15% of the words | 15% of the tokens are asked; most of these are hidden |
-# | words in context | all-mpnet: a word's vectors separate by sense, or by subject |
-# | robustly | not tested; one sentence shows how a small model can fail |
-# | every task into text to text | several tasks, yes; the prefix decides, if trained on such texts |
-# | absolute industry standard | nothing here says so; in 2019, best at one set of summaries, not at translation |
+# | exact same millisecond | in one run, layer by layer; GPT too |
+# | Wikipedia; internet articles | BERT read books, too; GPT-1 only books |
+# | 15% of the words | [15% of the tokens](deeper/01_objectives.ipynb) |
+# | words in context | a word's vectors separate, by sense or by subject |
+# | robustly | one sentence cannot show it |
+# | every task into text to text | the tasks that it was trained on |
+# | absolute industry standard | nothing here says so |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.
 # - Only attention connects positions; a mask says where it may not look.

@@ -61,6 +61,26 @@ def changes(before: dict, after: dict) -> tuple[dict, dict]:
     return left, right
 
 
+def attention_weights(model, tokenizer, text: str) -> tuple[np.ndarray, list[str], list[str]]:
+    """How much each token of a text looks at each, in every layer and head of an encoder or a decoder.
+
+    Args:
+        model: in evaluation mode; from now on it computes attention in the way that also gives the weights.
+        tokenizer: the model's.
+
+    Returns:
+        The weights, shape (layers, heads, positions that look, positions looked at), and twice the tokens.
+    """
+    import torch
+
+    model.set_attn_implementation("eager")
+    inputs = tokenizer(text, return_tensors="pt").to(model.device)
+    with torch.inference_mode():
+        layers = model(**inputs, output_attentions=True).attentions
+    tokens = tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist())
+    return torch.stack(layers)[:, 0].cpu().numpy(), tokens, tokens
+
+
 def words_asked(rows, selected: float = 0.15) -> tuple[np.ndarray, np.ndarray]:
     """For each text: of how many words BERT must guess something, the mean over all masks, and how many it has.
 

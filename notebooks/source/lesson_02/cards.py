@@ -1,6 +1,7 @@
 """The sentences that lesson 02 puts to the test: what is asked of the numbers, and the card that shows the verdict.
 
-Both are about the 1,000 test reviews and the runs that came with the course, see `beforehand`.
+02.2 stands in the lesson, 02.3 in `deeper_hard_to_beat`. Both are about the 1,000 test reviews and the runs that came
+with the course, see `beforehand`.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
 #     title: "Deeper 02: Where counting words is hard to beat"
 #     goals:
 #       - say under which conditions a fine-tuned encoder may have no lead
+#       - say what the same network learns without its pretrained weights
 #       - read the worst errors of a classifier, and look for wrong labels among them
 #     minutes_cpu: 3 to 6
 #     needs: lesson 02
@@ -105,8 +106,25 @@ print(f"{int((wrong & (truth == 0)).sum())} negative reviews taken for positive,
       f"{int((wrong & (truth == 1)).sum())} the other way")  # fmt: skip
 
 # %% [markdown]
+# ## And without pretraining?
+#
+# Lesson 02's figure has a *random start*: the base encoder's network, trained like the others but from random weights.
+# Three such runs came with the course, each on 500 labels. The card below puts a sentence about them to the test.
+# **Predict:** how far above guessing, 50%, does the best of the three come?
+
+# %%
+from notebooks.source.lesson_02 import cards
+
+cards.teaches_next_to_nothing(profile)
+
+# %% [markdown]
+# Each of the three gave every review the same label. That does not say that such a network cannot learn: it had a small
+# learning rate and 63 steps. Lesson 04 gives a random start of the small encoder more labels and more epochs.
+
+# %% [markdown]
 # ## To remember
 #
 # - Always fit counting words first: it costs a second.
 # - Number of labels, length of the texts and size of the encoder may decide who leads: measure it on yours.
+# - The same network from random weights learned next to nothing from 500 labels in one short training.
 # - Read the most confident errors: some may be right, and the label wrong.

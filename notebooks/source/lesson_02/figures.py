@@ -34,7 +34,7 @@ def accuracy_by_labels() -> None:
         if not runs:
             continue
         found[start] = runs
-        places = [labels * 1.02 ** (shift - 2) for labels in runs]  # side by side, so that all can be seen
+        places = [labels * 1.04 ** (shift - 2) for labels in runs]  # side by side, so that all can be seen
         ax.plot(places, [rights.mean() for rights in runs.values()], color=color, linestyle=line)
         for place, rights in zip(places, runs.values(), strict=True):
             ax.plot([place] * len(rights), rights, mark, color=color, markersize=6, markerfacecolor="none")
@@ -50,7 +50,7 @@ def accuracy_by_labels() -> None:
         f"Base encoder, fine-tuned on {few} reviews: {_range(found['fine-tuning'][few])}%; "
         f"counting words on {most:,}: {_range(found['counting words'][most])}%"
     )
-    fig.suptitle(title)
+    fig.suptitle(title.replace("; ", ";\n"))
     shown = [
         f"{STYLES[start][0]}, {labels:,} labels: {', '.join(f'{right:.1f}' for right in rights)}"
         for start, runs in found.items() for labels, rights in runs.items()

@@ -6,9 +6,9 @@
 #     goals:
 #       - fine-tune a pretrained encoder with Hugging Face's `Trainer`, and say what each line does
 #       - name what its lines decide without telling you
-#       - compare the result with counting words, with a random start and with a frozen encoder
+#       - compare the result with counting words, a frozen encoder and a random start
 #       - save the model and load it with `pipeline`; fine-tune the encoder on a file of your own
-#     minutes_yours: 75
+#     minutes_yours: 50
 #     minutes_cpu: 3 to 8
 #     needs: lesson 01 for BERT
 # ---
@@ -16,24 +16,24 @@
 # %% [markdown]
 # > “Fine-tune BERT on your own texts with ten lines of code.”
 #
-# In vision you put a new last layer on a pretrained network and train a little more on your own pictures. The same with
-# text:
+# In vision you put a new last layer on a pretrained network and train it a little more. With texts it goes the same
+# way:
 #
 # ```
 # review → tokenizer → ids → encoder: 12 layers, pretrained → vector of the first token → head: new → neg or pos
 # ```
 #
-# An *encoder* such as BERT turns each token of a text into a vector that depends on all the others. So the first
-# token's vector can represent the whole text. The encoder learned its weights on other text: that is *pretraining*.
-# *Fine-tuning* trains all of them further, with the new *head*, on labelled examples of your task.
+# An *encoder* such as BERT turns each token into a vector that depends on all the others. So the first one can stand
+# for the whole text. The encoder learned its weights on other texts: that is *pretraining*. The new layer is called the
+# *head*. *Fine-tuning* trains encoder and head together, on labelled examples of your task.
 #
 # ## 1. See it work
 #
-# The script, `scripts/day4_ex.py`, stands in the next three cells. It learns from film reviews with a label, `neg` or
-# `pos`, and is tested on other reviews. `profile` holds the first cell's choices for this machine. Elsewhere you would
-# write `load_dataset("stanfordnlp/imdb")`, and `"google-bert/bert-base-uncased"` for `profile.encoder`.
+# Is a film review negative (`neg`) or positive (`pos`)? The next three cells are the whole script, `scripts/day4_ex.py`
+# (*day 4* of the series). Section 2 explains them line by line. `profile` holds what the first cell chose. Elsewhere
+# you would write names from the Hugging Face hub, such as `"google-bert/bert-base-uncased"`.
 #
-# **Predict:** of 100 reviews, how many will the fine-tuned encoder get right, and how many a classifier that only
+# **Predict:** of 100 test reviews, how many will the fine-tuned encoder get right? And how many a classifier that only
 # counts words?
 
 # %% tags=["script"]
@@ -88,48 +88,44 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# This takes some minutes. **Meanwhile** read section 2. Answer each **Predict** before you read on; its cells wait
-# until the training ends.
+# The training takes some minutes. **Meanwhile** read section 2. Note your predictions at each code cell before you read
+# on; the cells run after the training.
 #
+# Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks,
+# and then, from a billion pairs, which texts belong together. We count both as pretraining. Plain BERT had no such
+# pairs, and may need more labels.
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
-# judged right. *Validation Loss* is computed on `eval_dataset`, here the *test* reviews. *Training Loss* is the last
-# noted mean of five steps, `training_loss` below it that of all.
-#
-# Without a GPU your encoder is all-mpnet-base-v2, as large as bert-base: 12 layers, 109 million weights. (Small
-# machines take all-MiniLM-L6-v2.) It was pretrained by filling blanks, then learned from a billion pairs of texts which
-# ones belong together. Plain BERT had no such pairs, and may need more labels.
+# judged right. *Validation Loss* is the Trainer's name for the loss on `eval_dataset`, which here holds the test
+# reviews. `TrainOutput` is a summary for programs.
 
 # %% [markdown]
 # ## 2. Line by line
 #
 # ### `dataset = load_dataset(profile.imdb)`
 #
-# IMDB (Maas et al., 2011): 50,000 labelled film reviews, half of them for testing. Without a GPU you use only the
-# training half, split again by film.
-
-# %%
-for number in (0, 1):
-    review = dataset["train"][number]
-    print(dataset["train"].features["label"].int2str(review["label"]), "|", review["text"][:300], "…\n")
-
-# %% [markdown]
-# ### `.shuffle(seed=0).select(range(size))`
+# IMDB (Maas et al., 2011) holds film reviews, labelled 0 for negative or 1 for positive. The script shuffles them
+# before it takes some.
 #
-# **Predict:** why does the script shuffle the reviews before it takes some?
+# **Predict:** what would go wrong without the shuffle?
 
 # %%
 # NBVAL_CHECK_OUTPUT
+review = dataset["train"][0]
+print("label", review["label"], "|", review["text"][:300], "…\n")
 in_order = load_dataset(profile.imdb)["train"]["label"]
-print("labels of the first ten:", in_order[:10], "and of the last ten:", in_order[-10:])
+print("before the shuffle, the first ten labels:", in_order[:10], "and the last ten:", in_order[-10:])
 
 # %% [markdown]
-# The archive lists all negative reviews, then all positive ones. Without `shuffle`, `select` takes one label only, in
-# both parts: 100% right, nothing learned.
+# The archive lists all negative reviews first. Without the shuffle, a model that always answers “negative” would be
+# 100% right.
 #
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #
-# The tokenizer cuts text into pieces and looks up their numbers. It must be the encoder's own (lesson 03).
+# The tokenizer cuts a text into *tokens* and looks up a number for each. A rare word is cut into several pieces, and
+# one token is added at each end. The tokenizer must be the encoder's own: lesson 03 shows why.
+#
+# **Predict:** how many tokens is “An unwatchable mess.”?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -138,13 +134,14 @@ print(tokenizer.convert_ids_to_tokens(ids))
 print(ids)
 
 # %% [markdown]
-# `##` marks a piece that continues a word. The first and last tokens are *special tokens*: they mark beginning and end
-# (BERT's are `[CLS]` and `[SEP]`). The head will read the first one's vector.
+# `##` marks a piece that continues a word. Two *special tokens* mark the beginning and the end; BERT calls them `[CLS]`
+# and `[SEP]`. The head reads the first one's vector.
 #
 # ### `tokenized = dataset.map(tokenize, batched=True)`
 #
-# `map` applies the function to all reviews. Tokens cost time, so `truncation=True` cuts reviews longer than
-# `max_length`; the banner shows your limit. A token is about three quarters of a word, and a review has some 230 words.
+# `map` runs `tokenize` on all reviews. Every token costs time, so it cuts reviews that are longer than `max_length`;
+# the first cell shows your limit. A review has some 230 words, and a token is about three quarters of a word.
+#
 # **Predict:** which share of the reviews is cut?
 
 # %%
@@ -152,98 +149,80 @@ import numpy as np
 
 lengths = np.array([len(ids) for ids in tokenized["train"]["input_ids"]])
 cut = lengths == profile.max_length
-print(f"{cut.mean():.0%} of the reviews are cut to {profile.max_length} tokens")
-review = tokenized["train"][int(np.argmax([len(text) for text in dataset["train"]["text"]]))]
-print("\nthe longest begins:  ", review["text"][:150])
-print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_special_tokens=True)[:150])
+print(f"{cut.mean():.0%} of the training reviews are cut to {profile.max_length} tokens. One of them:")
+review = tokenized["train"][int(np.argmax(cut))]
+print("it begins:           ", review["text"][:90])
+print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_special_tokens=True)[:90])
 
 # %% [markdown]
-# The end may tell slightly more (Sun et al., 2019), so `truncation_side="left"` cuts the beginning, not the end.
+# The script keeps the end of a long review (`truncation_side="left"`), where reviewers often sum up. Does the end [tell
+# more](deeper/02_an_honest_split.ipynb)?
 #
-# A batch is a rectangle, so its short reviews get *padding* up to the length of the longest. The Trainer, given
-# `processing_class=tokenizer`, uses a function for this, the *data collator*. At padding the *attention mask* is 0: no
-# token attends to padding.
-
-# %%
-batch = trainer.data_collator([{"input_ids": ids} for ids in tokenizer(["A masterpiece.", "No."])["input_ids"]])
-print(batch["input_ids"])
-print(batch["attention_mask"])
-
-# %% [markdown]
-# ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, id2label=…, …)`
+# The reviews of one step form a *batch*. The Trainer's *data collator* fills up the shorter ones with *padding*, to
+# which no token attends: the *attention mask* is 1 for text and 0 for padding. [Making it
+# fast](deeper/02_making_it_fast.ipynb) counts what it costs.
 #
-# The encoder's weights are loaded; the head is new and random. `id2label` sets how many answers there are, and their
-# names. `set_seed(0)` gives each run the same head; the order of training follows the Trainer's own `seed=42`. Outside
-# this course, a warning lists the new weights. `attention_probs_dropout_prob=0.0` saves time
-# ([deeper](deeper/02_making_it_fast.ipynb)).
+# ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, …)`
 #
-# **Predict:** which share of the weights is new?
-
-# %%
-set_seed(0)
-fresh, report = AutoModelForSequenceClassification.from_pretrained(
-    profile.encoder, num_labels=2, output_loading_info=True
-)
-new = sorted(report["missing_keys"])
-size = {name: weights.numel() for name, weights in fresh.named_parameters()}
-share_new = sum(size[name] for name in new) / sum(size.values())
-print(f"new: {', '.join(new)}: {share_new:.2%} of {sum(size.values()):,} weights")
-print(f"in the file, but not used here: {', '.join(sorted(report['unexpected_keys'])) or 'nothing'}")
-
-# %% [markdown]
-# all-mpnet's head has two layers, of 768 × 768 and 768 × 2 weights, above the first token's vector.
+# The encoder's weights come from a file. The head is new and random; `set_seed(0)` makes it the same in each run. For
+# all-mpnet it has two layers, of 768 × 768 and 768 × 2 weights. `id2label` names the two answers. Training sets random
+# values inside the network to 0, which is *dropout*; `attention_probs_dropout_prob=0.0` switches it off inside
+# attention, where it costs much time.
 #
-# ### The loss before training
+# The model's *loss* is *cross-entropy*: −ln of the probability that it gives to the true label, averaged over reviews.
 #
-# An untrained head has small weights, so both labels get a probability near one half. The *loss* is *cross-entropy*:
-# −ln of the probability given to the true label, averaged over the batch. **Predict:** what is the loss before
-# training?
+# **Predict:** of 109 million weights, which share is new? And what is the loss before training, if a new head gives
+# both labels about the same probability?
 
 # %%
 import torch
 
-rows = tokenized["test"].select_columns(["input_ids", "label"]).select(range(8))
-some = trainer.data_collator(list(rows))
+set_seed(0)
+fresh, report = AutoModelForSequenceClassification.from_pretrained(
+    profile.encoder, num_labels=2, output_loading_info=True
+)
+size = {name: weights.numel() for name, weights in fresh.named_parameters()}
+new = sum(size[name] for name in report["missing_keys"])
+print(f"{new / sum(size.values()):.2%} of {sum(size.values()):,} weights are new")
+rows = dataset["test"][:8]
+batch = tokenizer(rows["text"], truncation=True, max_length=profile.max_length, padding=True, return_tensors="pt")
 with torch.inference_mode():
-    print(f"loss before training: {fresh(**some).loss:.3f}; ln 2 = {np.log(2):.3f}")
+    loss = fresh(**batch, labels=torch.tensor(rows["label"])).loss
+print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 
 # %% [markdown]
-# A first loss near 2 signals a fault.
+# Nearly all weights are pretrained. The loss is near −ln ½ = ln 2, the loss of guessing. If your own training with two
+# labels begins near 2, look for a fault.
 #
 # ### `args = TrainingArguments(…)`
 #
-# - `output_dir`, `save_strategy="no"`: a folder for checkpoints, of which none are kept;
-# - `learning_rate`: scales each step. Pretrained weights usually get small ones, 1e-5 to 5e-5;
-# - `per_device_train_batch_size`: reviews in one step, on each GPU if there are several (8 on a CPU);
-# - `num_train_epochs=1`, `eval_strategy="epoch"`: one pass, then measure;
-# - `logging_steps=5`: note the loss every 5 steps; `disable_tqdm=False`: show the bar;
-# - `**profile.arithmetic`: compute in 16 bits (`bf16`, `fp16`) where the processor is fast at it; the weights keep the
-#   32 bits that they have in this encoder's file.
+# - `output_dir` is the training's folder; `disable_tqdm=False` shows the bar.
+# - `learning_rate` scales each step. For pretrained weights it is usually small, 1e-5 to 5e-5, here mostly 5e-5.
+# - `per_device_train_batch_size` is the number of reviews in a step.
+# - `num_train_epochs=1`, `eval_strategy="epoch"`: pass over the training reviews once, then measure.
+# - `save_strategy="no"`: keep no *checkpoint*, which is a saved state of the model.
+# - `**profile.arithmetic`: *16-bit arithmetic* where the processor is fast at it.
 #
-# All else is the default: the *optimizer* AdamW without weight decay, gradients clipped to length 1, a learning rate
-# that falls to 0 in a straight line.
-
-# %%
-in_a_step, steps = args.per_device_train_batch_size, trainer.state.global_step
-print(f"{len(lengths)} reviews, {in_a_step} in a step: {steps} steps, the rate from {args.learning_rate:g} to 0")
-
-# %% [markdown]
-# ### `def accuracy(answers)`
+# The rest is the library's choice: the *optimizer* is AdamW, and the learning rate falls to 0 in a straight line.
 #
-# For each review the model gives two numbers, one per label: the *logits*. The larger decides; `label_ids` are the true
-# labels. The Trainer calls this function whenever it measures.
+# ### `trainer = Trainer(…, eval_dataset=tokenized["test"], compute_metrics=accuracy)`
 #
-# ### `trainer = Trainer(…, eval_dataset=tokenized["test"])`
+# For each review the model gives two numbers, the *logits*, one for each label. The larger one is its answer, and
+# `accuracy` compares it with the true label. `processing_class=tokenizer` says how to fill up a batch.
 #
-# The script's worst habit: it measures on the *test* reviews during training. If you try three learning rates on them
-# and keep the best, its result is partly luck. To choose, hold out *validation* reviews, as the exercises do. And keep
-# all reviews of one film on one side of a split: most reviews of one film agree, so its name hints at the label:
-# [deeper: an honest split](deeper/02_an_honest_split.ipynb).
-
+# The script has one bad habit: it measures on the *test* reviews as it trains. If you try three learning rates and keep
+# the best, its result is partly luck. Choose on other reviews, the *validation* reviews, and measure on the test
+# reviews once.
+#
+# Most reviews of one film agree, so a model that recognises the film can guess the label. Here each film stands on one
+# side of the split only. [An honest split](deeper/02_an_honest_split.ipynb) tries the other way.
 #
 # ### `trainer.train()`
 #
-# **Predict:** where does the loss curve start, and does it fall evenly?
+# The next figure shows the loss, noted every five steps (`logging_steps=5`). A dotted line marks the loss of guessing,
+# a diamond the loss on the test reviews at the end.
+#
+# **Predict:** where does the curve begin, and does it fall evenly?
 
 # %%
 from utils import plots
@@ -251,22 +230,23 @@ from utils import plots
 plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
-# It does not fall evenly: each point averages only a few reviews. The diamond is the loss of the test reviews after the
-# last step. It can lie lower: training has dropout, outside attention.
+# It begins near ln 2, as guessing does. It does not fall evenly, because each point averages only a few dozen reviews.
+# The diamond stands for other reviews, measured after the last step and without dropout, so it can lie lower.
 #
 # ## 3. What is it worth?
 #
-# Others judge the same test reviews:
+# An accuracy alone says little. Three others judge the same test reviews:
 #
 # - **always “pos”**;
-# - **counting words**: a review becomes a long vector, with an entry for each word and each pair of neighbours, large
-#   if it is frequent in this review and rare in others (*TF-IDF*). Logistic regression, one linear layer with a
-#   softmax, learns a weight for each entry. Counting sees whole reviews;
-# - **feature extraction**, as in vision: the pretrained encoder (`fresh`) stays frozen, and logistic regression learns
-#   from the mean of its token vectors (fine-tuning reads the first token's).
+# - **counting words**: a review becomes a long vector, with an entry for each word and each pair of neighbours. An
+#   entry is large if the word is frequent in this review and rare in others (*TF-IDF*). Logistic regression, a linear
+#   layer with a softmax, learns from these vectors;
+# - **feature extraction**, as in vision: the encoder stays as pretraining left it (`fresh`, from section 2), and
+#   logistic regression learns from the mean of its token vectors.
 #
-# For the last two, trials on parts of the training reviews (*cross-validation*) choose `C`: how large the regression's
-# weights may get. **Predict** the order.
+# `GridSearchCV` chooses how large the regression's weights may get, on parts of the training reviews.
+#
+# **Predict** the order of the four.
 
 # %%
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -295,58 +275,69 @@ vectors = {
     part: mean_vectors(profile, tokenizer, tokenized[part]["input_ids"], encoder=fresh.base_model)
     for part in ("train", "test")
 }
-fresh = None  # gives memory back
+fresh = None  # gives memory back; to run this cell again, load `fresh` again in section 2
 right["feature extraction"] = searched().fit(vectors["train"], labels).predict(vectors["test"]) == truth
 for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
     print(f"{name:<20} {share(hits)}")
 
 # %% [markdown]
-# Is that the luck of one draw? And what comes of a **random start**, the same network without the pretrained weights?
-# The course comes with finished runs of all these: three draws of training reviews for each point, 1,000 test reviews,
-# half of them positive. Networks take at least 60 steps: ten passes over 50 labels, three over 200, one over 500.
+# The brackets hold 95% intervals: where the share plausibly lies for all such reviews, of which yours are a sample.
 #
-# **Predict:** how many labelled reviews does counting words need, to be as good as fine-tuning with 50?
+# ### How many labels does it take?
+#
+# The course comes with more training runs, each tested on 1,000 reviews, half of them positive. In the next figure a
+# mark is one run, and lines join the means of three. Further right there are more labelled reviews to learn from, on a
+# scale where equal steps multiply; further up, more test reviews are judged right. With few labels, the networks make
+# several passes, so that each takes at least 60 steps.
+#
+# The *base* encoder is all-mpnet-base-v2, the *small* one all-MiniLM-L6-v2, with 23 million weights. A *random start*
+# is the base network without its pretrained weights.
+#
+# **Predict:** how many labels does counting words need, to be as good as fine-tuning with 50?
 
 # %% tags=["readme"]
+# NBVAL_CHECK_OUTPUT
 from notebooks.source.lesson_02 import cards, figures
 
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# The title answers. A mark is a run, moved a little sideways; lines join means. (Base: fine-tuned on 500 at most.) The
-# *base* encoder is all-mpnet (frozen: feature extraction). With 500, the *small* one (all-MiniLM-L6-v2, larger rate)
-# does not clearly beat counting words. The three random starts lie on one another at 50%: they gave every review the
-# same label. So with this rate and so few steps, all that the encoder gets above 50% comes from pretraining (the blanks
-# and the pairs). That is *transfer*.
+# Counting words needs about 1,000, twenty times as many.
 #
-# Back to your reviews. How sure is a difference? Compare **review by review**: one that only fine-tuning gets right
-# counts +1, one that only the other gets right −1, all others 0. The mean of these numbers is the difference.
-# **Predict:** where two of your intervals, printed before figure 2, overlap, can the difference still be clear?
+# The random start is at 50%: it gives all reviews the same answer. It is the same network, trained in the same way. So
+# all that the base encoder gets above 50% comes from pretraining. That is *transfer*.
+#
+# With 500 labels, the small encoder does not clearly beat counting words. [Where counting words is hard to
+# beat](deeper/02_hard_to_beat.ipynb) follows this up.
+#
+# ### Is the difference real?
+#
+# Back to your own test reviews. Compare two classifiers **review by review**: a review counts +1 if only fine-tuning is
+# right, −1 if only the other is, and 0 otherwise. The mean is the difference in accuracy. It is clear if its interval
+# does not contain 0, even where the intervals of the two accuracies overlap.
+#
+# The *card* below the next figure tests a sentence on the course's runs, so its numbers differ from yours.
+#
+# **Predict:** which of the three differences is the least clear?
 
 # %%
 ours = right["fine-tuning"]
 gains = {name: paired_difference(ours, hits) for name, hits in right.items() if name != "fine-tuning"}
 least = min(gains, key=lambda name: gains[name].low)
-title = f"Fine-tuning: {share(ours)}; more than {least}: {gains[least]}"
-plots.number_figure(gains, title, "points more than others, on the same reviews, with 95% interval", text="{:+.1f}")
-
-# %% [markdown]
-# The difference to **counting words** is roughly what the pretrained network adds, though it sees less text; the
-# difference to **feature extraction** is roughly what training all weights adds. A difference is clear if its interval
-# excludes 0, even where two intervals overlap; else these reviews cannot tell. (An interval says what other *test*
-# reviews might give; the marks of figure 2, what other *training* reviews gave.)
-#
-# A *card* tests a sentence on the course's runs, so its numbers differ from yours.
-
-# %%
+title = f"The least clear: fine-tuning minus {least}, {gains[least]}"
+unit = "points that fine-tuning has more (95% interval)"
+plots.number_figure(gains, title, unit, text="{:+.1f}")
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
-cards.teaches_next_to_nothing(profile)
 
 # %% [markdown]
+# The difference to counting words says roughly what the pretrained network adds on your reviews, although it sees only
+# a part of the long ones. The difference to feature extraction says roughly what training its weights adds.
+#
 # ## 4. Your own sentences
 #
-# Twenty everyday opinions, half of them good, were written before any model saw them. **Predict:** how many will it get
-# right?
+# Here are twenty short opinions about films, ten of them good. A review is much longer.
+#
+# **Predict:** how many will your model get right?
 
 # %%
 from utils.opinions import OPINIONS
@@ -362,18 +353,15 @@ def probability_of_pos(texts):
 
 answers = probability_of_pos([text for text, _ in OPINIONS])
 hits = [(answer > 0.5) == (label == "pos") for answer, (_, label) in zip(answers, OPINIONS, strict=True)]
-print(
-    f"{sum(hits)} of {len(hits)}: {share(hits)} right; {sum(answer > 0.5 for answer in answers)} taken for positive\n"
-)
+print(f"{sum(hits)} of {len(hits)} right. The others:")
 for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
     if not hit:
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Short texts are new to it; what that costs, 20 cannot show. Near 50% it is undecided. Where it is surer, which word
-# misled it?
+# Near 50% it is undecided. Where it is surer, which word may have misled it?
 #
-# Now your own:
+# Now write your own, and **predict** each answer.
 
 # %%
 my_texts = [
@@ -386,70 +374,60 @@ for answer, text in zip(probability_of_pos(my_texts), my_texts, strict=True):
     print(f"{answer:4.0%} positive: {text}")
 
 # %% [markdown]
-# The bus gets an answer, too: there is no third one.
+# The bus gets an answer, too: there is no third label.
 #
 # ## 5. Save it, and use it without a Trainer
 #
-# What must a folder hold, so that text comes in and a label comes out?
-
-# %%
-# NBVAL_CHECK_OUTPUT
-saved = run_folder("02-classifier")
-trainer.save_model(saved)
-print(*sorted(path.name for path in saved.iterdir()), sep="\n")
-
-# %% [markdown]
-# Weights, configuration (with the labels' names) and tokenizer; the rest is bookkeeping. The limit of tokens is *not*
-# saved: the next cell repeats it. `pipeline` reads the folder:
+# `save_model` writes a folder, and `pipeline` reads it.
+#
+# **Predict:** what must the folder hold, so that text comes in and a label comes out?
 
 # %%
 from transformers import pipeline
 
+saved = run_folder("02-classifier")
+trainer.save_model(saved)
+print(*sorted(path.name for path in saved.glob("[!.]*")), sep="\n")
 classify = pipeline("text-classification", model=str(saved), device=profile.device)
 for review in dataset["test"].select(range(4, 8)):
     (answer,) = classify(review["text"], truncation=True, max_length=profile.max_length)
     print(f"{answer['label']} ({answer['score']:.0%}), true: {model.config.id2label[review['label']]}")
 
 # %% [markdown]
-# Section 3's accuracy tells how many in a hundred are wrong.
+# It holds the weights, the tokenizer, a configuration with the labels' names, and the arguments of the training. The
+# limit of tokens is *not* saved, so the call to `classify` repeats it.
 #
 # ## 6. Your own file
 #
-# `scripts/finetune.py` is this script with a warm-up, checkpoints and batches of similar length. It takes a file with a
-# column of texts and one of labels, two or more. The next cell writes a table of 160 sentences about films (Pang and
-# Lee, 2005); the script starts from the pretrained encoder, learns from 128 of them, and is tested on 32. (Afterwards
-# `trainer` is gone: its memory is needed.)
+# `scripts/finetune.py` does all this for a file with a column of texts and one of labels, two or more. The next cell
+# writes 160 sentences about films (Pang and Lee, 2005) to such a file. The program learns from 128 and is tested on 32.
+#
+# **Predict:** are 32 enough to show that it beats counting words?
 
 # %%
 import gc
 
-import pandas as pd
+from notebooks.source.lesson_02.own_file import film_sentences
 
-from utils import assets
-
-sentences = load_dataset(str(assets.rotten_tomatoes()))["train"].shuffle(seed=0).select(range(160))
-names = {0: "bad", 1: "good"}
-table = pd.DataFrame({"opinion": sentences["text"], "verdict": [names[label] for label in sentences["label"]]})
 trainer = classify = None
-gc.collect()
+gc.collect()  # frees memory for a second training
 own_file, own_model = run_folder("02-own-file") / "opinions.csv", run_folder("02-own-model")
+table = film_sentences(160)
 table.to_csv(own_file, index=False)
-table.head(3)
-
-# %%
+print(table.head(3).to_string(max_colwidth=70), "\n")
 # %run ../scripts/finetune.py --data "{own_file}" --text opinion --label verdict --epochs 2 --output "{own_model}"
 
 # %% [markdown]
-# Does the interval of the difference contain 0? Then 32 texts cannot tell: label some hundreds for the test. For your
-# own file, put its path after `--data`, its columns after `--text` and `--label`.
+# Look at the interval of the difference. If it contains 0, they are not enough: label some hundreds for the test. For
+# your own file, change `--data`, `--text` and `--label`.
 
 # %% [markdown]
 # ## To remember
 #
 # - “Ten lines of code”? It was about forty, and they decide much: what is cut, held out, measured.
-# - Fine-tuning takes a pretrained encoder, a new head, a small learning rate.
+# - Fine-tuning takes a pretrained encoder, a new head and a small learning rate.
 # - An accuracy needs a baseline on the same texts, and an interval of the difference.
-# - Choose nothing on test reviews; choose on validation reviews.
+# - Choose on validation reviews; measure on the test reviews once.
 #
 # ## Exercises
 #

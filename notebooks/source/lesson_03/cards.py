@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utils import claims, plots
+from notebooks.source.lesson_03.mistakes import LOUD, SILENT
+from utils import claims
 from utils.intervals import Number, leave_one_out, mean, share, smallest
 
 LITTLE = 0.2  # of what right ids are worth: what is left below that is called junk
@@ -29,15 +30,16 @@ def loses_nothing(profile, exact: dict[str, Number]) -> None:
     )
 
 
-def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str], beyond) -> None:
-    """03.2. Of so many mistakes, those that change the output in silence, and the loud; sentences with an id beyond."""
+def raises_an_error(profile, outcomes: dict[str, str], beyond) -> None:
+    """03.2. `outcomes`: of `mistakes.try_each`; which sentences have an id beyond the table."""
+    silent = [mistake for mistake, outcome in outcomes.items() if outcome == SILENT]
     claims.record(
         "03.2",
         "You will notice a wrong tokenizer: it raises an error.",
-        tests={"every mistake that changes the output raises an error": not changed},
-        number={f"mistakes of {mistakes} that change the output in silence": len(changed)},
+        tests={"every mistake that changes the output raises an error": not silent},
+        number={f"mistakes of {len(outcomes)} that change the output in silence": len(silent)},
         context={
-            "mistakes that raise an error": len(loud),
+            "mistakes that raise an error": list(outcomes.values()).count(LOUD),
             "sentences with a GPT-2 id beyond BERT's table": share(beyond),
         },
         model=Path(profile.small_encoder).name,
@@ -47,34 +49,20 @@ def raises_an_error(profile, mistakes: int, changed: list[str], loud: list[str],
     )
 
 
-def cut_or_numbers(shares: dict[str, Number]) -> None:
-    """Section 6's figure. `shares`: what the classifier gets -> share right; BERT's ids, wrong ids, baseline."""
-
-    def said(kind: str) -> str:
-        low, high = sorted(f"{number.value:.0f}" for name, number in shares.items() if kind in name)
-        return f"{low}%" if low == high else f"{low} to {high}%"
-
-    own, other = said("BERT's ids"), said("wrong ids")
-    plots.number_figure(
-        shares,
-        f"BERT's ids: {own}. Wrong ids: {other}",
-        "right (%), with 95% interval; dotted: always the same answer",
-        [plots.BLUE] * 2 + [plots.ORANGE] * 2 + [plots.GREY],
-        baseline=50,
-    )
-
-
-def is_junk(profile, shares: dict[str, Number], hits: dict) -> None:
+def is_junk(profile, hits: dict) -> None:
     """03.3. `hits`: what the classifier gets -> which of n sentences it judged right; half of them by one answer."""
-    own, foreign = "BERT's cut, BERT's ids", "GPT-2's cut, wrong ids"
+    shares = {name: share(right) for name, right in hits.items()}
+    own, foreign = "BERT's ids", "GPT-2's ids"
     right, wrong = (100 * np.asarray(hits[name], dtype=float) - 50 for name in (own, foreign))
     left, limit = mean(wrong - LITTLE * right, " points"), 50 + LITTLE * right.mean()
     claims.record(
         "03.3",
         "For a classifier that learned from BERT's ids, the output for GPT-2's is junk.",
         tests={"less than a fifth is left of what right ids are worth": left.below(0)},
-        number={f"right with GPT-2's ids: {shares[foreign].value:.1f}% (junk: below {limit:.1f}%); difference": left},
-        context=dict(shares),
+        number={
+            f"right with GPT-2's ids: {shares[foreign].value:.1f}% (junk: below {limit:.1f}%); above that line": left
+        },
+        context=shares,
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
         source="By a classifier that learned from right ids; worth: points above the 50% of guessing. "

@@ -83,7 +83,7 @@ CAPITALS = ["The", "This", "That", "Its", "Every", "Another"]
     "Ids from another vocabulary",
     "a function of a text and max_length",
     stronger="The tokenizer that belongs to the model does it all in one call: it cuts, puts its special tokens "
-    "around, and keeps to a limit if you ask for it. Section 4 makes the right rows this way.",
+    "around, and keeps to a limit if you ask for it. Section 1 makes the right ids this way.",
     why="Ids that fit into the table raise no error and still mean something else. Cut with the model's own tokenizer.",
 )
 def ids_for_bert(function, rng) -> None:
@@ -329,7 +329,7 @@ def match(word: str, vocabulary: list[str], choose: Callable) -> list[str]:
 
 
 def with_marks(word: str, vocabulary: list[str]) -> list[str]:
-    """A typical mistake: the lesson's own function, which looks for ## inside a word."""
+    """A typical mistake: the tokenizer's own way, which looks for ## inside a word."""
     first = [piece for piece in vocabulary if word.startswith(piece)]
     longest = max(first, key=len, default="")
     return [longest] if longest == word else UNKNOWN

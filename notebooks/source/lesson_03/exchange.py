@@ -1,4 +1,4 @@
-"""Section 6 of lesson 03: its sentences, and ids in which only the cut, only the numbers or both differ from BERT's."""
+"""Sentences for lesson 03 and its deeper notebook, and ids of which the cut, the numbers or both are not BERT's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
 LONGEST = 62  # pieces between [CLS] and [SEP]
 OF_EACH, FEW = 500, 50  # sentences of each label; always the same answer is right for half of them
+
+
+def plain_sentences(profile, sentences: DatasetDict, gpt2, rows: int, seen: int) -> Dataset:
+    """1,000 sentences, half of them positive, that the classifier has not met; all their GPT-2 ids have a row."""
+    return drawn(profile, sentences, gpt2, rows, seen)[0]
 
 
 def drawn(profile, sentences: DatasetDict, gpt2, rows: int, seen: int) -> tuple[Dataset, Dataset, Dataset]:

@@ -7,8 +7,8 @@
 # %% [markdown]
 # ## 03.1 Predict: what comes back?
 #
-# Seven texts, numbered from 0 to 6. Each is cut without special tokens, and its ids are decoded again, as in “What
-# comes back?” of the lesson: once with BERT's uncased WordPiece, once with GPT-2's byte-level BPE.
+# Seven texts, numbered from 0 to 6. Each is cut without special tokens, and its ids are decoded again, as in “Three
+# ways to cut” of the lesson: once with BERT's uncased WordPiece, once with GPT-2's byte-level BPE.
 
 # %%
 samples = ["good film", "Good film", "naïve", "two  spaces", "映", "unforgettably", "9/10"]

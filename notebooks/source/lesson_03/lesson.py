@@ -6,11 +6,11 @@
 #     goals:
 #       - say what a vocabulary, an id and an embedding table are, and how a vocabulary is learned
 #       - read what a model hears when the ids come from another vocabulary
-#       - say which mistakes raise an error and which pass in silence, and measure what they change
-#       - compare a tokenizer with the model's own, and guard your code
-#     minutes_yours: 75
+#       - say which mistakes raise an error and which pass in silence, and measure what they cost
+#       - compare a tokenizer with the model's own before you trust it
+#     minutes_yours: 50
 #     minutes_cpu: about a minute
-#     needs: lessons 01 (the three models) and 02 (the frozen encoder)
+#     needs: lessons 01 (the three models) and 02
 # ---
 
 # %% [markdown]
@@ -18,21 +18,19 @@
 # > junk.”
 #
 # These models never see letters. A *tokenizer* cuts text into pieces, the *tokens*, and gives each piece a number, its
-# *id*. The id says which row of the model's *embedding table* is this piece's vector. Another tokenizer numbers its
-# pieces differently:
+# *id*. The model looks up the row with this number in its *embedding table*; the row is the vector with which it
+# begins. Another tokenizer numbers its pieces differently. (GPT-2's method, BPE, is in section 3.)
 #
 # ```
 # "a good film" → BERT's tokenizer  → 1037 2204 2143 → rows of BERT's table: a, good, film → BERT
 # "a good film" → GPT-2's tokenizer →   64  922 2646 → rows of BERT's table: ?             → BERT
 # ```
 #
-# (*BPE* is how GPT-2's tokenizer cuts: section 3.)
-#
 # ## 1. See it work
 #
-# Our classifier judges film opinions as in lesson 02: a frozen encoder turns each text into a vector, and logistic
-# regression learns from 1,000 labelled sentences which vectors are positive. (Under `embedded` the encoder is
-# all-MiniLM-L6-v2, a small BERT trained for sentences, with BERT's vocabulary. In this lesson, “BERT” is this encoder.)
+# We build a classifier that says whether a sentence about a film is positive. With pictures you would train a small
+# classifier on the vectors of a ResNet whose weights stay as they are. Here a BERT gives the vectors, one for each
+# sentence. (Under `embedded`, it is all-MiniLM-L6-v2, a small BERT with the vocabulary of bert-base-uncased.)
 
 # %%
 from datasets import load_dataset
@@ -46,20 +44,22 @@ bert_tokenizer = AutoTokenizer.from_pretrained(profile.small_encoder)
 gpt2_tokenizer = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
 
 
-def vectors(ids):
-    """The frozen encoder's vector of each text. Shape (texts, width)."""
-    return mean_vectors(profile, bert_tokenizer, ids, encoder=profile.small_encoder)  # the tokenizer pads short texts
+def vectors(ids):  # BERT's vector of each text: shape (texts, width)
+    return mean_vectors(profile, bert_tokenizer, ids, encoder=profile.small_encoder)  # it pads with the tokenizer
 
 
 sentences = load_dataset(str(assets.rotten_tomatoes()))
 train = sentences["train"].shuffle(seed=0).select(range(1000))
 ids = bert_tokenizer(list(train["text"]), truncation=True, max_length=64)["input_ids"]
 classifier = LogisticRegression(C=1, max_iter=1000).fit(vectors(ids), list(train["label"]))
+print(train["text"][6], ids[6], sep="\n")  # one of them, and its ids
 
 # %% [markdown]
-# Two opinions are cut twice: by this encoder's own tokenizer, BERT's, and by GPT-2's. (Both cuts stand between `[CLS]`
-# and `[SEP]`, the *special tokens* that mark beginning and end for BERT.) **Predict:** do GPT-2's ids raise an error?
-# If not, what does the classifier say?
+# Under the sentence stand its ids. The first and the last, 101 for `[CLS]` and 102 for `[SEP]`, are *special tokens*:
+# they stand for no text, but mark beginning and end.
+#
+# Now BERT's tokenizer and GPT-2's cut the same two opinions. **Predict:** do GPT-2's ids raise an error? If not, does
+# the classifier get both opinions right?
 
 # %%
 texts = ["What a beautiful and moving film.", "This film is a waste of time."]
@@ -73,8 +73,9 @@ for text in texts:
         print(f"   {whose:<11} {positive:4.0%} positive")
 
 # %% [markdown]
-# No error, no warning, and both verdicts are flipped. (These two were chosen because they flip, and because all their
-# ids lie in BERT's table; section 6 judges 1,000.) This is what the encoder heard between `[CLS]` and `[SEP]`:
+# There is no error, and both verdicts are flipped. (We chose two that flip; section 6 judges 1,000 others.) What did
+# BERT hear? Each box is a piece with its id. GPT-2's pieces include the space before a word, which its tokenizer writes
+# as `Ġ`.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -85,144 +86,100 @@ said, heard = pieces.heard(ids, gpt2_tokenizer), pieces.heard(ids, bert_tokenize
 pieces.show({"GPT-2 says": said, "BERT hears": heard})
 
 # %% [markdown]
-# (`Ġ` is how GPT-2's tokenizer writes the space before a word. `[unused…]` are spare rows of BERT's table, which stand
-# for no text.)
+# Where GPT-2's tokenizer wrote *moving film*, BERT looked up *percent toward*. And `[unused…]` is a *spare row* of
+# BERT's table, which no text used. Note the space: `a` at the start of a text has the id 64, ` a` inside a sentence has
+# 257. For GPT-2 they are two pieces, with two rows.
 #
 # ## 2. From pixels to tokens
 #
-# You know this from pictures with a *palette*: the pixel says 7, and the palette says which colour has the number 7.
-# **Predict:** what does a picture look like with the palette of another picture?
+# Some image files store numbers in place of colours, and with them a *palette*: it says which colour each number is. We
+# draw such a picture of a flower twice, with its own palette and with that of another picture. **Predict:** what can
+# you still recognise in the second drawing?
 
 # %%
-import numpy as np
 from sklearn.datasets import load_sample_images
 
+from notebooks.source.lesson_03 import figures
 from utils import plots
 
-flower_numbers, flower = plots.with_palette(load_sample_images().images[1])
-_, temple = plots.with_palette(load_sample_images().images[0])
-fig, axes = plots.figure(2.6, columns=2)
-for ax, (title, palette) in zip(
-    axes, {"its own palette": flower, "another picture's palette": temple}.items(), strict=True
-):
-    ax.imshow(palette[flower_numbers])
-    ax.set(title=title, xticks=[], yticks=[])
-fig.suptitle("The same numbers, two palettes")
-plots.show(fig, "A flower drawn from 16 numbered colours, with its own palette and with that of another picture.")
+temple, flower = load_sample_images().images
+numbers, palette = plots.with_palette(flower)
+_, other_palette = plots.with_palette(temple)
+figures.two_palettes(palette[numbers], other_palette[numbers])
 
 # %% [markdown]
-# Equal numbers still get equal colours, so you can guess the shape; wrong rows leave BERT less to go by. An embedding
-# table is such a palette: an id goes in, a vector comes out. A *vocabulary*, a list learned beforehand from much text,
-# says which piece each row stands for. Pretraining then filled the rows. Before it they are random, and any numbering
-# would do. **Predict** which rows are most similar to *film*'s row.
-
-# %%
-import torch
-from transformers import AutoModel
-
-encoder = AutoModel.from_pretrained(profile.small_encoder)
-table = encoder.get_input_embeddings().weight.detach()
-film = bert_tokenizer.convert_tokens_to_ids("film")
-print(f"{table.shape[0]:,} rows of {table.shape[1]} numbers; film is row {film}")
-unit = torch.nn.functional.normalize(table, dim=1)  # then a product of two rows is their cosine
-nearest = (unit @ unit[film]).topk(7).indices[1:].tolist()
-print("most similar:", *bert_tokenizer.convert_ids_to_tokens(nearest))
-
-# %% [markdown]
-# Here are three vocabularies. All have *film* as one piece, in BERT's with id 2143. **Predict:** does 2143 mean *film*
-# in the other two? (Under `embedded`, T5's vocabulary is mini-t5's, learned from this course's texts; the real T5's has
-# 32,100 pieces.)
+# The shape survives, because equal numbers still get equal colours. In a text, too, equal words still get equal rows.
+# But what a word means lies in the row itself, as the colour lies in the palette.
+#
+# An embedding table is such a palette: `palette[numbers]` is what the first layer of BERT does with ids. The
+# *vocabulary* is the list that says which piece has which row. Before pretraining the rows are random, and any
+# numbering would do. Pretraining then shapes each row for its piece, and from then on the numbering must stay.
+#
+# All three vocabularies below have *film* as one piece, BERT's with the id 2143. **Predict:** is 2143 *film* in the
+# others, too? Of the thousands of words that BERT and GPT-2 share, do most, half or hardly any have the same id?
 
 # %%
 # NBVAL_CHECK_OUTPUT
 t5_tokenizer = AutoTokenizer.from_pretrained(profile.t5)
 tokenizers = {"BERT": bert_tokenizer, "GPT-2": gpt2_tokenizer, "T5": t5_tokenizer}
 for name, tokenizer in tokenizers.items():
-    (film,) = tokenizer(" film", add_special_tokens=False)["input_ids"]
+    (film,) = tokenizer(" film", add_special_tokens=False)["input_ids"]  # with its space, as inside a sentence
     other = tokenizer.convert_ids_to_tokens(2143)
     print(f"{name:<5} {len(tokenizer):>6,} pieces; film is {film:>5}, and 2143 is {other}")
 
-# %% [markdown]
-# (T5 writes a space as `▁`. In GPT-2, a piece without `Ġ` has no space before it: d-*rug*.) BERT and GPT-2 share
-# thousands of words. **Predict:** how many have the same id in both?
-
-# %%
-# NBVAL_CHECK_OUTPUT
 in_bert, in_gpt2 = bert_tokenizer.get_vocab(), gpt2_tokenizer.get_vocab()
-shared = {word: number for word, number in in_bert.items() if word.isalpha() and f"Ġ{word}" in in_gpt2}
-same = [word for word, number in shared.items() if in_gpt2[f"Ġ{word}"] == number]
-print(f"{len(shared):,} words in both, {len(same)} with the same id: {', '.join(same)}")
+shared = [word for word in in_bert if word.isalpha() and f"Ġ{word}" in in_gpt2]
+same = [word for word in shared if in_bert[word] == in_gpt2[f"Ġ{word}"]]
+print(f"BERT and GPT-2 share {len(shared):,} words; with the same id: {', '.join(same)}")
 
 # %% [markdown]
+# Of 14,124 shared words, a single one has the same id: *publicly*. (Under `embedded`, T5's list is the shorter one of
+# the course's mini-t5.)
+#
 # ## 3. How text is cut
 #
-# Single letters mean little and make long texts. Whole words need a huge table, and every new word is missing from it.
-# So a vocabulary holds frequent words whole and parts of the others: *subwords*.
+# A list of all words would never end. With single letters, every text becomes long, and a letter means little. So a
+# vocabulary holds frequent words whole, and for the rest parts of words, *subwords*.
 #
 # ### How a vocabulary is learned
 #
-# *Byte-pair encoding* (BPE; Sennrich et al., 2016) starts from single letters. It counts which two pieces stand side by
-# side most often, makes them one, and does that again: GPT-2 made 50,000 such *merges*. Here are the first ten that BPE
-# finds in the words of 500 film reviews. **Predict** the first.
-
-# %%
-import re
-from collections import Counter
-from itertools import pairwise
-
-
-def merge(parts, pair):
-    """Make the pair one piece wherever it stands."""
-    merged = []
-    for part in parts:
-        if merged and (merged[-1], part) == pair:
-            merged[-1] += part
-        else:
-            merged.append(part)
-    return merged
-
-
-reviews = load_dataset(str(assets.imdb()))["test"].shuffle(seed=0).select(range(500))
-counts = Counter(re.findall(r"[a-z]+", " ".join(reviews["text"]).replace("<br />", " ").lower()))
+# *Byte-pair encoding*, or *BPE* (Sennrich et al., 2016), begins with single letters. It counts which two pieces stand
+# side by side most often, joins them to a new piece, and starts again. Each joining is a *merge*. GPT-2's tokenizer
+# learned 50,000; we learn ten, from the words of 500 film reviews. **Predict** the first.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-words, merges = {word: list(word) for word in counts}, []  # "film": f, i, l, m
+from notebooks.source.lesson_03 import bpe
+
+reviews = load_dataset(str(assets.imdb()))["test"].shuffle(seed=0).select(range(500))
+words = bpe.count_words(reviews["text"])  # each word, cut into its letters
+merges = []
 for step in range(1, 11):
-    pairs = Counter()
-    for word, parts in words.items():
-        for pair in pairwise(parts):
-            pairs[pair] += counts[word]
+    pairs = bpe.count_pairs(words)
     best, count = pairs.most_common(1)[0]
+    words = bpe.join(words, best)
     merges.append(best)
-    words = {word: merge(parts, best) for word, parts in words.items()}
     print(f"{step:>2}. {best[0]} + {best[1]:<3} stand side by side {count:>7,} times")
 
 # %% [markdown]
-# To cut a word, also a new one, begin with its letters and make the merges in the order in which they were learned. No
-# merge crosses the border of a word: text is split into words first (*pre-tokenization*). **Predict** the pieces of
-# *the*, *thing* and *unthinkable*.
+# The third merge uses a piece that the first one made: *the* is now a single piece.
+#
+# To cut a word, begin with its letters and make the merges in the order in which they were learned. **Predict** the
+# pieces of these three words. Then add a word of your own.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for word in ("the", "thing", "unthinkable"):
-    parts = list(word)
-    for pair in merges:
-        parts = merge(parts, pair)
-    print(f"{word:<12} {' · '.join(parts)}")
+for word in ["the", "thing", "unthinkable"]:
+    print(f"{word:<12} {' · '.join(bpe.cut(word, merges))}")
 
 # %% [markdown]
+# A rare word is not missing: it only falls into more pieces.
+#
 # ### Three ways to cut
 #
-# | | how it cuts a word |
-# |---|---|
-# | BERT: *WordPiece* | takes the longest piece that fits, then the next, from the left |
-# | GPT-2: *byte-level BPE* | makes the merges that it learned, in their order |
-# | T5: *Unigram* | each piece has a learned probability; takes the cut with the largest product |
-#
-# BERT's and T5's pieces are made of characters. GPT-2's are made of *bytes*, the numbers from 0 to 255 in which
-# computers store text. None of the three has 😀 as a piece. **Predict:** which gives 😀 back when the ids
-# are *decoded*, turned into text again?
+# BERT's and T5's pieces consist of characters. GPT-2's consist of *bytes*, the numbers from 0 to 255 in which a
+# computer stores every text. To *decode* is to turn ids back into text. **Predict:** none of the three tokenizers has
+# 😀 as a piece. Which one still gives it back?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -232,14 +189,17 @@ for name, tokenizer in tokenizers.items():
     print(f"{name:<5} {tokenizer.decode(tokenizer(sample, add_special_tokens=False)['input_ids'])}")
 
 # %% [markdown]
-# - **WordPiece**: `##` marks a piece that continues a word. If no piece fits what is left of a word, the whole word
-#   becomes `[UNK]` (unknown). This *uncased* tokenizer first lowercases the text and drops accents.
-# - **Byte-level BPE** can write everything: each byte is shown as a sign: é is two, `Ã©`. GPT-2's words include the
-#   preceding space, so merges joined a space with three of the emoji's four bytes. 256 bytes, 50,000 merges and one
-#   special token make its 50,257 pieces.
-# - **Unigram**: what it cannot write becomes `<unk>`. (mini-t5's short list needs more pieces.)
+# - BERT's *WordPiece* takes the longest piece with which the word begins, then the longest for the rest, and so on.
+#   `##` marks a piece that continues a word. Where nothing fits, the whole word becomes `[UNK]`, for *unknown*. Before
+#   it cuts, this *uncased* tokenizer makes capitals small and drops accents.
+# - GPT-2's *byte-level BPE* makes its merges in their order. It loses nothing, because every text consists of bytes.
+#   Each byte is shown as a sign: `Ġ` is the space, é is two bytes, `Ã©`, and 😀 is four, here in two pieces. 256 bytes,
+#   50,000 merges and one special token make its 50,257 pieces.
+# - T5's *Unigram* has learned a probability for each piece. It takes the cut whose probabilities have the largest
+#   product. It writes a space as `▁`, and `<unk>` for what it cannot write.
 #
-# [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb), each in a few lines. Now your own text.
+# [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb) writes them out. Now your own text. **Predict:**
+# which tokenizer needs the most pieces for your name?
 
 # %%
 from utils import widgets
@@ -250,203 +210,144 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 # %% [markdown]
 # ## 4. What BERT hears
 #
-# A foreign id can name **another piece** (only one of 14,124 shared words keeps its id). It can name a **spare row**,
-# which no text used; these lie below 1,000, where GPT-2 has its bytes and most frequent pieces. It can name a **special
-# token**: GPT-2's `!` has id 0, which is BERT's `[PAD]`, the filler for short texts of a batch. Or it lies **beyond the
-# table**.
+# An id of GPT-2 nearly always meets one of four fates in BERT's table:
 #
-# Choose who cuts and whose table reads. Let GPT-2 cut and BERT read: find a sentence of which BERT hears one word
-# correctly. (Section 2 names the word; put a space before it. [In a browser](../site/live.md#the-wrong-tokenizer),
-# too.)
+# | GPT-2's piece | its id | in BERT's table |
+# |---|---|---|
+# | `Ġfilm` | 2646 | **another piece**: *toward* |
+# | `Ġa` | 257 | a **spare row** |
+# | `!` | 0 | a **special token**: `[PAD]`, which fills up short texts of a batch |
+# | `Ġnostalgic` | 40459 | **beyond the table**: no such row |
+#
+# In the box, choose who cuts and whose table reads. Let GPT-2 cut and BERT read. Can you find a sentence of which BERT
+# does hear a word correctly? (Section 2 names it. It must stand inside the sentence, after a space.)
 
 # %%
 hearing = widgets.what_the_model_hears(tokenizers, texts[0])
 widgets.display(hearing, "A box to read a text's ids with another table; section 1 shows this text.")
 
 # %% [markdown]
-# Beyond the table nothing stands:
-
-# %%
-# NBVAL_CHECK_OUTPUT
-ids = gpt2_tokenizer("An unwatchable, nostalgic mess.")["input_ids"]
-said, heard = pieces.heard(ids, gpt2_tokenizer), pieces.heard(ids, bert_tokenizer)
-pieces.show({"GPT-2 says": said, "BERT hears": heard})
-try:
-    mean_vectors(profile, bert_tokenizer, [ids], encoder=profile.small_encoder, device="cpu")
-except IndexError as error:
-    print(f"IndexError: {error}; the largest id is {max(ids):,}, the table has {len(table):,} rows")
-
-# %% [markdown]
-# An error is the lucky case. (On an NVIDIA GPU it reads `CUDA error: device-side assert triggered`; run the cell on the
-# CPU to see the cause. Apple's GPU goes on without a report.)
-#
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
-# **Predict:** how many of the 1,706 test sentences, and of batches of 16, have an id beyond the table?
+# We look up *nostalgic*. Then we count the test sentences with an id beyond the table, and the batches of 16 sentences
+# with at least one. **Predict** both shares.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-from utils.intervals import share
+import numpy as np
+import torch
+from transformers import AutoModel
 
+encoder = AutoModel.from_pretrained(profile.small_encoder)
+table = encoder.get_input_embeddings()
+print(table)
+try:
+    table(torch.tensor(gpt2_tokenizer(" nostalgic")["input_ids"]))
+except IndexError as error:
+    print(f"nostalgic: IndexError: {error}")
 foreign = gpt2_tokenizer(list(sentences["test"]["text"]))["input_ids"]
-beyond = np.array([max(ids) >= len(table) for ids in foreign])
-batches = beyond[: len(beyond) // 16 * 16].reshape(-1, 16).any(axis=1)
-print(f"{share(beyond)} of the sentences have one, and {batches.mean():.0%} of the batches")
+beyond = np.array([max(ids) >= table.num_embeddings for ids in foreign])
+batches = [beyond[start : start + 16].any() for start in range(0, len(beyond), 16)]
+print(f"{beyond.mean():.0%} of the sentences, {np.mean(batches):.0%} of the batches")
 
 # %% [markdown]
-# So every batch fails, but of single sentences a third passes. And a vocabulary that is smaller than the table never
-# raises this error.
+# In batches of 16 you would notice: each ends in an error. Of single sentences, more than a third pass in silence.
+# (This is a CPU. An NVIDIA GPU reports `device-side assert triggered`, which hides the cause.) And where the foreign
+# vocabulary is smaller than the table, no id lies beyond it.
 #
 # ## 5. Loud or silent?
 #
-# Five wrong tokenizers cut texts for BERT: GPT-2's, T5's, and three of BERT's own, set up wrongly:
+# A mistake is *loud* if it raises an error, and *silent* if the program goes on. Five wrong tokenizers cut 200 endings
+# of film reviews for BERT: GPT-2's, T5's, and three of BERT's own, set up wrongly:
 #
-# - *`[CLS]` and `[SEP]` left out*: the marks of beginning and end are missing;
-# - *capitals kept*, `do_lower_case=False`: the uncased vocabulary has no capitals, so each word with one becomes
-#   `[UNK]`;
-# - *`<br />` added, table not enlarged* (`model.resize_token_embeddings` was forgotten): each `<br />`, the reviews'
-#   line break, gets one id just beyond the table.
+# - *`[CLS]` and `[SEP]` left out*: beginning and end are not marked.
+# - *Capitals kept*: BERT's vocabulary has none, so every word with a capital becomes `[UNK]`.
+# - *`<br />` added, table not enlarged*: the reviews' line break gets the first id after the last row, and
+#   `model.resize_token_embeddings`, which would add a row, was forgotten.
 #
-# Each cuts 200 review endings. For those that pass in silence, two measures: the mean *cosine* between its vectors and
-# the right ones (1: the same direction), and how many verdicts of section 1's classifier change (a coin would change
-# half; changed need not mean worse). **Predict** for each: loud (an error) or silent? Which silent one changes most?
+# Endings contain what sentences lack: line breaks and capitals. The last column says how many of our classifier's
+# verdicts differ from those with BERT's own ids; tossing coins would change half. **Predict** for each: loud or silent?
+# Which silent one changes most?
 
 # %%
-from notebooks.source.lesson_03 import cards
-from notebooks.source.lesson_03.mistakes import wrong_tokenizers
+from notebooks.source.lesson_03 import cards, mistakes
 
 endings = [text[-300:] for text in reviews["text"][:200]]
-
-
-def vectors_on_cpu(tokenizer):
-    ids = tokenizer(endings, truncation=True, max_length=100)["input_ids"]
-    return mean_vectors(profile, bert_tokenizer, ids, encoder=profile.small_encoder, device="cpu")
-
-
-def cosines(first, second):
-    return (first * second).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
-
-
-# %%
-expected, mistakes = vectors_on_cpu(bert_tokenizer), wrong_tokenizers(profile)
-changed, loud = [], []
-for mistake, tokenizer in mistakes.items():
-    try:
-        found = vectors_on_cpu(tokenizer)
-    except IndexError:
-        loud.append(mistake)
-        print(f"{mistake:<34} loud: IndexError")
-        continue
-    alike = cosines(found, expected)
-    if alike.min() < 0.999:  # rounding alone stays above
-        changed.append(mistake)
-    verdicts = (classifier.predict(found) != classifier.predict(expected)).mean()
-    print(f"{mistake:<34} silent, cosine {alike.mean():.2f}, {verdicts:.0%} of the verdicts change")
-print(f"for scale, two different endings:  cosine {cosines(expected[1:], expected[:-1]).mean():.2f}")
-
-# %%
-cards.raises_an_error(profile, len(mistakes), changed, loud, beyond)
+outcomes = mistakes.try_each(profile, endings, classifier)
+cards.raises_an_error(profile, outcomes, beyond)
 
 # %% [markdown]
-# The two loud ones gave an id beyond the table. The silent ones differ in harm. Without `[CLS]` and `[SEP]`, the mean
-# vector and the verdicts change little (a head on `[CLS]` would get the first word's vector). Keeping capitals, an easy
-# slip, changes more. Under `embedded`, all of T5's ids fit into the table, and the verdicts change as by a coin.
+# Loud are the mistakes that gave an id beyond the table. Silence says nothing about how much changes: without `[CLS]`
+# and `[SEP]` it is little, but keeping the capitals, an easy slip, changes more. Under `embedded`, all of T5's ids have
+# a row, and the verdicts might as well come from a coin.
 #
-# ## 6. The cut or the ids?
+# ## 6. The damage
 #
 # > “The output is junk.”
 #
-# Two things differ between the two tokenizers: where they cut, and which ids they give. Which of them does the harm?
-# Change one at a time. (The sentences are in small letters, so case plays no part. GPT-2's tokenizer gets a space
-# before each: the first word is cut like the others.)
+# Our classifier judges 1,000 new sentences, with BERT's ids and with GPT-2's. We took sentences whose GPT-2 ids all
+# have a row, so that none raises an error. Half are positive: always giving the same answer is right for 50%. We say
+# *junk* if GPT-2's ids leave less than a fifth of what BERT's ids gain above that.
 #
-# | | BERT's ids | wrong ids |
-# |---|---|---|
-# | **BERT's cut** | as usual | each piece gets a random id, the same everywhere; `[CLS]` and `[SEP]` keep theirs |
-# | **GPT-2's cut** | its pieces looked up in BERT's list (we add `##` inside words; absent: `[UNK]`) | GPT-2's ids |
-#
-# One sentence, as BERT hears it in each of the four:
+# For comparison, a second classifier learned from the same labels by counting words, without a network. Each bar is the
+# share of sentences judged right, and the thin line its 95% interval. **Predict:** is the bar of GPT-2's ids near that
+# of BERT's, near counting words, or near 50%?
 
 # %%
 from notebooks.source.lesson_03 import exchange
-
-one = ["an unwatchable , but moving film ."]
-four = {
-    "BERT's cut, BERT's ids": bert_tokenizer(one)["input_ids"],
-    "GPT-2's cut, BERT's ids": exchange.spelled(bert_tokenizer, gpt2_tokenizer, one),
-    "BERT's cut, wrong ids": exchange.renumbered(bert_tokenizer, bert_tokenizer(one)["input_ids"]),
-    "GPT-2's cut, wrong ids": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, one),
-}
-pieces.show({name: pieces.heard(ids, bert_tokenizer) for name, (ids,) in four.items()})
-
-# %% [markdown]
-# Section 1's classifier judges 1,000 other sentences (test sentences and unused training ones), half of them positive,
-# whose GPT-2 ids all have a row. We call such sentences *plain*. (More than a third of all are: they lack GPT-2's late,
-# rare pieces.) Baselines: always the same answer, 50%, and counting words, learned from the same 1,000 sentences.
-# **Predict** which of the four still work.
-
-# %%
 from utils.finetuning import counting_words
 
-test, _, _ = exchange.drawn(profile, sentences, gpt2_tokenizer, rows=len(table), seen=1000)
-truth = np.array(test["label"])
-right_ids = bert_tokenizer(list(test["text"]), truncation=True, max_length=64)["input_ids"]
-given = {
-    "BERT's cut, BERT's ids": right_ids,
-    "GPT-2's cut, BERT's ids": exchange.spelled(bert_tokenizer, gpt2_tokenizer, test["text"]),
-    "BERT's cut, wrong ids": exchange.renumbered(bert_tokenizer, right_ids),
-    "GPT-2's cut, wrong ids": exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, test["text"]),
-}
-hits = {name: classifier.predict(vectors(ids)) == truth for name, ids in given.items()}
+rows, seen = table.num_embeddings, len(train)
+test = exchange.plain_sentences(profile, sentences, gpt2_tokenizer, rows, seen)
+right = bert_tokenizer(list(test["text"]), truncation=True, max_length=64)["input_ids"]
+wrong = exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, test["text"])
 counter = counting_words(class_weight="balanced").fit(train["text"], train["label"])
-hits["counting words"] = counter.predict(test["text"]) == truth
-shares = {name: share(right) for name, right in hits.items()}
-cards.cut_or_numbers(shares)  # draws the figure
+judged = {
+    "BERT's ids": classifier.predict(vectors(right)),
+    "GPT-2's ids": classifier.predict(vectors(wrong)),
+    "counting words": counter.predict(test["text"]),
+}
+hits = {name: verdicts == np.array(test["label"]) for name, verdicts in judged.items()}
+figures.shares_right(hits)
+cards.is_junk(profile, hits)
 
 # %% [markdown]
-# Wrong ids alone take accuracy to chance. And GPT-2's cut alone? (For the card, *junk* is less than a fifth of the way
-# from 50% to what BERT's ids get.)
-
-# %%
-from utils.intervals import paired_difference
-
-own, foreign = hits["BERT's cut, BERT's ids"], hits["GPT-2's cut, BERT's ids"]
-otherwise = exchange.cut_otherwise(bert_tokenizer, gpt2_tokenizer, test["text"]).mean()
-print(f"{otherwise:.0%} of the words are cut differently; {(own != foreign).mean():.0%} of the verdicts differ")
-print(f"accuracy with BERT's cut minus GPT-2's, both with BERT's ids: {paired_difference(own, foreign)}")
-cards.is_junk(profile, shares, hits)
-
-# %% [markdown]
-# On these plain sentences GPT-2 cuts few words differently. Yet more verdicts change, about equally for better and
-# worse: accuracy hardly moves. The opening quote holds, for a classifier that learned from BERT's ids. On these plain
-# sentences the ids are to blame; the cut was hardly put to the test.
+# With BERT's ids the classifier is ahead of counting words. With GPT-2's ids it falls far below, to about 50%.
 #
-# [Deeper: the damage](deeper/03_the_damage.ipynb) asks about rarer words, and whether one can learn from the wrong ids.
+# What does the harm: where GPT-2's tokenizer cuts, or which ids it gives? [Deeper: the
+# damage](deeper/03_the_damage.ipynb) changes one at a time: it cuts as GPT-2 does, then looks each piece up in BERT's
+# list. Accuracy hardly moves, so here it is the ids. But the two cut most words of these sentences alike, which makes
+# it a mild test.
 #
 # ## 7. A guard
 #
-# Silent mistakes need a check. The tokenizer that belongs to a model lies in the same folder, or on the same page of
-# the hub (its address is `model.name_or_path`). So compare:
+# Silent mistakes need a check. A model's own tokenizer lies beside it, in the same folder or on the same page of the
+# hub; `model.name_or_path` says where. So we load it and compare: the vocabulary, and the ids of three texts.
+# **Predict:** which of the five wrong tokenizers does this find? Which of them would comparing vocabularies alone miss?
 
 
 # %%
+# NBVAL_CHECK_OUTPUT
 def belongs_to(model, tokenizer):
     own = AutoTokenizer.from_pretrained(model.name_or_path)
     texts = ["A plain sentence, with 2 numbers.", "Café, naïve: UPPER CASE 😀", "two  spaces"]
-    return own.get_vocab() == tokenizer.get_vocab() and own(texts)["input_ids"] == tokenizer(texts)["input_ids"]
+    same_vocabulary = own.get_vocab() == tokenizer.get_vocab()
+    return same_vocabulary and own(texts)["input_ids"] == tokenizer(texts)["input_ids"]
 
 
 print("its own:", belongs_to(encoder, bert_tokenizer))
-print("GPT-2's:", belongs_to(encoder, gpt2_tokenizer))
+for mistake, tokenizer in mistakes.wrong_tokenizers(profile).items():
+    print(f"{mistake}:", belongs_to(encoder, tokenizer))
 
 # %% [markdown]
-# A subtler mistake: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the classifier say
-# now? And does the comparison notice?
+# It finds all five. Comparing vocabularies alone would not: where `[CLS]` and `[SEP]` are left out, or capitals kept,
+# only the ids of the texts differ.
+#
+# A mistake that is harder to see: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the
+# classifier say about a good film? Does the check notice?
 
 # %%
-from notebooks.source.lesson_03.mistakes import exchanged
-
-swapped = exchanged(bert_tokenizer, "good", "bad")
+swapped = mistakes.exchanged(bert_tokenizer, "good", "bad")
 both = {"its own tokenizer": bert_tokenizer, "good and bad exchanged": swapped}
 for whose, tokenizer in both.items():
     ids = tokenizer(["A good film, with good actors and a good story."])["input_ids"]
@@ -454,9 +355,10 @@ for whose, tokenizer in both.items():
 print("it belongs:", belongs_to(encoder, swapped))
 
 # %% [markdown]
-# The comparison notices. But it needs the original, and trusts it: a wrong tokenizer that was saved beside the model
-# passes. ([Deeper](deeper/03_the_damage.ipynb) has fifteen other mistakes, and a guard that looks at model and
-# tokenizer alone.) Better, avoid mix-ups: load model and tokenizer from one place, and save both to one place:
+# The verdict turns round, and the check notices, because it has the original to compare with. A wrong tokenizer that
+# was saved beside the model would pass. [Deeper](deeper/03_the_damage.ipynb) tries fifteen other mistakes.
+#
+# Better still, avoid the mix-up. Load both from one place, and save both to one place:
 #
 # ```python
 # tokenizer = AutoTokenizer.from_pretrained(name)
@@ -465,27 +367,20 @@ print("it belongs:", belongs_to(encoder, swapped))
 # tokenizer.save_pretrained(folder)
 # model.save_pretrained(folder)
 # ```
-#
-# What must match is the vocabulary and its settings, not the name: all-MiniLM-L6-v2 has bert-base-uncased's ids. Ids
-# also come *out* of a GPT or a T5: a wrong tokenizer garbles the answer, too.
 
 # %% [markdown]
 # ## To remember
 #
-# - An id is the number of a row. BERT's and GPT-2's vocabularies share many words, hardly any with the same id.
+# - An id is the number of a row. BERT's and GPT-2's vocabularies share many words, and a single one has the same id.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
-# - Ids beyond the table raise an error on a CPU (clear) and on an NVIDIA GPU (obscure); ids within it pass in silence.
-# - Wrong ids took a classifier that learned from right ones to chance; a wrong cut was hardly tested.
+# - An id beyond the table raises an error. An id within it passes in silence.
+# - Wrong ids took a classifier that learned from right ones down to about 50%.
 # - Load and save model and tokenizer together, and compare them once with the original.
 #
 # ## Exercises
 #
-# [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right. Two more: predict, then try.
-#
-# 1. Cut your own name, in small letters, after ten merges, then after twenty (`range(1, 21)`; run section 3's cells
-#    with `merges` again).
-# 2. Break the check: find a setting that the three texts of `belongs_to` do not test. Try special tokens, capitals,
-#    accents, the limit of length.
+# [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right. One more: predict the pieces
+# of your own name, in small letters, after ten merges and after twenty (`range(1, 21)`). Then try it.
 #
 # ## Deeper
 #

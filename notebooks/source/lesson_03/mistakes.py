@@ -11,6 +11,9 @@ from utils import assets
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+LOUD, SILENT, HARMLESS = "an error", "silent", "changes nothing"
+SAME = 0.999  # cosine of two vectors of a text: rounding alone stays above
+
 
 def wrong_tokenizers(profile) -> dict[str, PreTrainedTokenizerBase]:
     """Five tokenizers that somebody might pass to the small encoder: words -> tokenizer."""
@@ -30,6 +33,45 @@ def wrong_tokenizers(profile) -> dict[str, PreTrainedTokenizerBase]:
         "capitals kept": own(do_lower_case=False),
         "<br /> added, table not enlarged": with_new_piece,
     }
+
+
+def try_each(profile, texts: list[str], classifier) -> dict[str, str]:
+    """Let each wrong tokenizer cut the texts for the small encoder; print what happens, compared with the right one.
+
+    Args:
+        profile: its `small_encoder` reads, on the CPU, where an id beyond the table is a clear error.
+        texts: to be judged.
+        classifier: judges the encoder's vectors.
+
+    Returns:
+        Mistake -> LOUD, SILENT (the vectors change) or HARMLESS (they do not).
+    """
+    import numpy as np
+    from transformers import AutoTokenizer
+
+    from utils.vectors import mean_vectors
+
+    own = AutoTokenizer.from_pretrained(profile.small_encoder)
+
+    def read(tokenizer) -> tuple[np.ndarray, np.ndarray]:
+        ids = tokenizer(texts, truncation=True, max_length=100)["input_ids"]
+        found = mean_vectors(profile, own, ids, encoder=profile.small_encoder, device="cpu")
+        return found / np.linalg.norm(found, axis=1, keepdims=True), classifier.predict(found)
+
+    expected, verdicts = read(own)
+    outcomes = {}
+    print(f"{'tokenizer':<33} {'what happens':<15} verdicts that change")
+    for mistake, tokenizer in wrong_tokenizers(profile).items():
+        try:
+            found, other_verdicts = read(tokenizer)
+        except IndexError:
+            outcomes[mistake] = LOUD
+            print(f"{mistake:<33} IndexError")
+            continue
+        alike = (found * expected).sum(axis=1)
+        outcomes[mistake] = SILENT if alike.min() < SAME else HARMLESS
+        print(f"{mistake:<33} {outcomes[mistake]:<15} {(verdicts != other_verdicts).mean():.0%}")
+    return outcomes
 
 
 def exchanged(tokenizer, first: str, second: str) -> PreTrainedTokenizerBase:

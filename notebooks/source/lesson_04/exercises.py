@@ -98,7 +98,7 @@ check("04.2", choose_rate)
 # labelled sentences in batches of `batch`, and each batch is a step. The last batch of an epoch has what is left, so it
 # may be smaller; a batch never reaches into the next epoch. All three arguments are whole numbers above 0.
 #
-# The lesson's arguments include `warmup_steps=0.1`: in the first tenth of all steps of the run the learning rate
+# The lesson's trainings have `warmup_steps=0.1`: in the first tenth of all steps of the run the learning rate
 # rises to the one you chose, then it falls to 0. If a tenth is no whole number, it is rounded up. Return two whole
 # numbers: all steps of the run, and how many of them are warm-up. Two examples:
 #

@@ -71,17 +71,17 @@ def rates(runs, before: dict[str, list[int]]) -> None:
     fig, (above, below) = plots.figure(5.2, rows=2, sharex=True)
     for ax, found, color, mark, name in (
         (above, task, plots.BLUE, "o", f"small encoder, all trained, {LABELS} labels"),
-        (below, told["topics"], plots.RED, "^", "topic, told by a linear classifier"),
-        (below, told["neighbours"], plots.GREEN, "s", "topic of the nearest headline"),
+        (below, told["topics"], plots.RED, "^", "linear classifier: topic readable"),
+        (below, told["neighbours"], plots.GREEN, "s", "neighbours: same topic"),
     ):
         for rate, of_seeds in found.items():
             ax.plot([rate] * len(of_seeds), of_seeds, mark, color=color, alpha=0.6, markersize=5)
         ax.plot(list(found), [np.mean(of_seeds) for of_seeds in found.values()], color=color, marker=mark, markersize=0,
                 label=name)  # fmt: skip
     above.axhline(50, color=plots.GREY, linewidth=0.8)
-    below.axhline(untouched["neighbours"], color=plots.BLACK, linestyle="--", label="nearest, before fine-tuning")
-    below.axhline(runs.neighbours_by_chance(), color=plots.BLACK, linestyle=":", label="a headline at random")
-    above.set(xscale="log", ylabel="task, validation (%)", ylim=(47, None))
+    below.axhline(untouched["neighbours"], color=plots.BLACK, linestyle="--", label="neighbours, before fine-tuning")
+    below.axhline(runs.neighbours_by_chance(), color=plots.BLACK, linestyle=":", label="neighbours, drawn at random")
+    above.set(xscale="log", ylabel="task: right (%)", ylim=(47, None))
     below.set(xlabel="learning rate", ylabel="headlines: right (%)", ylim=(0, None))
     above.legend(fontsize=9, loc="upper left")
     below.legend(fontsize=9, loc="center left")
@@ -91,5 +91,5 @@ def rates(runs, before: dict[str, list[int]]) -> None:
     fig.suptitle(title)
     shown = "; ".join(
         f"{rate:.0e}: task {np.mean(task[rate]):.1f}, neighbours {np.mean(told['neighbours'][rate]):.1f}, "
-        f"topic by a linear classifier {np.mean(told['topics'][rate]):.1f}" for rate in task)  # fmt: skip
+        f"topics readable {np.mean(told['topics'][rate]):.1f}" for rate in task)  # fmt: skip
     plots.show(fig, f"{title}. Means over seeds in %, by rate: {shown}.")

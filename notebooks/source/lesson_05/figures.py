@@ -2,105 +2,146 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import torch
 
 from notebooks.source.lesson_05.cards import LEAST
-from notebooks.source.lesson_05.runs import LARGER
+from notebooks.source.lesson_05.runs import LARGER, depth_of
 from utils import plots
 from utils.intervals import over_seeds
 
 
-def schedules(factors: dict[str, list[float]]) -> None:
-    """Show the factors of several schedules; the title says how far the first two are apart.
+def schedules(triangle: list[float], warmup_steps: int) -> None:
+    """Show the slanted triangle beside linear warm-up and decay and a constant rate; the title says how far apart.
 
     Args:
-        factors: name -> shape (steps,).
+        triangle: factor of the highest rate at each step.
+        warmup_steps: of the linear schedule.
     """
-    first, second = list(factors)[:2]
-    apart = float(np.abs(np.subtract(factors[first], factors[second])).max())
+    line = _linear(len(triangle), warmup_steps)
+    apart = np.ceil(1000 * np.abs(np.subtract(triangle, line)).max()) / 1000
     fig, ax = plots.figure(2.6)
-    styles = (("-", plots.BLUE), ("--", plots.ORANGE), (":", plots.BLACK))
-    for (name, values), (style, color) in zip(factors.items(), styles, strict=False):
-        ax.plot(values, style, color=color, label=name)
+    ax.plot(triangle, "-", color=plots.BLUE, label="slanted triangle")
+    ax.plot(line, "--", color=plots.ORANGE, label="linear warm-up and decay")
+    ax.plot([1.0] * len(triangle), ":", color=plots.BLACK, label="constant")
     ax.set(xlabel="step", ylabel="share of the peak rate", ylim=(0, 1.08))
     ax.legend(fontsize=8)
-    title = f"{first[0].upper()}{first[1:]} and {second}: never more than {np.ceil(1000 * apart) / 1000:.3f} apart"
+    title = f"Slanted triangle and linear warm-up and decay: never more than {apart:.3f} apart"
     fig.suptitle(title)
     plots.show(fig, f"{title}. Both rise over the first tenth of the steps and fall to the end in a straight line; a "
                     "constant rate stays at 1.")  # fmt: skip
 
 
-def stairs(shared, staged, parts: list[str]) -> None:
-    """Show the rate of each part at each step, under one schedule and under one for each stage; white is frozen.
+def _linear(steps: int, warmup_steps: int) -> list[float]:
+    """The factors of the library's schedule with linear warm-up and decay."""
+    from transformers import get_linear_schedule_with_warmup
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    (factor,) = get_linear_schedule_with_warmup(optimizer, warmup_steps, steps).lr_lambdas
+    return [factor(step) for step in range(steps)]
+
+
+def stairs(model, unfreeze: Callable, schedules: dict[str, list[float]], epochs: int = 4) -> None:
+    """Show the rate of each part at each step of gradual unfreezing, under two schedules; white is frozen.
 
     Args:
-        shared, staged: shape (parts, steps), shares of the peak rate, 0 where a part is frozen.
-        parts: names, from the bottom up.
+        model: all of its weights learn afterwards.
+        unfreeze: sets which weights of a model learn, by (model, epoch, epochs).
+        schedules: name -> share of the peak rate at each step of all epochs.
+        epochs: of equally many steps.
     """
-    fig, axes = plots.figure(3.0, columns=2, sharey=True)
-    titles = {"one schedule for all": np.asarray(shared), "a triangle for each stage": np.asarray(staged)}
-    for ax, (title, rates) in zip(axes, titles.items(), strict=True):
+    layers = model.config.num_hidden_layers
+    parts = ["embeddings", *(f"layer {layer}" for layer in range(1, layers + 1)), "head"]
+    grids = {name: np.zeros((len(parts), len(factors))) for name, factors in schedules.items()}
+    for epoch in range(epochs):
+        unfreeze(model, epoch, epochs)
+        free = sorted({depth_of(name, layers) for name, weight in model.named_parameters() if weight.requires_grad})
+        for name, factors in schedules.items():
+            stage = slice(epoch * len(factors) // epochs, (epoch + 1) * len(factors) // epochs)
+            grids[name][free, stage] = factors[stage]
+    fig, axes = plots.figure(3.0, columns=len(grids), sharey=True)
+    for ax, (title, rates) in zip(axes, grids.items(), strict=True):
         image = ax.imshow(
             np.ma.masked_equal(rates, 0), cmap="Blues", vmin=-0.25, vmax=1, origin="lower", aspect="auto",
             interpolation="nearest",
         )  # fmt: skip
-        ax.set(title=title, xlabel="step", yticks=range(len(parts)), yticklabels=parts)
+        ax.set_title(title, fontsize=10)
+        ax.set(xlabel="step", yticks=range(len(parts)), yticklabels=parts)
         for part in range(1, len(parts)):
             ax.axhline(part - 0.5, color="white", linewidth=1)
     bar = fig.colorbar(image, ax=axes, label="share of the peak rate", ticks=(0, 0.5, 1))
     bar.ax.set_ylim(0, 1)
-    lowest, own = (100 * rates[0].max() for rates in titles.values())
-    title = f"The embeddings learn at up to {lowest:.0f}% of the peak, or up to {own:.0f}% with triangles of their own"
+    left, right = (f"{rates[0].max():.0%}" for rates in grids.values())
+    title = f"The embeddings get up to {left} of the peak rate on the left, up to {right} on the right"
     fig.suptitle(title, fontsize=10)
     alt = "Two staircases: the head learns from the first step, lower parts join in three later epochs."
     plots.show(fig, f"{title}. {alt} On the left the colour fades from left to right; on the right it starts anew.")
 
 
-def gains(results: dict[str, dict], counted, controls: dict[str, str]) -> None:
+def gains(results: dict[str, dict], controls: dict[str, str], counted=None) -> None:
     """Show what each recipe gains over the same training without it, and what counting words does; a dot is a seed.
 
     Args:
         results: arm -> "right", outcomes of shape (seeds, test sentences); "plain" among them.
-        counted: outcomes of counting words, of the same shape.
         controls: arm -> the arm that lacks its recipe.
+        counted: outcomes of counting words, of the same shape; None leaves it out.
     """
-    right = {arm: 100.0 * found["right"] for arm, found in results.items()} | {"counting words": 100.0 * counted}
-    pairs = controls | {"counting words": "plain"}
+    right = {arm: 100.0 * found["right"] for arm, found in results.items()}
+    pairs = dict(controls)
+    if counted is not None:
+        right["counting words"], pairs["counting words"] = 100.0 * counted, "plain"
     values = {f"{arm}\nminus {control}": right[arm] - right[control] for arm, control in pairs.items()}
     sure = [arm for arm, found in zip(pairs, values.values(), strict=True) if over_seeds(found).low > LEAST]
     title = f"Surely {LEAST} points better: {', '.join(sure)}" if sure else f"No recipe is surely {LEAST} points better"
-    _rows(values, title, f"right, difference in points; dashed: {LEAST} points", at=LEAST, height=0.48)
+    fig, ax = plots.figure(0.8 + 0.48 * len(values))
+    _rows(ax, values)
+    ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
+    ax.axvline(LEAST, color=plots.BLACK, linewidth=0.8, linestyle="--")
+    label = f"test sentences right, difference in points; dashed: {LEAST} points"
+    ax.set_xlabel(label)
+    fig.suptitle(title, fontsize=10)
+    plots.show(fig, f"{title}. {label[0].upper()}{label[1:]}: {_said(values, ' points')}.")
 
 
-def forgetting(results: dict[str, dict], before) -> None:
-    """Show how many of the topics that were found before fine-tuning each arm has lost; a dot is a seed.
+def forgetting(results: dict[str, dict], before, rates: dict[str, float]) -> None:
+    """Show how many test sentences each arm gets right and how many topics it has lost; a dot is a seed.
 
     Args:
-        results: arm -> "topics", outcomes of shape (seeds, headlines).
+        results: arm -> "right" and "topics", outcomes of shape (seeds, items).
         before: topics found before fine-tuning, shape (headlines,).
+        rates: arm -> learning rate of the head.
     """
-    lost = {arm: 100.0 * found["topics"] - 100.0 * before for arm, found in results.items()}
-    means = {arm: values.mean() for arm, values in lost.items()}
-    least, most = max(means, key=means.get), min(means, key=means.get)
-    title = f"Forgotten: from {-means[least]:.0f} points ({least}) to {-means[most]:.0f} ({most})"
-    _rows(lost, title, "topics found, minus before fine-tuning (points)")
+    names = {arm: f"{arm}\nhighest rate {np.format_float_positional(rates[arm], trim='-')}" for arm in results}
+    right = {names[arm]: 100.0 * found["right"] for arm, found in results.items()}
+    lost = {names[arm]: 100.0 * before - 100.0 * found["topics"] for arm, found in results.items()}
+    means = {arm: lost[names[arm]].mean() for arm in results}
+    least, most = min(means, key=means.get), max(means, key=means.get)
+    title = f"Forgotten: from {means[least]:.0f} points ({least}) to {means[most]:.0f} ({most})"
+    fig, (left, other) = plots.figure(0.8 + 0.48 * len(results), columns=2, sharey=True)
+    _rows(left, right)
+    _rows(other, lost)
+    left.set_xlabel("test sentences right (%)")
+    other.set_xlabel("topics lost (points)")
+    other.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
+    fig.suptitle(title, fontsize=10)
+    plots.show(fig, f"{title}. Right: {_said(right, '%')}. Topics lost: {_said(lost, ' points')}.")
 
 
 COLORS = {"counting words": plots.GREY, "plain": plots.BLACK, LARGER: plots.ORANGE}
 
 
-def _rows(values: dict[str, np.ndarray], title: str, label: str, at: float = 0, height: float = 0.32) -> None:
-    """A row of dots and an interval for each name, over (seeds, items); a dashed line `at` a value."""
-    fig, ax = plots.figure(0.8 + height * len(values))
+def _rows(ax, values: dict[str, np.ndarray]) -> None:
+    """A row of dots and an interval for each name, over (seeds, items), the first on top."""
     for place, name in enumerate(list(values)[::-1]):
         _seeds(ax, place, values[name], COLORS.get(name.partition("\n")[0], plots.BLUE))
-    ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
-    if at:
-        ax.axvline(at, color=plots.BLACK, linewidth=0.8, linestyle="--")
-    ax.set(yticks=range(len(values)), yticklabels=list(values)[::-1], xlabel=label)
-    fig.suptitle(title, fontsize=10)
-    said = "; ".join(f"{name} {over_seeds(found, ' points')}" for name, found in values.items()).replace("\n", " ")
-    plots.show(fig, f"{title}. {label[0].upper()}{label[1:]}: {said}.")
+    ax.set(yticks=range(len(values)), yticklabels=list(values)[::-1])
+
+
+def _said(values: dict[str, np.ndarray], unit: str) -> str:
+    """The rows in words, for the alternative text."""
+    return "; ".join(f"{name} {over_seeds(found, unit)}" for name, found in values.items()).replace("\n", " ")
 
 
 def _seeds(ax, place: int, values: np.ndarray, color: str) -> None:

@@ -7,30 +7,13 @@ from utils.claims import Claim
 ACCURACY = "accuracy that it loses to training all weights, shared seeds"
 SHOWN = {"04.4": ACCURACY, "01.7": "translations right to the letter"}  # a further number of it, nearer to the row
 JOBS = (  # job, what to try first, what then, the claims nearby
-    (
-        "tell texts apart (classify), tens of labels",
-        "counting words; a base-size sentence encoder, frozen",
-        "fine-tune it, several epochs",
-        ("04.5",),
-    ),
-    (
-        "tell texts apart, hundreds or more",
-        "counting words; a base-size sentence encoder, frozen",
-        "fine-tune it; LoRA",
-        ("02.2", "04.1"),
-    ),
-    (
-        "tell texts apart, one encoder for many tasks",
-        "frozen vectors, one head a task",
-        "one encoder, LoRA for each task",
-        ("04.4",),
-    ),
-    ("fill a gap", "encoder (BERT's family)", "encoder–decoder", ("01.4",)),
-    ("label each word", "encoder (BERT's family)", "a larger encoder", ()),
-    ("search by meaning", "sentence encoder", "a larger one", ()),
-    ("continue a text, answer, chat", "decoder (GPT's family)", "encoder–decoder", ("01.5",)),
-    ("one text into another, small model", "encoder–decoder (T5's family)", "large decoder, a prompt", ("01.7",)),
-    ("tell texts apart, no label at all", "large decoder, a prompt", "label fifty texts yourself", ()),
+    ("classify texts, with tens of labels", "count words; a frozen encoder", "fine-tune it, several epochs", ("04.5",)),
+    ("classify texts, with hundreds of labels or more", "count words; fine-tune an encoder", "LoRA", ("02.2",)),
+    ("many classification tasks, one encoder", "a frozen encoder, a head for each task", "LoRA for each", ("04.4",)),
+    ("search by meaning", "a sentence encoder", "a larger one", ()),
+    ("fill a gap", "an encoder (BERT's family)", "an encoder–decoder", ("01.4",)),
+    ("continue a text, answer, chat", "a decoder (GPT's family)", "a larger one", ("01.5",)),
+    ("turn one text into another, small model", "an encoder–decoder (T5's family)", "a large decoder", ("01.7",)),
 )
 
 
