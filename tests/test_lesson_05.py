@@ -340,7 +340,7 @@ def test_the_figures_say_their_numbers(monkeypatch):
     figures.schedules([runs.slanted_triangular(step, 100) for step in range(100)], warmup_steps=10)
     assert alts[0].startswith("Surely 2 points better: one.")
     assert "counting words minus plain -" in alts[0]
-    assert "one rate 0.00003" in alts[1]
+    assert "one highest rate 0.00003" in alts[1]
     assert "never more than 0.032 apart" in alts[2]  # 1/32, rounded up
 
 

@@ -4,7 +4,7 @@
 #     name: 01_bert_gpt_t5
 #     title: "Lesson 01: BERT vs GPT vs T5"
 #     goals:
-#       - draw the Transformer and say which part of it BERT, GPT and T5 are
+#       - say which parts of the Transformer BERT, GPT and T5 are
 #       - say who may look where in each of them
 #       - say what each was trained to guess, and on which text
 #       - choose a family for a job
@@ -23,13 +23,13 @@
 #
 # ## 1. See it work
 #
-# Without a GPU you run mini-bert, mini-gpt and mini-t5, made for this course. Each has about five million *weights*,
-# the numbers that training sets. All learned from the same film reviews, news and Wikipedia pages. mini-t5 then also
-# learned a few tasks from examples: to translate dates and numbers, and to name a text's sentiment, title and topic.
+# Without a GPU you run mini-bert, mini-gpt and mini-t5, made for this course. Each has about five million weights. All
+# learned from the same film reviews, news and Wikipedia pages. mini-t5 then also learned to translate dates and
+# numbers, and to name a text's sentiment, title and topic.
 #
 # **BERT fills a blank**, written `[MASK]`. Most laptops also run [mpnet-blanks](../models/mpnet-blanks/README.md), a
-# relative of BERT with 110 million weights. The library `transformers`, by Hugging Face, loads such networks; its
-# `pipeline` does one job with one of them.
+# relative of BERT with 110 million weights. (Both know small letters only.) A `pipeline` of Hugging Face's library
+# `transformers` does one job with one network.
 #
 # **Predict:** what will each put first into “Paris is the capital of `[MASK]`”?
 
@@ -55,8 +55,8 @@ for text in (
 # fewer fit the facts.
 #
 # **GPT writes on.** It guesses the next *token*, a word or a piece of one, adds it to the text, and guesses again. Each
-# token is drawn at random, a likely one more often. (`temperature` says how much more often, as section 6 shows;
-# `repetition_penalty` makes what is already there less likely.)
+# token is drawn at random, a likely one more often. (Section 6 explains `temperature`; `repetition_penalty` makes
+# repeating less likely.)
 #
 # **Predict** how “This movie was” and “Paris is” will go on. Will it be true?
 
@@ -70,11 +70,10 @@ for prompt in ("This movie was", "Paris is"):
     print(write(prompt, max_new_tokens=30, **how)[0]["generated_text"], "\n")
 
 # %% [markdown]
-# It reads well and may be false: GPT writes what it holds for likely. Its texts end after 30 tokens, or earlier where
-# it writes an end mark.
+# The text can lose its thread, and it can be false: GPT writes what it considers likely.
 #
-# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. Without a pipeline there
-# are three steps: cut the text into numbers, generate, turn the numbers back into text.
+# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. We take three steps: cut
+# the text into tokens and look up their numbers, generate, turn the numbers back into text.
 #
 # **Predict** the sentiment, the title and the topic that T5 gives to “A wonderful film. I loved every minute of it.”
 
@@ -105,10 +104,10 @@ for text, prefixes in jobs.items():
 # All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text. Its **decoder** writes
 # another, while it looks at what the encoder read.
 #
-# BERT is the encoder alone. GPT is the decoder alone, which continues a text. T5 is both.
+# BERT is the encoder alone. GPT is the decoder alone, without the part that looks at an encoder: it continues a text.
+# T5 is both, as in 2017.
 #
-# Read the drawing from the bottom up. A frame is one layer, repeated N times. The drawing is that of 2017; GPT-2 and T5
-# normalize before each part, not after.
+# Read the drawing from the bottom up. A frame is one layer, repeated N times.
 #
 # **Predict:** which part must T5's decoder have that GPT does not need?
 
@@ -121,14 +120,15 @@ drawings.families()
 # It needs *cross-attention*. This is what the parts are for:
 #
 # - **Embeddings** give each token a vector from a table. BERT and GPT add a vector for its *position*; T5 instead adds
-#   to each attention score a number for the distance.
+#   to each score of self-attention a number for the distance.
 # - **Self-attention** lets each position collect information from all positions of the text. Its *attention weights*
 #   say how much from which. A layer does this several times side by side, in *attention heads*.
 # - **Masked self-attention** collects from the position itself and from its left only.
 # - **Cross-attention** lets the decoder collect from what the encoder read: the queries are the decoder's, the keys and
 #   values come from the encoder.
 # - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector.
-# - **Feed-forward**, two linear layers, works on each position alone.
+# - **Feed-forward**, two linear layers with a nonlinearity between, works on each position alone. Only attention
+#   connects positions.
 # - The **output layer** gives each token of the vocabulary a score, its *logit*. Softmax makes probabilities of them.
 #
 # The originals:
@@ -154,16 +154,15 @@ for name, (tokenizer, _) in networks.items():
 
 # %% [markdown]
 # They do not. `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and `[SEP]`, T5 the end
-# with `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; we put it in front. T5's decoder begins
-# with `<pad>`.
+# with `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; from here on we put it in front. T5's
+# decoder needs a first token to start from, `<pad>`.
 #
 # Now *great* becomes *bad*. A position that may look at this word gets another vector in the last layer. One that may
 # not, keeps its vector.
 #
 # In the figure, each bar shows how much a position's vector changed, in percent of its length. The changed word follows
-# the dotted line. T5's two halves are tested one at a time: the decoder is given the sentence as if it had written it
-# so far, while its encoder keeps the old sentence. The *card* below the figure sums up which sentence was tested and
-# what was found.
+# the dotted line. T5's two halves are tested one at a time: the decoder is given the sentence as if it had written it,
+# while its encoder keeps the old one.  The *card* below the figure says which claim was tested, and what was found.
 #
 # **Predict** for all four networks: does anything change left of the line?
 
@@ -179,7 +178,8 @@ cards.looks_both_ways(profile, cards.sizes(profile, bert, gpt, t5), left, right)
 
 # %% [markdown]
 # BERT and T5's encoder look both ways: every position notices. In GPT and T5's decoder, no position before the change
-# does. Their **causal mask** sets all attention weights to the right to 0. It has nothing to do with `[MASK]`.
+# does. Their **causal mask** makes all scores to the right −∞ before the softmax, so these attention weights are 0. It
+# has nothing to do with `[MASK]`.
 #
 # The next picture shows attention weights, as means over layers and heads. The token of a row looks at that of a
 # column. Dark means much, a cross means 0. In the box below it, choose one layer and one head.
@@ -197,8 +197,8 @@ figures.attention_means(attentions)
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
-# Nearly half: all to the right. The dark first columns are no fault: where a head finds nothing to collect, it often
-# looks at the first token. Can you find a head of BERT whose tokens look at their left neighbour?
+# Nearly half: all to the right. BERT's dark first column is no error: heads with nothing to collect probably look
+# there.
 #
 # > “… at the exact same millisecond.”
 #
@@ -208,22 +208,23 @@ widgets.display(widgets.attention_explorer(attentions), "An attention explorer; 
 #
 # ## 4. What each learned to guess
 #
-# *Pretraining* means here to guess tokens of a text. Unlike that of a ResNet it needs no labels. BERT sees the whole
-# text, so tokens must be taken out. GPT does not see the next token, so it is asked for that, at every position. An
-# example, with more taken out than usual:
+# *Pretraining* means here to guess tokens of a text. Unlike the usual training of a ResNet it needs no labels. BERT
+# sees the whole text, so tokens must be taken out. GPT does not see the next token, so it is asked for that, at every
+# position. An example, with more taken out than usual:
 #
-# | | what it reads | what it must say |
-# |---|---|---|
-# | BERT | the actors `[MASK]` good because the `[MASK]` is great | are; story |
-# | GPT | The actors are good because the story is great | actors are good because the story is great . |
-# |T5| The actors `<extra_id_0>` because … `<extra_id_1>` |`<extra_id_0>` are good `<extra_id_1>` great `<extra_id_2>`|
+# - **BERT** reads “the actors `[MASK]` good because the `[MASK]` is great.” It must say *are* and *story*.
+# - **GPT** reads “The actors are good because the story is great”. At each position it must say the next token: “actors
+#   are good because the story is great .”
+# - **T5** reads “The actors `<extra_id_0>` because the story is `<extra_id_1>`.” It must write “`<extra_id_0>` are good
+#   `<extra_id_1>` great `<extra_id_2>`”.
 #
 # BERT's objective is *masked language modelling*: it is asked for 15% of the tokens. Most of these become `[MASK]`; the
 # others stay or become random tokens. GPT's is *causal language modelling*. T5's is *span corruption*: 15% of the
 # tokens are taken out in short runs. A *sentinel*, such as `<extra_id_0>`, marks each gap. The answer repeats it,
 # followed by what belongs there, and ends with one more sentinel.
 #
-# The loss is the cross-entropy of the answers.
+# The original BERT also learned to say whether one passage follows another. The loss is a cross-entropy over the
+# vocabulary, at the asked positions only.
 #
 # **Predict** what our three models will say.
 
@@ -237,15 +238,16 @@ guesses = gpt(ids).logits[0].argmax(dim=-1)  # the likeliest next token, at each
 steps = [[gpt_tokenizer.decode(token).strip() for token in pair] for pair in zip(ids[0], guesses, strict=True)]
 print("GPT   ", " | ".join(f"{token} → {guess}" for token, guess in steps))
 
-gaps = "The actors <extra_id_0> because the story is <extra_id_1>"
+gaps = "The actors <extra_id_0> because the story is <extra_id_1>."
 question = t5_tokenizer(gaps, return_tensors="pt").to(profile.device)
 print("T5    ", gaps, "→", t5_tokenizer.decode(t5.generate(**question, max_new_tokens=8)[0, 1:]))
 
 # %% [markdown]
 # BERT and GPT mostly guess plausibly. mini-t5 writes its sentinels in order, but fills the gaps badly or not at all.
 #
-# **Predict** the first guess for “I wasted my `[MASK]` on this movie.” Then type a sentence of your own, press Enter,
-# and click the word to hide: which word *after* the blank decides the guess?
+# **Predict** the first guess for “She opened the `[MASK]` and read.” Then make *drank* of *read* and press Enter. Now
+# the guess should change, although all before the blank stays. A model that looks only to the left cannot do this. Try
+# your own sentences.
 
 # %%
 strongest = next(iter(fillers.values()))  # mpnet-blanks where the machine has it
@@ -255,7 +257,7 @@ def five_best(text):
     return [(guess["token_str"], guess["score"]) for guess in blanks.guesses(strongest, text)]
 
 
-box = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "I wasted my time on this movie.")
+box = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "She opened the book and read.")
 widgets.display(box, "A box to fill blanks in your own sentences; section 1 shows three such blanks.")
 
 # %% [markdown]
@@ -269,9 +271,9 @@ widgets.display(box, "A box to fill blanks in your own sentences; section 1 show
 # - The *bank* lent him money for the house.
 # - We sat on the *bank* and watched the boats.
 #
-# We let all-mpnet-base-v2 read them, a relative of BERT as large as BERT-base, which lesson 02 fine-tunes. The *cosine*
-# of two vectors is 1 if they point the same way. Before the first layer, the vector of *bank* is the same row of the
-# table everywhere, with a vector for the position added.
+# We let all-mpnet-base-v2 read them, the network from which mpnet-blanks was made. It learned to fill blanks, and then
+# which texts belong together. The *cosine* of two vectors is 1 if they point the same way. Before the first layer, the
+# vector of *bank* is the same row of the table everywhere, with a vector for the position added.
 #
 # **Predict** the cosine of the first *bank* with the second and the third: before the first layer, and after the last.
 
@@ -291,7 +293,7 @@ for bottom, top, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], sente
 # river banks.
 #
 # Next, each point is a word's vector in one sentence, drawn along the two directions in which the eight differ most
-# (*PCA*). All six pictures have one scale. **Predict:** will the senses stand apart?
+# (*PCA*).  **Predict:** will the senses stand apart?
 
 # %%
 words = {}
@@ -301,14 +303,14 @@ for word in ("bank", "bat", "spring"):
 figures.senses(words)
 
 # %% [markdown]
-# After the last layer they do. But sentences of one sense also share a topic, such as money. If the topic were all,
-# even the full stops of these sentences would stand apart as clearly. [Deeper](deeper/01_guessing_and_probing.ipynb)
-# measures it: they do stand apart, but less than the word.
+# After the last layer they do. But sentences of one sense also share a topic, such as money. A full stop has no sense,
+# so if even the full stops of these sentences stand apart, that is the topic.
+# [Deeper](deeper/01_guessing_and_probing.ipynb) measures it: they do, but less. So part of it is the sense.
 #
 # > “… robustly.”
 #
-# Robust would mean: not misled by a word that only stands nearer. In “the fight between the brothers … too long” the
-# subject is *fight*, but *brothers* stands next to the verb.
+# One part of being robust: not to be misled by a word that only stands nearer. In “the fight between the brothers … too
+# long” the subject is *fight*, but *brothers* stands next to the verb.
 #
 # **Predict:** which will each model prefer, *is* or *are*?
 
@@ -319,8 +321,8 @@ for name, filler in fillers.items():
 
 # %% [markdown]
 # *is* is right. One sentence proves little, so sixty such pairs were written:
-# [mini-bert](../models/mini-bert/README.md#grammar) is right in fewer than a third,
-# [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) in nearly all.
+# [mini-bert](../models/mini-bert/README.md#grammar) is right in fewer than a third, so it mostly follows the nearer
+# noun; [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) is right in nearly all.
 #
 # ## 6. Which for which job?
 #
@@ -348,20 +350,22 @@ playground = widgets.generation_playground(continue_text, "The story begins", sa
 widgets.display(playground, "A box to let GPT write on from your own prompt; above it stand two of its texts.")
 
 # %% [markdown]
-# Greedy goes round in a circle; sampling loses its thread. In the box: at which temperature do the sentences break?
+# Greedy goes round in a circle; sampling loses its thread.  At which temperature do the sentences break?
 #
 # **To turn one text into another: T5.** Is it “the absolute industry standard”? In 2019, the largest T5 was best at the
 # one set of summaries that its authors tried, [not at translation](deeper/01_guessing_and_probing.ipynb).
 #
-# **To classify: BERT.** Each of its vectors has seen the whole text. So you put a linear layer on one of them, as on
-# the features of a ResNet. BERT's authors trained a twin on the same text that looks only to the left: it did worse on
-# all five tasks (Devlin et al., 2018, table 5).
+# **To classify: BERT.** In every layer its vectors collect from both sides. You put a linear layer on one of them, as
+# on the features of a ResNet. BERT's authors trained a twin on the same text that looks only to the left: it did worse
+# on all five tasks (Devlin et al., 2018, table 5).
 #
 # | the job | take, at equal size |
 # |---|---|
 # | classify, search | an encoder; today for example ModernBERT |
 # | write, chat | a decoder; today for example Llama |
-# | turn one text into another | an encoder–decoder; T5's encoder also reads the prompts of image generators |
+# | turn one text into another, as trained | an encoder–decoder |
+#
+# Much larger decoders, trained further to follow instructions, do all three by a prompt: these are the chat assistants.
 
 # %% [markdown]
 # ## To remember
@@ -370,11 +374,11 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # |---|---|
 # | both ways | BERT and T5's encoder; GPT only to the left |
 # | exact same millisecond | in one run, layer by layer; GPT too |
-# | Wikipedia; internet articles | BERT read books, too; GPT-1 only books |
+# | Wikipedia; internet articles | BERT read books, too; GPT-1 only books, GPT-2 web pages |
 # | 15% of the words | [15% of the tokens](deeper/01_objectives.ipynb) |
-# | words in context | a word's vectors separate, by sense or by subject |
-# | robustly | one sentence cannot show it |
-# | every task into text to text | the tasks that it was trained on |
+# | words in context | a word's vectors separate by sense, and partly by topic |
+# | robustly | one part tested: the large network mostly, the small one not |
+# | every task into text to text | as a format, yes; each task must be trained |
 # | absolute industry standard | nothing here says so |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.

@@ -16,25 +16,24 @@
 # %% [markdown]
 # > “Fine-tune BERT on your own texts with ten lines of code.”
 #
-# In vision you put a new last layer on a pretrained network and train it a little more. With texts it goes the same
-# way:
+# In vision you put a new last layer on a pretrained network and train it a little more. With texts:
 #
 # ```
 # review → tokenizer → ids → encoder: 12 layers, pretrained → vector of the first token → head: new → neg or pos
 # ```
 #
 # An *encoder* such as BERT turns each token into a vector that depends on all the others. So the first one can stand
-# for the whole text. The encoder learned its weights on other texts: that is *pretraining*. The new layer is called the
+# for the whole text. The encoder learned its weights on other texts: that is *pretraining*. The new part is called the
 # *head*. *Fine-tuning* trains encoder and head together, on labelled examples of your task.
 #
 # ## 1. See it work
 #
-# Is a film review negative (`neg`) or positive (`pos`)? The next three cells are the whole script, `scripts/day4_ex.py`
-# (*day 4* of the series). Section 2 explains them line by line. `profile` holds what the first cell chose. Elsewhere
-# you would write names from the Hugging Face hub, such as `"google-bert/bert-base-uncased"`.
+# Is a film review negative (`neg`) or positive (`pos`)? The next three cells are the whole script,
+# `scripts/day4_ex.py`. Section 2 explains them line by line. `profile` holds what the first cell chose. Elsewhere you
+# would write names from the Hugging Face hub, such as `"google-bert/bert-base-uncased"`.
 #
 # **Predict:** of 100 test reviews, how many will the fine-tuned encoder get right? And how many a classifier that only
-# counts words?
+# counts words (section 3)?
 
 # %% tags=["script"]
 from datasets import load_dataset
@@ -88,16 +87,16 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# The training takes some minutes. **Meanwhile** read section 2. Note your predictions at each code cell before you read
-# on; the cells run after the training.
+# The training takes some minutes. **Meanwhile** read section 2, and run its cells: they wait for the training. Note
+# your predictions; look at the outputs afterwards.
 #
 # Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks,
-# and then, from a billion pairs, which texts belong together. We count both as pretraining. Plain BERT had no such
-# pairs, and may need more labels.
+# and then, from a billion pairs such as question and answer, which texts belong together. We count both as pretraining.
+# Plain BERT had no such pairs, and may need more labels.
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
-# judged right. *Validation Loss* is the Trainer's name for the loss on `eval_dataset`, which here holds the test
-# reviews. `TrainOutput` is a summary for programs.
+# judged right. *Validation Loss* is the Trainer's name for the loss on `eval_dataset`, here the test reviews. *Training
+# Loss* is the mean of the last five steps; in `TrainOutput`, that of all.
 
 # %% [markdown]
 # ## 2. Line by line
@@ -117,8 +116,8 @@ in_order = load_dataset(profile.imdb)["train"]["label"]
 print("before the shuffle, the first ten labels:", in_order[:10], "and the last ten:", in_order[-10:])
 
 # %% [markdown]
-# The archive lists all negative reviews first. Without the shuffle, a model that always answers “negative” would be
-# 100% right.
+# The archive lists all negative reviews first, in both parts. Without the shuffle, a model that always answers
+# “negative” would be 100% right.
 #
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #
@@ -134,8 +133,8 @@ print(tokenizer.convert_ids_to_tokens(ids))
 print(ids)
 
 # %% [markdown]
-# `##` marks a piece that continues a word. Two *special tokens* mark the beginning and the end; BERT calls them `[CLS]`
-# and `[SEP]`. The head reads the first one's vector.
+# `##` marks a piece that continues a word.  Two *special tokens* mark the beginning and the end; BERT calls them
+# `[CLS]` and `[SEP]`. The head reads the first one's vector.
 #
 # ### `tokenized = dataset.map(tokenize, batched=True)`
 #
@@ -165,9 +164,8 @@ print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_specia
 # ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, …)`
 #
 # The encoder's weights come from a file. The head is new and random; `set_seed(0)` makes it the same in each run. For
-# all-mpnet it has two layers, of 768 × 768 and 768 × 2 weights. `id2label` names the two answers. Training sets random
-# values inside the network to 0, which is *dropout*; `attention_probs_dropout_prob=0.0` switches it off inside
-# attention, where it costs much time.
+# all-mpnet it has two layers, of 768 × 768 and 768 × 2 weights. `id2label` names the two answers. *Dropout* sets random
+# values to 0 in training; `attention_probs_dropout_prob=0.0` switches it off inside attention, which saves time.
 #
 # The model's *loss* is *cross-entropy*: −ln of the probability that it gives to the true label, averaged over reviews.
 #
@@ -177,12 +175,12 @@ print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_specia
 # %%
 import torch
 
-set_seed(0)
+set_seed(0)  # once more as it was before training
 fresh, report = AutoModelForSequenceClassification.from_pretrained(
     profile.encoder, num_labels=2, output_loading_info=True
 )
 size = {name: weights.numel() for name, weights in fresh.named_parameters()}
-new = sum(size[name] for name in report["missing_keys"])
+new = sum(size[name] for name in report["missing_keys"])  # not in the file
 print(f"{new / sum(size.values()):.2%} of {sum(size.values()):,} weights are new")
 rows = dataset["test"][:8]
 batch = tokenizer(rows["text"], truncation=True, max_length=profile.max_length, padding=True, return_tensors="pt")
@@ -197,10 +195,11 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 # ### `args = TrainingArguments(…)`
 #
 # - `output_dir` is the training's folder; `disable_tqdm=False` shows the bar.
-# - `learning_rate` scales each step. For pretrained weights it is usually small, 1e-5 to 5e-5, here mostly 5e-5.
+# - `learning_rate` scales each step. For pretrained weights it is usually small, 1e-5 to 5e-5, here 5e-5, or 1e-4 for
+#   the small encoder.
 # - `per_device_train_batch_size` is the number of reviews in a step.
 # - `num_train_epochs=1`, `eval_strategy="epoch"`: pass over the training reviews once, then measure.
-# - `save_strategy="no"`: keep no *checkpoint*, which is a saved state of the model.
+# - `save_strategy="no"`: keep no *checkpoint*, a saved state.
 # - `**profile.arithmetic`: *16-bit arithmetic* where the processor is fast at it.
 #
 # The rest is the library's choice: the *optimizer* is AdamW, and the learning rate falls to 0 in a straight line.
@@ -210,12 +209,12 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 # For each review the model gives two numbers, the *logits*, one for each label. The larger one is its answer, and
 # `accuracy` compares it with the true label. `processing_class=tokenizer` says how to fill up a batch.
 #
-# The script has one bad habit: it measures on the *test* reviews as it trains. If you try three learning rates and keep
-# the best, its result is partly luck. Choose on other reviews, the *validation* reviews, and measure on the test
-# reviews once.
+# The script has one bad habit: it measures on the *test* reviews as it trains. If you try three rates and keep the
+# best, its result is partly luck. Choose on other reviews, the *validation* reviews, which
+# `dataset["train"].train_test_split(test_size=0.2)` splits off, and measure on the test reviews once.
 #
-# Most reviews of one film agree, so a model that recognises the film can guess the label. Here each film stands on one
-# side of the split only. [An honest split](deeper/02_an_honest_split.ipynb) tries the other way.
+# Reviews of one film mostly agree, so the film hints at the label. Here each film stands on one side of the split; [an
+# honest split](deeper/02_an_honest_split.ipynb) tries the other way.
 #
 # ### `trainer.train()`
 #
@@ -241,8 +240,8 @@ plots.training(trainer, baseline=np.log(2))
 # - **counting words**: a review becomes a long vector, with an entry for each word and each pair of neighbours. An
 #   entry is large if the word is frequent in this review and rare in others (*TF-IDF*). Logistic regression, a linear
 #   layer with a softmax, learns from these vectors;
-# - **feature extraction**, as in vision: the encoder stays as pretraining left it (`fresh`, from section 2), and
-#   logistic regression learns from the mean of its token vectors.
+# - **feature extraction**, as in vision: the encoder is *frozen*, it stays as pretraining left it (`fresh`, from
+#   section 2). Logistic regression learns from the mean of its token vectors.
 #
 # `GridSearchCV` chooses how large the regression's weights may get, on parts of the training reviews.
 #
@@ -287,8 +286,8 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
 #
 # The course comes with more training runs, each tested on 1,000 reviews, half of them positive. In the next figure a
 # mark is one run, and lines join the means of three. Further right there are more labelled reviews to learn from, on a
-# scale where equal steps multiply; further up, more test reviews are judged right. With few labels, the networks make
-# several passes, so that each takes at least 60 steps.
+# logarithmic axis; further up, more test reviews are judged right. With few labels, the networks make several passes,
+# so that each takes at least 60 steps.
 #
 # The *base* encoder is all-mpnet-base-v2, the *small* one all-MiniLM-L6-v2, with 23 million weights. A *random start*
 # is the base network without its pretrained weights.
@@ -304,17 +303,18 @@ figures.accuracy_by_labels()
 # %% [markdown]
 # Counting words needs about 1,000, twenty times as many.
 #
-# The random start is at 50%: it gives all reviews the same answer. It is the same network, trained in the same way. So
-# all that the base encoder gets above 50% comes from pretraining. That is *transfer*.
+# The random start is at 50%, which is guessing. It is the same network, trained in the same way. So in this training,
+# all that the base encoder gets above 50% comes from pretraining. That is *transfer*. (Other settings could help the
+# random start.)
 #
 # With 500 labels, the small encoder does not clearly beat counting words. [Where counting words is hard to
 # beat](deeper/02_hard_to_beat.ipynb) follows this up.
 #
 # ### Is the difference real?
 #
-# Back to your own test reviews. Compare two classifiers **review by review**: a review counts +1 if only fine-tuning is
-# right, −1 if only the other is, and 0 otherwise. The mean is the difference in accuracy. It is clear if its interval
-# does not contain 0, even where the intervals of the two accuracies overlap.
+# Compare two classifiers **review by review**: a review counts +1 if only fine-tuning is right, −1 if only the other
+# is, and 0 otherwise. The mean is the difference in accuracy. It is clear if its interval does not contain 0, even if
+# the intervals of the two accuracies overlap.
 #
 # The *card* below the next figure tests a sentence on the course's runs, so its numbers differ from yours.
 #
@@ -330,12 +330,12 @@ plots.number_figure(gains, title, unit, text="{:+.1f}")
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
 
 # %% [markdown]
-# The difference to counting words says roughly what the pretrained network adds on your reviews, although it sees only
-# a part of the long ones. The difference to feature extraction says roughly what training its weights adds.
+# The difference to counting words says how much more you get than from a cheap method. The difference to feature
+# extraction roughly what training the weights adds.
 #
 # ## 4. Your own sentences
 #
-# Here are twenty short opinions about films, ten of them good. A review is much longer.
+# Here are twenty short opinions about films, ten of them good, much shorter than reviews.
 #
 # **Predict:** how many will your model get right?
 
@@ -359,7 +359,8 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Near 50% it is undecided. Where it is surer, which word may have misled it?
+# Near 50% it is undecided. Its surest answers stay well below 100%: after so few steps it is cautious. Where it is
+# surer, which word may have misled it?
 #
 # Now write your own, and **predict** each answer.
 
@@ -418,8 +419,8 @@ print(table.head(3).to_string(max_colwidth=70), "\n")
 # %run ../scripts/finetune.py --data "{own_file}" --text opinion --label verdict --epochs 2 --output "{own_model}"
 
 # %% [markdown]
-# Look at the interval of the difference. If it contains 0, they are not enough: label some hundreds for the test. For
-# your own file, change `--data`, `--text` and `--label`.
+# Look at the interval of the difference. If it contains 0, 32 cannot tell: label some hundreds for the test. For your
+# own file, change `--data`, `--text` and `--label`.
 
 # %% [markdown]
 # ## To remember

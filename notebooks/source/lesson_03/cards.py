@@ -8,7 +8,7 @@ import numpy as np
 
 from notebooks.source.lesson_03.mistakes import LOUD, SILENT
 from utils import claims
-from utils.intervals import Number, leave_one_out, mean, share, smallest
+from utils.intervals import Number, leave_one_out, mean, paired_difference, share, smallest
 
 LITTLE = 0.2  # of what right ids are worth: what is left below that is called junk
 
@@ -62,7 +62,7 @@ def is_junk(profile, hits: dict) -> None:
         number={
             f"right with GPT-2's ids: {shares[foreign].value:.1f}% (junk: below {limit:.1f}%); above that line": left
         },
-        context=shares,
+        context=shares | {f"{own} minus counting words": paired_difference(hits[own], hits["counting words"])},
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
         source="By a classifier that learned from right ids; worth: points above the 50% of guessing. "

@@ -30,7 +30,8 @@
 #
 # We build a classifier that says whether a sentence about a film is positive. With pictures you would train a small
 # classifier on the vectors of a ResNet whose weights stay as they are. Here a BERT gives the vectors, one for each
-# sentence. (Under `embedded`, it is all-MiniLM-L6-v2, a small BERT with the vocabulary of bert-base-uncased.)
+# sentence. (Under `embedded`, it is all-MiniLM-L6-v2, a small BERT, trained further for the vectors of sentences, with
+# the vocabulary of bert-base-uncased.)
 
 # %%
 from datasets import load_dataset
@@ -58,8 +59,8 @@ print(train["text"][6], ids[6], sep="\n")  # one of them, and its ids
 # Under the sentence stand its ids. The first and the last, 101 for `[CLS]` and 102 for `[SEP]`, are *special tokens*:
 # they stand for no text, but mark beginning and end.
 #
-# Now BERT's tokenizer and GPT-2's cut the same two opinions. **Predict:** do GPT-2's ids raise an error? If not, does
-# the classifier get both opinions right?
+# Now BERT's tokenizer and GPT-2's cut the same two opinions; the code puts `[CLS]` and `[SEP]` around both.
+# **Predict:** do GPT-2's ids raise an error? If not, does the classifier get both opinions right?
 
 # %%
 texts = ["What a beautiful and moving film.", "This film is a waste of time."]
@@ -108,8 +109,8 @@ _, other_palette = plots.with_palette(temple)
 figures.two_palettes(palette[numbers], other_palette[numbers])
 
 # %% [markdown]
-# The shape survives, because equal numbers still get equal colours. In a text, too, equal words still get equal rows.
-# But what a word means lies in the row itself, as the colour lies in the palette.
+# The shape survives, because equal numbers still get equal colours, and here near numbers near ones. In a text, too,
+# equal words still get equal rows. But what a word means lies in the row, as the colour lies in the palette.
 #
 # An embedding table is such a palette: `palette[numbers]` is what the first layer of BERT does with ids. The
 # *vocabulary* is the list that says which piece has which row. Before pretraining the rows are random, and any
@@ -173,7 +174,7 @@ for word in ["the", "thing", "unthinkable"]:
     print(f"{word:<12} {' · '.join(bpe.cut(word, merges))}")
 
 # %% [markdown]
-# A rare word is not missing: it only falls into more pieces.
+# A rare word is not missing, as long as its letters are known: it only falls into more pieces.
 #
 # ### Three ways to cut
 #
@@ -229,8 +230,8 @@ widgets.display(hearing, "A box to read a text's ids with another table; section
 # %% [markdown]
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
-# We look up *nostalgic*. Then we count the test sentences with an id beyond the table, and the batches of 16 sentences
-# with at least one. **Predict** both shares.
+# We look up *nostalgic*. Then we count the 1,706 test sentences with an id beyond the table, and the batches of 16
+# sentences with at least one. **Predict** both shares.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -252,8 +253,8 @@ print(f"{beyond.mean():.0%} of the sentences, {np.mean(batches):.0%} of the batc
 
 # %% [markdown]
 # In batches of 16 you would notice: each ends in an error. Of single sentences, more than a third pass in silence.
-# (This is a CPU. An NVIDIA GPU reports `device-side assert triggered`, which hides the cause.) And where the foreign
-# vocabulary is smaller than the table, no id lies beyond it.
+# (This is a CPU. An NVIDIA GPU reports `device-side assert triggered`; restart the kernel, and look for the cause on
+# the CPU.) And where the foreign vocabulary is smaller than the table, no id lies beyond it.
 #
 # ## 5. Loud or silent?
 #
@@ -277,9 +278,10 @@ outcomes = mistakes.try_each(profile, endings, classifier)
 cards.raises_an_error(profile, outcomes, beyond)
 
 # %% [markdown]
-# Loud are the mistakes that gave an id beyond the table. Silence says nothing about how much changes: without `[CLS]`
-# and `[SEP]` it is little, but keeping the capitals, an easy slip, changes more. Under `embedded`, all of T5's ids have
-# a row, and the verdicts might as well come from a coin.
+# Loud are the mistakes that gave an id beyond the table. Silence says nothing about how much changes. Without `[CLS]`
+# and `[SEP]` it is little here, because our vectors are means of all tokens; lesson 02's head reads the first one.
+# Keeping the capitals changes more. (Loud or silent depends on the text, too: section 1's two opinions met no id beyond
+# the table.) Under `embedded`, all of T5's ids have a row, and about as many verdicts change as with a coin.
 #
 # ## 6. The damage
 #
@@ -312,7 +314,7 @@ figures.shares_right(hits)
 cards.is_junk(profile, hits)
 
 # %% [markdown]
-# With BERT's ids the classifier is ahead of counting words. With GPT-2's ids it falls far below, to about 50%.
+# With BERT's ids the classifier is somewhat ahead of counting words. With GPT-2's ids it falls far below, to about 50%.
 #
 # What does the harm: where GPT-2's tokenizer cuts, or which ids it gives? [Deeper: the
 # damage](deeper/03_the_damage.ipynb) changes one at a time: it cuts as GPT-2 does, then looks each piece up in BERT's
@@ -341,7 +343,7 @@ for mistake, tokenizer in mistakes.wrong_tokenizers(profile).items():
 
 # %% [markdown]
 # It finds all five. Comparing vocabularies alone would not: where `[CLS]` and `[SEP]` are left out, or capitals kept,
-# only the ids of the texts differ.
+# the vocabulary is the same, and only the ids of the texts differ.
 #
 # A mistake that is harder to see: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the
 # classifier say about a good film? Does the check notice?
@@ -373,7 +375,7 @@ print("it belongs:", belongs_to(encoder, swapped))
 #
 # - An id is the number of a row. BERT's and GPT-2's vocabularies share many words, and a single one has the same id.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
-# - An id beyond the table raises an error. An id within it passes in silence.
+# - In PyTorch, an id beyond the table raises an error. An id within it passes in silence.
 # - Wrong ids took a classifier that learned from right ones down to about 50%.
 # - Load and save model and tokenizer together, and compare them once with the original.
 #

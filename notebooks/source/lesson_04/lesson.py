@@ -17,13 +17,12 @@
 # > “Pretraining has already taught the network the language, so a few labels are enough. Use a tiny learning rate, or
 # > you destroy what it knows. One epoch is enough. And train only a small part of it. With few labels, freeze it all.”
 #
-# As in vision, you can freeze a pretrained network and train a new layer on top, or fine-tune all of it. What does each
-# need, and what does it cost?
+# As in vision, you can freeze a pretrained network, or fine-tune all of it. What does each need?
 #
 # ## 1. See it work
 #
-# Is a sentence from a film review positive or negative (Pang and Lee, 2005)? You have 200 with labels. The test has
-# 1,066 others, half of them positive. Here are four of your 200:
+# Is a sentence about a film positive or negative (Pang and Lee, 2005)? You have 200 with labels, the test has 1,066.
+# Here are four of yours:
 
 # %% tags=["plan"]
 # NBVAL_CHECK_OUTPUT
@@ -75,7 +74,7 @@ print(f"fine-tuned:     {np.mean(tuned == truth):.1%} right")
 # 01's mini-bert, with 5 million. Each faint dot is one *seed*: one draw, and one start of the training. The large marks
 # are means, with 95% intervals. Marks that would cover each other stand a little apart.
 #
-# **Predict:** which frozen encoders do more with 200 labels than counting words with 4,000?
+# **Predict:** which frozen encoders get more right with 200 labels than counting words with 4,000?
 
 # %%
 right = runs.lines()
@@ -83,18 +82,19 @@ figures.labels_saved(right)
 cards.saves_labels(runs, right)
 
 # %% [markdown]
-# How few labels are enough depends on the encoder. Read the figure sideways: with 50 labels the frozen base encoder
-# does what takes counting words about 4,000.
+# How few labels are enough depends on the encoder. With 50 labels the frozen base encoder does what takes counting
+# words about 4,000.
 #
-# And what was learned before saves labels: all trained, the small encoder does more with 200 than from a random start
-# with 1,000. (With a better learning rate it might need fewer.) The figure cannot say why base is ahead of mini: it is
-# larger, but it also learned from pairs of texts.
+# And what was learned before saves labels: all trained, the small encoder gets more right with 200 than from a random
+# start with 1,000. (At a better learning rate the random start might need fewer.) The figure cannot say why base is
+# ahead of mini: it is larger, but it also learned from pairs of texts.
 #
 # ## 2. What did it know before it saw a label?
 #
-# Frozen encoders do well, yet they learn nothing from your labels. So their vectors must hold some of the opinion
-# already. Let the small encoder, not yet fine-tuned, turn each test sentence into a vector. The *neighbour* of a
-# sentence is the one with the nearest vector, by cosine. The two may share no words but common ones such as *the*.
+# Frozen, the encoders learn nothing from your labels, yet they are ahead of counting words. So their vectors already
+# hold some of the opinion. Let the small encoder, not yet fine-tuned, turn each test sentence into a vector. A
+# sentence's *neighbour* is the one with the nearest vector, by cosine. The two may share no words but common ones such
+# as *the*.
 #
 # **Predict:** what will the closest pairs have in common?
 
@@ -123,9 +123,9 @@ print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval 
 #
 # ## 3. How tiny must the learning rate be?
 #
-# Fine-tuning changes every layer. What does the network forget? We ask for what the task does not need: the topic of
-# 500 BBC headlines, one of five; a random neighbour shares it in 20%. “Nigeria to boost cocoa production” is about
-# business. We ask in two ways:
+# Fine-tuning changes every layer. What does the network forget? That matters if it is to serve other texts or tasks,
+# too. We ask for what the task does not need: the topic of 500 BBC headlines, one of five; a random neighbour shares it
+# in 20%. “Nigeria to boost cocoa production” is about business. We ask in two ways:
 #
 # - **neighbours**: is the headline with the nearest vector about business too?
 # - **linear classifier**: fitted anew to this network's vectors of other headlines, does it say “business” here? Then
@@ -148,8 +148,8 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# At the smallest rate nothing is forgotten, but almost nothing is learned. At the largest rate the task is not learned
-# either, and few topics are readable any more. Such a loss is called *catastrophic forgetting*.
+# At the smallest rate nothing is forgotten, but in 75 steps almost nothing is learned. At the largest rate the task is
+# not learned either, and few topics are readable any more. Such a loss is called *catastrophic forgetting*.
 #
 # Between them, 1e-4 and 3e-4 do the task equally well. But at 3e-4 far fewer neighbours share a topic, and the task's
 # accuracy does not show it. Most topics are still readable. ([Deeper](deeper/04_forgetting.ipynb): does grammar
@@ -194,8 +194,9 @@ drawings.lora()
 # $$\Delta W = \frac{\alpha}{r}\, B A$$
 #
 # $A$ turns the input into $r$ numbers, and $B$ turns these into a full vector. So $\Delta W$ changes the output in $r$
-# directions only: that is *low-rank*, and often enough. The *rank* $r$ is 8 here. $\alpha$, here 16, scales what is
-# added. $B$ starts at 0, so the encoder begins exactly as pretraining left it.
+# directions only: that is *low-rank*, and often sufficient. The *rank* $r$ is 8 here. $\alpha$, here 16, scales what is
+# added. $B$ starts at 0, so the encoder begins exactly as pretraining left it. (With $A$ at 0, too, neither would get a
+# gradient.)
 #
 # Afterwards, what was added is merged: one keeps only $W + \Delta W$. The network is then as fast as before, and its
 # outputs change only [by rounding](deeper/04_forgetting.ipynb).
@@ -212,7 +213,7 @@ lora = get_peft_model(plain, config)
 lora.print_trainable_parameters()
 
 # %% [markdown]
-# About one weight in 300. Beside 384 · 384 weights of $W$ stand $A$ and $B$, with 8 · 384 each.
+# About one weight in 300. Each $A$ and $B$ has 8 · 384, beside a $W$ with 384 · 384, and most weights lie elsewhere.
 #
 # ## 6. What does training cost?
 #
@@ -240,10 +241,9 @@ cards.saves_training(profile, cost, correct)
 
 # %% [markdown]
 # - **Memory:** gradients and running means nearly vanish; weights and most activations stay. About a third is left.
-# - **Time:** a step has three parts of about equal work: the forward pass, the gradients of the activations, the
-#   gradients of the weights. LoRA skips most of the third, and AdamW's work on frozen weights. The backward pass still
-#   goes down to the lowest layer, where an $A$ and a $B$ stand too.
-# - **Storage:** each task needs only a small file, and many tasks can share one encoder.
+# - **Time:** LoRA skips the gradients of frozen weights, and AdamW's work on them. Forward and backward pass still go
+#   through all layers, since an $A$ and a $B$ stand in the lowest, too.
+# - **Storage:** unmerged, each task needs only a small file, and many tasks can share one encoder.
 #
 # The accuracies of LoRA and of all trained cannot be told apart here.
 #
@@ -283,8 +283,8 @@ cards.freeze_and_read(runs, right)
 #
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
-# 3. Fine-tune it for ten epochs, at 3e-5, the best rate for this larger encoder.
-# 4. Compare all three by cross-validation on the same five parts. Ten points can still be chance.
+# 3. Fine-tune it for ten epochs, at 3e-5, the rate that did best for this larger encoder with 200 labels.
+# 4. Compare all three by cross-validation on the same five parts. A lead of less than ten points can be chance.
 
 # %% [markdown]
 # ## To remember
@@ -292,7 +292,7 @@ cards.freeze_and_read(runs, right)
 # - “A few labels are enough”: how few depends on the encoder. Its vectors hold much of the opinion beforehand.
 # - “Use a tiny learning rate”: too small teaches nothing, too large destroys, which the task may hide.
 # - “One epoch is enough”: few labels make few steps, perhaps too few.
-# - “Train only a small part”: LoRA saves much memory and storage, and some time.
+# - “Train only a small part”: LoRA saves memory and storage, and less time.
 # - “With few labels, freeze”: with 50, the base encoder did better fine-tuned.
 #
 # ## Exercises

@@ -72,6 +72,8 @@ def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str
         number={f"right, with the recipe minus without, the least sure of {len(gains)}": smallest(gains, LEAST)},
         context={f"right, {arm} minus {controls[arm]}": gain for arm, gain in gains.items()}
         | {f"right, {arm}": over_seeds(100.0 * found["right"], "%") for arm, found in results.items() if arm != LARGER}
+        | {f"right, {arm} minus plain": over_seeds(_points(results, arm, "plain"), " points")
+           for arm, control in controls.items() if control != "plain"}
         | {"right, plain minus counting words":
            over_seeds(100.0 * results["plain"]["right"] - 100.0 * counted, " points")},
         model=Path(task.profile.small_encoder).name,

@@ -17,8 +17,7 @@
 #
 # *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned a network that had learned to guess the next word, some
 # months before BERT. Three of its recipes live on: a learning rate for each layer, a schedule shaped like a triangle,
-# and layers unfrozen one after the other. You write the training loop, put the recipes into it, and see whether they
-# help.
+# and layers unfrozen one after the other. You write the loop, put the recipes in, and see whether they help.
 #
 # ```
 # batch → model → loss → gradients → clipping → optimizer → new weights → next batch
@@ -29,7 +28,7 @@
 #
 # ## 1. The loop
 #
-# Is a sentence from a film review positive (1) or negative (0)? You train on 128 sentences, cut at 24 tokens.
+# Is a sentence about a film positive (1) or negative (0)? You train on 128, cut at 24 tokens.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -102,7 +101,7 @@ for epoch in range(4):
             scheduler.step()
             optimizer.zero_grad()
     right = evaluate(model, validation_rows)
-    print(f"epoch {epoch + 1}: loss {sum(losses[-16:]) / 8:.3f}, validation {right:.1%} right")
+    print(f"epoch {epoch + 1}: loss {sum(losses[-16:]) / 8:.3f}, validation {right:.1%} right")  # 16 half losses
     if right > best:
         best, best_weights = right, copy.deepcopy(model.state_dict())
 _ = model.load_state_dict(best_weights)
@@ -153,7 +152,7 @@ trainer.train()
 cards.is_this_loop(profile, model, *cards.losses_of_steps(losses, trainer))
 
 # %% [markdown]
-# The `Trainer` is your loop; what differs is rounding. Clipping at 1 and the straight fall are its defaults.
+# The `Trainer`'s training is your loop; what differs is rounding. Clipping at 1 and the straight fall are its defaults.
 #
 # ## 2. A rate for each layer
 #
@@ -241,7 +240,7 @@ for steps in (100, 109, 9):
 
 # %% [markdown]
 # With 109 steps, $cut$ is rounded down to 10. The formula plans 90 steps for the fall, but 99 are left: the *rate turns
-# negative*. The loop would then climb, without an error. With 9 steps, $cut$ is 0.
+# negative*. The loop would then go uphill in the loss, without an error. With 9 steps, $cut$ is 0.
 #
 # Repaired, it climbs for at least one step and falls over all the others. **Predict:** how far does it lie from section
 # 1's schedule, linear warm-up and decay?
@@ -265,7 +264,8 @@ figures.schedules([slanted_triangular(step, steps=100) for step in range(100)], 
 # ## 4. Gradual unfreezing
 #
 # The third recipe trains the head alone at first, then the last layer too, then the next, down to the embeddings.
-# Training all at once, says the paper, risks forgetting. `requires_grad` says which weights learn.
+# Training all at once, says the paper, risks forgetting. `requires_grad` says which weights learn. Here two or three
+# parts join at a time.
 #
 # The schedule can be one triangle for all epochs or, as in the paper's code, a new one when parts join. In the picture,
 # rows are parts of the network, and steps run to the right. White is frozen; darker blue is a higher rate.
@@ -318,12 +318,13 @@ for epoch in range(4):
     print(f"epoch {epoch + 1}: loss {sum(losses) / stage:.3f}, validation {evaluate(model, validation_rows):.1%} right")
 
 # %% [markdown]
-# Later, when the encoder learns, too. But one run does not tell whether recipes help.
+# Later, when the encoder learns, too. One run tells little.
 #
 # ## 5. Do they help?
 #
-# So each way of training ran with 20 *seeds*, each with its own 64 sentences and random head. *Plain* trains all parts
-# at one constant rate. Each recipe is compared with training without it:
+# So each way of training ran with 20 *seeds*, each with its own 64 sentences and random head. Your machine trains one
+# or two again; the others came with the course. *Plain* trains all parts at one constant rate. Each recipe is compared
+# with training without it:
 #
 # | recipe | compared with | what differs |
 # |---|---|---|
@@ -332,8 +333,8 @@ for epoch in range(4):
 # | gradual unfreezing, a triangle for each epoch | slanted triangle | unfreezing, and with it four triangles for one |
 # | all three recipes | plain | all of this |
 #
-# Each way has its own learning rate, the one that did best on validation sentences. To help means to gain 2 points or
-# more; the paper reports 1.9 on film reviews, for all three.
+# Each way has its own learning rate, the one that did best on validation sentences. To help means here to gain 2 points
+# or more.
 #
 # In the figure, a dot is one seed. A bar says where the mean plausibly lies for other seeds and test sentences (95%).
 # If it lies wholly right of 2, a recipe helps; wholly left, it does not; otherwise the question stays open.
@@ -358,21 +359,21 @@ cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
 # Fine-tuning gains far more over counting words than any recipe adds. Only the triangle's bar lies wholly above 0, so a
-# falling rate surely gains something. Gradual unfreezing with its triangles is the best way of all. Whether any recipe
-# gains 2 points stays open.
+# falling rate surely gains something. Gradual unfreezing with its triangles has the highest mean, almost four points
+# above plain, more than half of it the triangle's. Whether any recipe by itself gains 2 points stays open.
 #
-# And the gains do not add up: one by one the three recipes gain more than all three together.
+# And the gains do not add up: on average, all three together gain less than each.
 #
 # ## 6. Do they forget less?
 #
 # The recipes were made against forgetting, so measure it. A headline's mean token vector should lie nearest to the mean
 # of the other headlines of its topic: “Henry tipped for Fifa award” nearest to sport. Then its topic is *found*. For
-# how many of 250 BBC headlines is it still found after fine-tuning?
+# how many of 250 headlines, of five topics, is it found after fine-tuning?
 #
-# One way is added, plain at ten times its own rate. On the left the figure shows what is right, on the right what is
-# forgotten. Under each name stands its highest rate, that of the head at the peak.
+# One way is added, plain at ten times its own rate. Left: what is right. Right: what is forgotten. Under each name
+# stands its highest rate.
 #
-# **Predict:** which way forgets most? Does each recipe forget less than plain?
+# **Predict:** which forgets most? Does each recipe forget less than plain?
 
 # %%
 before = task.topics_before()
@@ -382,13 +383,13 @@ cards.forgets_less(task, results, without, runs.searched(profile, "plain"))
 
 # %% [markdown]
 # Each at its own rate, every recipe forgets *more* than training without it. Look at the rates: they are higher. A
-# recipe damps the training, validation then prefers a higher rate, and that probably uses up what was saved.
+# recipe damps the training, so validation prefers a higher rate, which probably uses up what was saved.
 #
-# Now give plain a high rate, too: at ten times its own, it has the highest rate of gradual unfreezing and forgets about
-# three times as much. Yet at its own rate plain is right about as often, and forgets hardly anything. So recipes do
-# protect against a high rate. But a lower rate protects, too, and is simpler.
+# At the same high rate, 0.0003, plain forgets about three times as much as gradual unfreezing. But at its own rate of
+# 0.00003 plain is right as often, and forgets hardly anything. Validation could hardly tell these two rates apart. Had
+# it chosen the higher one, every recipe would forget less than plain.
 #
-# “Works better and forgets less”? Better: perhaps, by a little. Less forgetting: not than plain at its own rate.
+# “Works better and forgets less”? Better: the triangle surely, by how much is open. Less: not than plain.
 
 # %% [markdown]
 # ## To remember

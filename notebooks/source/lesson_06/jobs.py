@@ -7,8 +7,13 @@ from utils.claims import Claim
 ACCURACY = "accuracy that it loses to training all weights, shared seeds"
 SHOWN = {"04.4": ACCURACY, "01.7": "translations right to the letter"}  # a further number of it, nearer to the row
 JOBS = (  # job, what to try first, what then, the claims nearby
-    ("classify texts, with tens of labels", "count words; a frozen encoder", "fine-tune it, several epochs", ("04.5",)),
-    ("classify texts, with hundreds of labels or more", "count words; fine-tune an encoder", "LoRA", ("02.2",)),
+    (
+        "classify texts, with tens of labels",
+        "count words; a frozen base encoder",
+        "fine-tune it, ten epochs",
+        ("04.5",),
+    ),
+    ("classify texts, with hundreds of labels or more", "count words; fine-tune a base encoder", "LoRA", ("02.2",)),
     ("many classification tasks, one encoder", "a frozen encoder, a head for each task", "LoRA for each", ("04.4",)),
     ("search by meaning", "a sentence encoder", "a larger one", ()),
     ("fill a gap", "an encoder (BERT's family)", "an encoder–decoder", ("01.4",)),
