@@ -18,5 +18,6 @@ def test_the_table_shows_the_numbers_of_this_machine():
     ((name, number),) = claim.number.items()
     assert f"| 01.4: {name}: {number} |" in jobs.table(recorded)
     (claim,) = [claim for claim in recorded if claim.id == "04.4"]
-    assert f"| 04.4: {jobs.ACCURACY}: {claim.context[jobs.ACCURACY]} |" in jobs.table(recorded)
+    key, shown = jobs.SHOWN["04.4"]
+    assert f"| 04.4: {shown}: {claim.context[key]} |" in jobs.table(recorded)
     assert "01.4: not run yet" in jobs.table([])

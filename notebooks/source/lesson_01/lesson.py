@@ -28,8 +28,8 @@
 # numbers, and to name a text's sentiment, title and topic.
 #
 # **BERT fills a blank**, written `[MASK]`. Most laptops also run [mpnet-blanks](../models/mpnet-blanks/README.md), a
-# relative of BERT with 110 million weights. (Both know small letters only.) A `pipeline` of Hugging Face's library
-# `transformers` does one job with one network.
+# relative of BERT with 110 million weights. A `pipeline` of Hugging Face's library `transformers` does one job with
+# one network.
 #
 # **Predict:** what will each put first into “Paris is the capital of `[MASK]`”?
 
@@ -54,9 +54,9 @@ for text in (
 # Each percentage is a probability; what is missing from 100% goes to other words. Most guesses fit the grammar, and
 # fewer fit the facts.
 #
-# **GPT writes on.** It guesses the next *token*, a word or a piece of one, adds it to the text, and guesses again. Each
-# token is drawn at random, a likely one more often. (Section 6 explains `temperature`; `repetition_penalty` makes
-# repeating less likely.)
+# **GPT writes on.** It guesses the next *token*, a word or a piece of one, adds it to the text, and guesses again. Here
+# each token is drawn, a likely one more often. (Section 6 explains `temperature`; `repetition_penalty` avoids
+# repeating.)
 #
 # **Predict** how “This movie was” and “Paris is” will go on. Will it be true?
 
@@ -70,7 +70,7 @@ for prompt in ("This movie was", "Paris is"):
     print(write(prompt, max_new_tokens=30, **how)[0]["generated_text"], "\n")
 
 # %% [markdown]
-# The text can lose its thread, and it can be false: GPT writes what it considers likely.
+# It can lose its thread and be false: GPT writes what it considers likely.
 #
 # **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. We take three steps: cut
 # the text into tokens and look up their numbers, generate, turn the numbers back into text.
@@ -109,7 +109,8 @@ for text, prefixes in jobs.items():
 #
 # Read the drawing from the bottom up. A frame is one layer, repeated N times.
 #
-# **Predict:** which part must T5's decoder have that GPT does not need?
+# **Predict:** the part that looks at an encoder is attention, too. Whose are its queries, and whose its keys and
+# values?
 
 # %%
 from utils import drawings
@@ -117,15 +118,14 @@ from utils import drawings
 drawings.families()
 
 # %% [markdown]
-# It needs *cross-attention*. This is what the parts are for:
+# The queries are the decoder's, the keys and values come from the encoder: this is *cross-attention*. The parts:
 #
 # - **Embeddings** give each token a vector from a table. BERT and GPT add a vector for its *position*; T5 instead adds
 #   to each score of self-attention a number for the distance.
 # - **Self-attention** lets each position collect information from all positions of the text. Its *attention weights*
 #   say how much from which. A layer does this several times side by side, in *attention heads*.
 # - **Masked self-attention** collects from the position itself and from its left only.
-# - **Cross-attention** lets the decoder collect from what the encoder read: the queries are the decoder's, the keys and
-#   values come from the encoder.
+# - **Cross-attention** lets each decoder layer collect from what the encoder read.
 # - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector.
 # - **Feed-forward**, two linear layers with a nonlinearity between, works on each position alone. Only attention
 #   connects positions.
@@ -155,14 +155,14 @@ for name, (tokenizer, _) in networks.items():
 # %% [markdown]
 # They do not. `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and `[SEP]`, T5 the end
 # with `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; from here on we put it in front. T5's
-# decoder needs a first token to start from, `<pad>`.
+# decoder needs a first token to start from and reuses `<pad>`.
 #
 # Now *great* becomes *bad*. A position that may look at this word gets another vector in the last layer. One that may
 # not, keeps its vector.
 #
 # In the figure, each bar shows how much a position's vector changed, in percent of its length. The changed word follows
 # the dotted line. T5's two halves are tested one at a time: the decoder is given the sentence as if it had written it,
-# while its encoder keeps the old one.  The *card* below the figure says which claim was tested, and what was found.
+# while its encoder keeps the old one. The *card* below the figure says which claim was tested, and what was found.
 #
 # **Predict** for all four networks: does anything change left of the line?
 
@@ -215,13 +215,13 @@ widgets.display(widgets.attention_explorer(attentions), "An attention explorer; 
 # - **BERT** reads “the actors `[MASK]` good because the `[MASK]` is great.” It must say *are* and *story*.
 # - **GPT** reads “The actors are good because the story is great”. At each position it must say the next token: “actors
 #   are good because the story is great .”
-# - **T5** reads “The actors `<extra_id_0>` because the story is `<extra_id_1>`.” It must write “`<extra_id_0>` are good
-#   `<extra_id_1>` great `<extra_id_2>`”.
+# - **T5** reads “The actors `<extra_id_0>` because the story is `<extra_id_1>`”. It must write “`<extra_id_0>` are good
+#   `<extra_id_1>` great. `<extra_id_2>`”.
 #
 # BERT's objective is *masked language modelling*: it is asked for 15% of the tokens. Most of these become `[MASK]`; the
-# others stay or become random tokens. GPT's is *causal language modelling*. T5's is *span corruption*: 15% of the
-# tokens are taken out in short runs. A *sentinel*, such as `<extra_id_0>`, marks each gap. The answer repeats it,
-# followed by what belongs there, and ends with one more sentinel.
+# others stay or become random tokens, since in use there is no `[MASK]`. GPT's is *causal language modelling*. T5's is
+# *span corruption*: 15% of the tokens are taken out in short runs. A *sentinel*, such as `<extra_id_0>`, marks each
+# gap. The answer repeats it, followed by what belongs there, and ends with one more sentinel.
 #
 # The original BERT also learned to say whether one passage follows another. The loss is a cross-entropy over the
 # vocabulary, at the asked positions only.
@@ -238,16 +238,15 @@ guesses = gpt(ids).logits[0].argmax(dim=-1)  # the likeliest next token, at each
 steps = [[gpt_tokenizer.decode(token).strip() for token in pair] for pair in zip(ids[0], guesses, strict=True)]
 print("GPT   ", " | ".join(f"{token} → {guess}" for token, guess in steps))
 
-gaps = "The actors <extra_id_0> because the story is <extra_id_1>."
+gaps = "The actors <extra_id_0> because the story is <extra_id_1>"
 question = t5_tokenizer(gaps, return_tensors="pt").to(profile.device)
 print("T5    ", gaps, "→", t5_tokenizer.decode(t5.generate(**question, max_new_tokens=8)[0, 1:]))
 
 # %% [markdown]
-# BERT and GPT mostly guess plausibly. mini-t5 writes its sentinels in order, but fills the gaps badly or not at all.
+# BERT and GPT mostly guess plausibly. mini-t5 writes its sentinels in order, but fills the gaps badly.
 #
-# **Predict** the first guess for “She opened the `[MASK]` and read.” Then make *drank* of *read* and press Enter. Now
-# the guess should change, although all before the blank stays. A model that looks only to the left cannot do this. Try
-# your own sentences.
+# **Predict:** in the box *book* is hidden. What will be the first guess? Then replace *read* by *drank* and press
+# Enter: the guess changes, although all before the blank stays. A model that looks only to the left cannot do this.
 
 # %%
 strongest = next(iter(fillers.values()))  # mpnet-blanks where the machine has it
@@ -293,7 +292,7 @@ for bottom, top, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], sente
 # river banks.
 #
 # Next, each point is a word's vector in one sentence, drawn along the two directions in which the eight differ most
-# (*PCA*).  **Predict:** will the senses stand apart?
+# (*PCA*). **Predict:** will the senses stand apart?
 
 # %%
 words = {}
@@ -305,7 +304,7 @@ figures.senses(words)
 # %% [markdown]
 # After the last layer they do. But sentences of one sense also share a topic, such as money. A full stop has no sense,
 # so if even the full stops of these sentences stand apart, that is the topic.
-# [Deeper](deeper/01_guessing_and_probing.ipynb) measures it: they do, but less. So part of it is the sense.
+# [Deeper](deeper/01_guessing_and_probing.ipynb) measures it: they do, but less. So it is probably not the topic alone.
 #
 # > “… robustly.”
 #
@@ -350,14 +349,14 @@ playground = widgets.generation_playground(continue_text, "The story begins", sa
 widgets.display(playground, "A box to let GPT write on from your own prompt; above it stand two of its texts.")
 
 # %% [markdown]
-# Greedy goes round in a circle; sampling loses its thread.  At which temperature do the sentences break?
+# Greedy goes round in a circle; sampling loses its thread. At which temperature do the sentences break?
 #
 # **To turn one text into another: T5.** Is it “the absolute industry standard”? In 2019, the largest T5 was best at the
 # one set of summaries that its authors tried, [not at translation](deeper/01_guessing_and_probing.ipynb).
 #
-# **To classify: BERT.** In every layer its vectors collect from both sides. You put a linear layer on one of them, as
-# on the features of a ResNet. BERT's authors trained a twin on the same text that looks only to the left: it did worse
-# on all five tasks (Devlin et al., 2018, table 5).
+# **To classify: BERT.** In every layer its vectors collect from both sides. You put a linear layer on the first one,
+# that of `[CLS]`, as on the features of a ResNet. BERT's authors trained a twin on the same text that looks only to the
+# left: it did worse on all five tasks (Devlin et al., 2018, table 5).
 #
 # | the job | take, at equal size |
 # |---|---|
@@ -365,7 +364,7 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # | write, chat | a decoder; today for example Llama |
 # | turn one text into another, as trained | an encoder–decoder |
 #
-# Much larger decoders, trained further to follow instructions, do all three by a prompt: these are the chat assistants.
+# Much larger decoders, trained to follow instructions, do all three: the chat assistants.
 
 # %% [markdown]
 # ## To remember
@@ -379,7 +378,7 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # | words in context | a word's vectors separate by sense, and partly by topic |
 # | robustly | one part tested: the large network mostly, the small one not |
 # | every task into text to text | as a format, yes; each task must be trained |
-# | absolute industry standard | nothing here says so |
+# | absolute industry standard | in 2019 best at one set of summaries, not at translation |
 #
 # - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.
 # - Only attention connects positions; a mask says where it may not look.

@@ -92,11 +92,11 @@ trainer.train()
 #
 # Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks,
 # and then, from a billion pairs such as question and answer, which texts belong together. We count both as pretraining.
-# Plain BERT had no such pairs, and may need more labels.
+# Plain BERT was not trained so, and may need more labels.
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
 # judged right. *Validation Loss* is the Trainer's name for the loss on `eval_dataset`, here the test reviews. *Training
-# Loss* is the mean of the last five steps; in `TrainOutput`, that of all.
+# Loss* is the last noted mean of five steps; in `TrainOutput`, the mean of all.
 
 # %% [markdown]
 # ## 2. Line by line
@@ -163,9 +163,10 @@ print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_specia
 #
 # ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, …)`
 #
-# The encoder's weights come from a file. The head is new and random; `set_seed(0)` makes it the same in each run. For
-# all-mpnet it has two layers, of 768 × 768 and 768 × 2 weights. `id2label` names the two answers. *Dropout* sets random
-# values to 0 in training; `attention_probs_dropout_prob=0.0` switches it off inside attention, which saves time.
+# The encoder's weights come from a file. The head is new and random, as a warning says outside this course;
+# `set_seed(0)` makes it the same in each run. All-mpnet's has two layers, of 768 × 768 and 768 × 2 weights. `id2label`
+# names the two answers, else `LABEL_0` and `LABEL_1`. *Dropout* sets random values to 0 in training;
+# `attention_probs_dropout_prob=0.0` switches it off inside attention, which saves time.
 #
 # The model's *loss* is *cross-entropy*: −ln of the probability that it gives to the true label, averaged over reviews.
 #
@@ -202,24 +203,25 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 # - `save_strategy="no"`: keep no *checkpoint*, a saved state.
 # - `**profile.arithmetic`: *16-bit arithmetic* where the processor is fast at it.
 #
-# The rest is the library's choice: the *optimizer* is AdamW, and the learning rate falls to 0 in a straight line.
+# The rest is the library's choice: the *optimizer* is AdamW, gradients are clipped, the learning rate falls to 0 in a
+# straight line, and `seed=42` orders the reviews.
 #
 # ### `trainer = Trainer(…, eval_dataset=tokenized["test"], compute_metrics=accuracy)`
 #
-# For each review the model gives two numbers, the *logits*, one for each label. The larger one is its answer, and
-# `accuracy` compares it with the true label. `processing_class=tokenizer` says how to fill up a batch.
+# For each review the model gives two numbers, one for each label, the *logits*. The larger is its answer; `accuracy`
+# compares it with the true label. `processing_class=tokenizer` says how to fill up a batch.
 #
-# The script has one bad habit: it measures on the *test* reviews as it trains. If you try three rates and keep the
-# best, its result is partly luck. Choose on other reviews, the *validation* reviews, which
-# `dataset["train"].train_test_split(test_size=0.2)` splits off, and measure on the test reviews once.
+# The script has one bad habit: it measures on the *test* reviews as it trains. The best of three rates is partly luck.
+# Choose on other reviews, the *validation* reviews, which `dataset["train"].train_test_split(test_size=0.2, seed=0)`
+# splits off, and measure on the test reviews once.
 #
-# Reviews of one film mostly agree, so the film hints at the label. Here each film stands on one side of the split; [an
-# honest split](deeper/02_an_honest_split.ipynb) tries the other way.
+# Such a split may put reviews of one film on both sides, and they mostly agree. The course's test reviews are of other
+# films; [an honest split](deeper/02_an_honest_split.ipynb) tries the other way.
 #
 # ### `trainer.train()`
 #
-# The next figure shows the loss, noted every five steps (`logging_steps=5`). A dotted line marks the loss of guessing,
-# a diamond the loss on the test reviews at the end.
+# The next figure shows the loss, noted every five steps (`logging_steps=5`). Dotted: the loss of guessing. Diamond: the
+# test reviews, at the end.
 #
 # **Predict:** where does the curve begin, and does it fall evenly?
 
@@ -303,9 +305,9 @@ figures.accuracy_by_labels()
 # %% [markdown]
 # Counting words needs about 1,000, twenty times as many.
 #
-# The random start is at 50%, which is guessing. It is the same network, trained in the same way. So in this training,
-# all that the base encoder gets above 50% comes from pretraining. That is *transfer*. (Other settings could help the
-# random start.)
+# The random start is at 50%, like a constant answer. It is the same network, trained in the same way. So in this
+# training, all that the base encoder gets above 50% comes from pretraining. That is *transfer*. (More steps would help
+# random weights.)
 #
 # With 500 labels, the small encoder does not clearly beat counting words. [Where counting words is hard to
 # beat](deeper/02_hard_to_beat.ipynb) follows this up.
@@ -359,8 +361,7 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Near 50% it is undecided. Its surest answers stay well below 100%: after so few steps it is cautious. Where it is
-# surer, which word may have misled it?
+# Near 50% it is undecided. Where it is surer, which word may have misled it?
 #
 # Now write your own, and **predict** each answer.
 
@@ -375,7 +376,8 @@ for answer, text in zip(probability_of_pos(my_texts), my_texts, strict=True):
     print(f"{answer:4.0%} positive: {text}")
 
 # %% [markdown]
-# The bus gets an answer, too: there is no third label.
+# The bus gets an answer, too: there is no third label. So few steps probably keep even the surest answers well below
+# 100%.
 #
 # ## 5. Save it, and use it without a Trainer
 #
@@ -425,7 +427,7 @@ print(table.head(3).to_string(max_colwidth=70), "\n")
 # %% [markdown]
 # ## To remember
 #
-# - “Ten lines of code”? It was about forty, and they decide much: what is cut, held out, measured.
+# - “Ten lines of code”? About ten statements, and they decide much: what is cut, held out, measured.
 # - Fine-tuning takes a pretrained encoder, a new head and a small learning rate.
 # - An accuracy needs a baseline on the same texts, and an interval of the difference.
 # - Choose on validation reviews; measure on the test reviews once.

@@ -109,8 +109,9 @@ _, other_palette = plots.with_palette(temple)
 figures.two_palettes(palette[numbers], other_palette[numbers])
 
 # %% [markdown]
-# The shape survives, because equal numbers still get equal colours, and here near numbers near ones. In a text, too,
-# equal words still get equal rows. But what a word means lies in the row, as the colour lies in the palette.
+# The shape survives, because equal numbers still get equal colours, and here near numbers near ones. (Near ids need
+# have nothing in common.) In a text, too, equal words still get equal rows. But what a word means lies in the row, as
+# the colour lies in the palette.
 #
 # An embedding table is such a palette: `palette[numbers]` is what the first layer of BERT does with ids. The
 # *vocabulary* is the list that says which piece has which row. Before pretraining the rows are random, and any
@@ -287,9 +288,10 @@ cards.raises_an_error(profile, outcomes, beyond)
 #
 # > “The output is junk.”
 #
-# Our classifier judges 1,000 new sentences, with BERT's ids and with GPT-2's. We took sentences whose GPT-2 ids all
-# have a row, so that none raises an error. Half are positive: always giving the same answer is right for 50%. We say
-# *junk* if GPT-2's ids leave less than a fifth of what BERT's ids gain above that.
+# Our classifier judges 1,000 sentences, with BERT's ids and with GPT-2's: test sentences and unused training ones whose
+# GPT-2 ids all have a row, so that none raises an error. Half are positive, so always giving the same answer is right
+# for 50%. BERT's ids gain some points above that. If GPT-2's keep less than a fifth of these points, we call the output
+# *junk*.
 #
 # For comparison, a second classifier learned from the same labels by counting words, without a network. Each bar is the
 # share of sentences judged right, and the thin line its 95% interval. **Predict:** is the bar of GPT-2's ids near that
@@ -315,6 +317,8 @@ cards.is_junk(profile, hits)
 
 # %% [markdown]
 # With BERT's ids the classifier is somewhat ahead of counting words. With GPT-2's ids it falls far below, to about 50%.
+# (Fine-tuned on the wrong ids, a network can learn again, since each piece always gets the same row; but what
+# pretraining put there is lost.)
 #
 # What does the harm: where GPT-2's tokenizer cuts, or which ids it gives? [Deeper: the
 # damage](deeper/03_the_damage.ipynb) changes one at a time: it cuts as GPT-2 does, then looks each piece up in BERT's
@@ -337,9 +341,9 @@ def belongs_to(model, tokenizer):
     return same_vocabulary and own(texts)["input_ids"] == tokenizer(texts)["input_ids"]
 
 
-print("its own:", belongs_to(encoder, bert_tokenizer))
-for mistake, tokenizer in mistakes.wrong_tokenizers(profile).items():
-    print(f"{mistake}:", belongs_to(encoder, tokenizer))
+for name, tokenizer in {"its own": bert_tokenizer, **mistakes.wrong_tokenizers(profile)}.items():
+    same = tokenizer.get_vocab() == bert_tokenizer.get_vocab()
+    print(f"{name:<34} belongs: {belongs_to(encoder, tokenizer)!s:<6} vocabulary the same: {same}")
 
 # %% [markdown]
 # It finds all five. Comparing vocabularies alone would not: where `[CLS]` and `[SEP]` are left out, or capitals kept,

@@ -17,7 +17,7 @@
 # > “Pretraining has already taught the network the language, so a few labels are enough. Use a tiny learning rate, or
 # > you destroy what it knows. One epoch is enough. And train only a small part of it. With few labels, freeze it all.”
 #
-# As in vision, you can freeze a pretrained network, or fine-tune all of it. What does each need?
+# As in vision, you can freeze a pretrained network, or fine-tune all of it.
 #
 # ## 1. See it work
 #
@@ -61,7 +61,7 @@ print(f"fine-tuned:     {np.mean(tuned == truth):.1%} right")
 
 # %% [markdown]
 # The encoder is well ahead, in this one draw of 200 sentences. The next figure has several draws, and other numbers of
-# labels. Results over several draws came with the course.
+# labels. Results of such trainings are stored with the course.
 #
 # The number of labels grows from left to right, the share of right test sentences upwards. Two of the six lines are
 # your classifiers; *all trained* is fine-tuning. The other four:
@@ -72,7 +72,7 @@ print(f"fine-tuned:     {np.mean(tuned == truth):.1%} right")
 #
 # The *base* encoder is lesson 02's all-mpnet-base-v2, a sentence encoder with 109 million weights; *mini* is lesson
 # 01's mini-bert, with 5 million. Each faint dot is one *seed*: one draw, and one start of the training. The large marks
-# are means, with 95% intervals. Marks that would cover each other stand a little apart.
+# are means, with 95% intervals.
 #
 # **Predict:** which frozen encoders get more right with 200 labels than counting words with 4,000?
 
@@ -86,15 +86,15 @@ cards.saves_labels(runs, right)
 # words about 4,000.
 #
 # And what was learned before saves labels: all trained, the small encoder gets more right with 200 than from a random
-# start with 1,000. (At a better learning rate the random start might need fewer.) The figure cannot say why base is
-# ahead of mini: it is larger, but it also learned from pairs of texts.
+# start with 1,000. (With more epochs it might need fewer.) The figure cannot say why base is ahead of mini: it is
+# larger, but it also learned from pairs of texts.
 #
 # ## 2. What did it know before it saw a label?
 #
 # Frozen, the encoders learn nothing from your labels, yet they are ahead of counting words. So their vectors already
 # hold some of the opinion. Let the small encoder, not yet fine-tuned, turn each test sentence into a vector. A
-# sentence's *neighbour* is the one with the nearest vector, by cosine. The two may share no words but common ones such
-# as *the*.
+# sentence's *neighbour* is the one with the nearest vector, by cosine, among those that share no word with it but
+# common ones such as *the*.
 #
 # **Predict:** what will the closest pairs have in common?
 
@@ -123,9 +123,9 @@ print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval 
 #
 # ## 3. How tiny must the learning rate be?
 #
-# Fine-tuning changes every layer. What does the network forget? That matters if it is to serve other texts or tasks,
-# too. We ask for what the task does not need: the topic of 500 BBC headlines, one of five; a random neighbour shares it
-# in 20%. “Nigeria to boost cocoa production” is about business. We ask in two ways:
+# Fine-tuning changes every layer. What does the network forget? That matters if it is to serve other tasks, too. We
+# test what the task does not need: the topic of 500 BBC headlines, one of five; a random neighbour shares it in 20%.
+# “Nigeria to boost cocoa production” is about business. We ask in two ways:
 #
 # - **neighbours**: is the headline with the nearest vector about business too?
 # - **linear classifier**: fitted anew to this network's vectors of other headlines, does it say “business” here? Then
@@ -148,11 +148,12 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# At the smallest rate nothing is forgotten, but in 75 steps almost nothing is learned. At the largest rate the task is
-# not learned either, and few topics are readable any more. Such a loss is called *catastrophic forgetting*.
+# At the smallest rate nothing is forgotten, but in 75 steps, three epochs of 25, almost nothing is learned. At the
+# largest rate training broke down, and few topics are readable. (To learn the new and lose the old is *catastrophic
+# forgetting*.)
 #
-# Between them, 1e-4 and 3e-4 do the task equally well. But at 3e-4 far fewer neighbours share a topic, and the task's
-# accuracy does not show it. Most topics are still readable. ([Deeper](deeper/04_forgetting.ipynb): does grammar
+# Between them, 1e-4 and 3e-4 cannot be told apart on the task. But at 3e-4 far fewer neighbours share a topic, and the
+# task's accuracy does not show it. Most topics are still readable. ([Deeper](deeper/04_forgetting.ipynb): does grammar
 # survive?)
 #
 # For your own task, try rates a factor of 3 apart on validation sentences. Of those that do equally well, take the
@@ -161,7 +162,7 @@ cards.destroys(runs, before)
 # ## 4. Is one epoch enough?
 #
 # An *epoch* is one pass over all training sentences: with 200, in batches of 8, it is 25 steps. We compare one epoch
-# with three, over 20 seeds, each number of epochs at the rate that suits it best. The cell prints each seed's
+# with three, over 20 seeds, each at the rate that did best for it, 3e-4 and 1e-4. The cell prints each seed's
 # percentage, sorted.
 #
 # **Predict:** how many points do the two more epochs gain?
@@ -195,11 +196,10 @@ drawings.lora()
 #
 # $A$ turns the input into $r$ numbers, and $B$ turns these into a full vector. So $\Delta W$ changes the output in $r$
 # directions only: that is *low-rank*, and often sufficient. The *rank* $r$ is 8 here. $\alpha$, here 16, scales what is
-# added. $B$ starts at 0, so the encoder begins exactly as pretraining left it. (With $A$ at 0, too, neither would get a
-# gradient.)
+# added. $B$ starts at 0, so the encoder begins exactly as pretraining left it.
 #
-# Afterwards, what was added is merged: one keeps only $W + \Delta W$. The network is then as fast as before, and its
-# outputs change only [by rounding](deeper/04_forgetting.ipynb).
+# Afterwards one can merge: keep only $W + \Delta W$. The network is then as fast as before, and its outputs change only
+# [by rounding](deeper/04_forgetting.ipynb). Or one keeps $A$ and $B$ apart, a small file for each task.
 #
 # **Predict:** with LoRA beside the query and the value matrix of all 6 layers, what share of the weights is trained?
 
@@ -226,7 +226,7 @@ lora.print_trainable_parameters()
 #
 # **Predict:** which of the four shrink with LoRA? Does it save as large a share of a step's time as of its memory?
 #
-# Your machine times a step of 16 sentences; *frozen* only reads them. The last row is the accuracy with 200 labels.
+# Your machine times a step of 16 sentences; *frozen* reads them, once. The last row is the accuracy with 200 labels.
 
 # %%
 from utils.intervals import over_seeds
@@ -240,10 +240,11 @@ costs.show(cost, {method: over_seeds(of_seeds, "%") for method, of_seeds in corr
 cards.saves_training(profile, cost, correct)
 
 # %% [markdown]
-# - **Memory:** gradients and running means nearly vanish; weights and most activations stay. About a third is left.
+# - **Memory:** gradients and running means nearly vanish; weights and most activations stay. About a third is left
+#   here; with longer texts, more.
 # - **Time:** LoRA skips the gradients of frozen weights, and AdamW's work on them. Forward and backward pass still go
 #   through all layers, since an $A$ and a $B$ stand in the lowest, too.
-# - **Storage:** unmerged, each task needs only a small file, and many tasks can share one encoder.
+# - **Storage:** unmerged, many tasks share one encoder.
 #
 # The accuracies of LoRA and of all trained cannot be told apart here.
 #
@@ -278,19 +279,21 @@ for name in ("base encoder, frozen", "base encoder, all trained"):
 cards.freeze_and_read(runs, right)
 
 # %% [markdown]
-# Fifty labels were enough to fine-tune the base encoder, and it did better than frozen. But settings were chosen on 400
-# more labels, which you would not have. With 50 labels of your own:
+# Fifty labels were enough to fine-tune the base encoder, better than frozen. But for these means rate and `C` were
+# chosen on 400 more labels, which you would not have. With 50 labels of your own:
 #
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
-# 3. Fine-tune it for ten epochs, at 3e-5, the rate that did best for this larger encoder with 200 labels.
-# 4. Compare all three by cross-validation on the same five parts. A lead of less than ten points can be chance.
+# 3. Fine-tune it for ten epochs, 70 steps, at 3e-5, which did best for this larger encoder with 200.
+# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. With 50, even
+#    fifteen points can be chance; then take what costs less.
 
 # %% [markdown]
 # ## To remember
 #
 # - “A few labels are enough”: how few depends on the encoder. Its vectors hold much of the opinion beforehand.
-# - “Use a tiny learning rate”: too small teaches nothing, too large destroys, which the task may hide.
+# - “Use a tiny learning rate”: too small teaches nothing, too large breaks the training. Of equally good rates, take
+#   the smallest.
 # - “One epoch is enough”: few labels make few steps, perhaps too few.
 # - “Train only a small part”: LoRA saves memory and storage, and less time.
 # - “With few labels, freeze”: with 50, the base encoder did better fine-tuned.

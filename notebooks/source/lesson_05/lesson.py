@@ -107,7 +107,7 @@ for epoch in range(4):
 _ = model.load_state_dict(best_weights)
 
 # %% [markdown]
-# The training loss keeps falling, but validation need not follow. So the loop keeps the best weights. What the lines
+# The training loss keeps falling, but validation need not follow. So the loop keeps the best weights.  What the lines
 # do:
 #
 # - **Gradients.** `backward` computes a gradient for each weight and *adds* it to the one already there. That is why
@@ -152,7 +152,7 @@ trainer.train()
 cards.is_this_loop(profile, model, *cards.losses_of_steps(losses, trainer))
 
 # %% [markdown]
-# The `Trainer`'s training is your loop; what differs is rounding. Clipping at 1 and the straight fall are its defaults.
+# The `Trainer`'s training is your loop, up to rounding. Clipping at 1 and the straight fall are its defaults.
 #
 # ## 2. A rate for each layer
 #
@@ -217,8 +217,8 @@ for depth, group in enumerate(groups_by_depth(model, rate=1e-3, divisor=2.6)[::2
 #
 # The code's last line turns $p$ into a share of the highest rate, from 1/32 at the foot to 1 at the peak.
 #
-# **Predict:** with 100 steps all goes well. With 109 steps, what is $cut$? The denominator, $9 \cdot cut$, is the
-# length of the fall: is that as many steps as are left? And what happens with 9 steps?
+# **Predict:** with 100 steps all goes well. With 16 steps, what is $cut$? The denominator, $9 \cdot cut$, is the length
+# of the fall: is that as many steps as are left? And what happens with 9 steps?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -231,7 +231,7 @@ def as_printed(step, steps, cut_frac=0.1, ratio=32):
     return (1 + p * (ratio - 1)) / ratio
 
 
-for steps in (100, 109, 9):
+for steps in (100, 16, 9):
     try:
         factors = [as_printed(step, steps) for step in range(steps)]
         print(f"{steps:>3} steps: first {factors[0]:.3f}, highest {max(factors):.3f}, last {factors[-1]:.3f}")
@@ -239,8 +239,9 @@ for steps in (100, 109, 9):
         print(f"{steps:>3} steps: division by zero")
 
 # %% [markdown]
-# With 109 steps, $cut$ is rounded down to 10. The formula plans 90 steps for the fall, but 99 are left: the *rate turns
-# negative*. The loop would then go uphill in the loss, without an error. With 9 steps, $cut$ is 0.
+# With 16 steps, as in each epoch of your next loop, $cut$ is rounded down to 1. The formula plans 9 steps for the fall,
+# but 15 are left: the *rate turns negative*. The loop would then go uphill in the loss, without an error. With 9 steps,
+# $cut$ is 0.
 #
 # Repaired, it climbs for at least one step and falls over all the others. **Predict:** how far does it lie from section
 # 1's schedule, linear warm-up and decay?
@@ -264,8 +265,8 @@ figures.schedules([slanted_triangular(step, steps=100) for step in range(100)], 
 # ## 4. Gradual unfreezing
 #
 # The third recipe trains the head alone at first, then the last layer too, then the next, down to the embeddings.
-# Training all at once, says the paper, risks forgetting. `requires_grad` says which weights learn. Here two or three
-# parts join at a time.
+# Training all at once, says the paper, risks forgetting. `requires_grad` says which weights learn; AdamW skips those
+# without a gradient.
 #
 # The schedule can be one triangle for all epochs or, as in the paper's code, a new one when parts join. In the picture,
 # rows are parts of the network, and steps run to the right. White is frozen; darker blue is a higher rate.
@@ -293,8 +294,8 @@ figures.stairs(model, unfreeze, {"one triangle": one_triangle, "a triangle for e
 #
 # ### All three in your loop
 #
-# `LambdaLR` makes a schedule from a function: what it returns multiplies each group's rate. **Predict:** guessing has
-# the loss ln 2 = 0.693. Does the loss fall most in the first epoch, while the head learns alone, or later?
+# `LambdaLR` makes a schedule from a function: what it returns multiplies each group's starting rate. **Predict:**
+# guessing has the loss ln 2 = 0.693. Does the loss fall most in the first epoch, while the head learns alone, or later?
 
 # %%
 from torch.optim.lr_scheduler import LambdaLR
@@ -318,15 +319,15 @@ for epoch in range(4):
     print(f"epoch {epoch + 1}: loss {sum(losses) / stage:.3f}, validation {evaluate(model, validation_rows):.1%} right")
 
 # %% [markdown]
-# Later, when the encoder learns, too. One run tells little.
+# Later, when the encoder learns.
 #
 # ## 5. Do they help?
 #
-# So each way of training ran with 20 *seeds*, each with its own 64 sentences and random head. Your machine trains one
-# or two again; the others came with the course. *Plain* trains all parts at one constant rate. Each recipe is compared
-# with training without it:
+# One run tells little, so each way of training ran with 20 *seeds*, each with its own 64 sentences and random head.
+# Your machine repeats one or two. *Plain* trains all parts at one constant rate. Each recipe is compared with training
+# without it:
 #
-# | recipe | compared with | what differs |
+# | recipe | compared with | what differs, beside the rate |
 # |---|---|---|
 # | discriminative rates, divided by 2.6 | plain | the rates of lower layers |
 # | slanted triangle, over all four epochs | plain | the schedule |
@@ -336,8 +337,8 @@ for epoch in range(4):
 # Each way has its own learning rate, the one that did best on validation sentences. To help means here to gain 2 points
 # or more.
 #
-# In the figure, a dot is one seed. A bar says where the mean plausibly lies for other seeds and test sentences (95%).
-# If it lies wholly right of 2, a recipe helps; wholly left, it does not; otherwise the question stays open.
+# A dot is one seed. A bar says where the mean plausibly lies for other seeds (95%): wholly right of 2, a recipe helps;
+# wholly left, not; else it is open.
 #
 # **Predict:** does each recipe gain something? Do the gains add up?
 
@@ -358,11 +359,12 @@ cards.each_helps(task, results, counted, recipes)
 cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
-# Fine-tuning gains far more over counting words than any recipe adds. Only the triangle's bar lies wholly above 0, so a
-# falling rate surely gains something. Gradual unfreezing with its triangles has the highest mean, almost four points
-# above plain, more than half of it the triangle's. Whether any recipe by itself gains 2 points stays open.
+# Fine-tuning the pretrained encoder gains far more over counting words than any recipe adds. Only the triangle's bar
+# lies wholly above 0, so the triangle gains something over a constant rate. (The Trainer's default falls, too.) Gradual
+# unfreezing with its triangles has the highest mean, almost four points above plain. Whether any recipe by itself gains
+# 2 points stays open.
 #
-# And the gains do not add up: on average, all three together gain less than each.
+# And gains do not add up: all three are less often right than gradual unfreezing alone.
 #
 # ## 6. Do they forget less?
 #
@@ -370,7 +372,7 @@ cards.together_help(task, results, "all three recipes", rates)
 # of the other headlines of its topic: “Henry tipped for Fifa award” nearest to sport. Then its topic is *found*. For
 # how many of 250 headlines, of five topics, is it found after fine-tuning?
 #
-# One way is added, plain at ten times its own rate. Left: what is right. Right: what is forgotten. Under each name
+# One way is added, plain at ten times its own rate. Left: right answers. Right: what is forgotten. Under each name
 # stands its highest rate.
 #
 # **Predict:** which forgets most? Does each recipe forget less than plain?
@@ -382,14 +384,15 @@ figures.forgetting(results, before, rates)
 cards.forgets_less(task, results, without, runs.searched(profile, "plain"))
 
 # %% [markdown]
-# Each at its own rate, every recipe forgets *more* than training without it. Look at the rates: they are higher. A
-# recipe damps the training, so validation prefers a higher rate, which probably uses up what was saved.
+# Each at its own rate, every recipe forgets *more* than training without it. Look at the highest rates: they are
+# higher. A recipe damps the training, so validation prefers a higher rate, which probably uses up what was saved.
 #
 # At the same high rate, 0.0003, plain forgets about three times as much as gradual unfreezing. But at its own rate of
-# 0.00003 plain is right as often, and forgets hardly anything. Validation could hardly tell these two rates apart. Had
-# it chosen the higher one, every recipe would forget less than plain.
+# 0.00003 plain is right as often as at 0.0003, and forgets hardly anything. Validation could hardly tell these two
+# rates apart. Had it chosen the higher one, every recipe would forget less than plain.
 #
-# “Works better and forgets less”? Better: the triangle surely, by how much is open. Less: not than plain.
+# “Works better and forgets less”? Here it is a trade: some recipes are right more often, and at these rates all forget
+# more than plain.
 
 # %% [markdown]
 # ## To remember

@@ -5,7 +5,10 @@ from __future__ import annotations
 from utils.claims import Claim
 
 ACCURACY = "accuracy that it loses to training all weights, shared seeds"
-SHOWN = {"04.4": ACCURACY, "01.7": "translations right to the letter"}  # a further number of it, nearer to the row
+SHOWN = {  # claim -> a further number of it, nearer to the row, and its name in the table
+    "04.4": (ACCURACY, "accuracy that LoRA loses to training all weights"),
+    "01.7": ("translations right to the letter", "dates and numbers, translated right to the letter"),
+}
 JOBS = (  # job, what to try first, what then, the claims nearby
     (
         "classify texts, with tens of labels",
@@ -14,11 +17,16 @@ JOBS = (  # job, what to try first, what then, the claims nearby
         ("04.5",),
     ),
     ("classify texts, with hundreds of labels or more", "count words; fine-tune a base encoder", "LoRA", ("02.2",)),
-    ("many classification tasks, one encoder", "a frozen encoder, a head for each task", "LoRA for each", ("04.4",)),
+    (
+        "many classification tasks, one network to keep",
+        "a frozen encoder, a head for each task",
+        "LoRA for each",
+        ("04.4",),
+    ),
     ("search by meaning", "a sentence encoder", "a larger one", ()),
     ("fill a gap", "an encoder (BERT's family)", "an encoder–decoder", ("01.4",)),
     ("continue a text, answer, chat", "a decoder (GPT's family)", "a larger one", ("01.5",)),
-    ("turn one text into another, small model", "an encoder–decoder (T5's family)", "a large decoder", ("01.7",)),
+    ("turn one text into another", "an encoder–decoder (T5's family)", "a large decoder", ("01.7",)),
 )
 
 
@@ -34,5 +42,5 @@ def table(recorded: list[Claim]) -> str:
 
 def _number(claim: Claim) -> str:
     numbers = claim.number | claim.context
-    name = SHOWN.get(claim.id, next(iter(claim.number)))
-    return f"{claim.id}: {name}: {numbers[name]}"
+    name, shown = SHOWN.get(claim.id, (next(iter(claim.number)),) * 2)
+    return f"{claim.id}: {shown}: {numbers[name]}"

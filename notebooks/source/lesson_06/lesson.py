@@ -45,7 +45,8 @@ doubted = set()  # for example {"99.1", "99.2"}
 holds = {claim.id: claim.verdict == claims.HOLDS for claim in asked}
 missed = [id for id, truth in holds.items() if (id not in doubted) != truth]
 if doubted:
-    print(f"you guessed {len(holds) - len(missed)} of {len(holds)}; believing all gets {sum(holds.values())}")
+    print(f"you guessed {len(holds) - len(missed)} of {len(holds)} right")
+    print(f"believing all gets {sum(holds.values())}, doubting all {len(holds) - sum(holds.values())}")
     print("look again at:", ", ".join(missed) or "none")
     print("no such sentence:", ", ".join(sorted(map(str, doubted - holds.keys()))) or "none")
 else:
@@ -91,7 +92,7 @@ Markdown(jobs.table(recorded))
 #
 # ## 4. Into Day 5
 #
-# Tomorrow, Day 5 goes on without the `Trainer`. You have met its topics already:
+# Tomorrow, Day 5 goes on without the `Trainer`. You have met that day's topics already:
 #
 # | tomorrow | today |
 # |---|---|
