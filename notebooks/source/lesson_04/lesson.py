@@ -8,7 +8,7 @@
 #       - choose a learning rate, knowing what the network forgets
 #       - explain LoRA, and say what it saves
 #       - say what to do with fifty labelled texts
-#     minutes_yours: 50
+#     minutes_yours: 45
 #     minutes_cpu: about a minute
 #     needs: lesson 02 for the Trainer
 # ---

@@ -7,7 +7,7 @@
 #       - say of each sentence of the day whether it held, and by which number
 #       - choose a model family and a way to train for a job, and say what you would try first
 #       - say where Day 5 goes on
-#     minutes_yours: 30
+#     minutes_yours: 35
 #     minutes_cpu: under a minute
 #     needs: the other lessons, as far as you have run them
 # ---
