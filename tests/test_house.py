@@ -73,3 +73,14 @@ def test_a_number_that_changed_makes_it_stale(committed, name):
     (fault,) = check.stale_ledgers(committed)
     whose = "the deeper notebooks" if path.parent.name == "deeper" else "the lessons"
     assert f"06_wrapping_up.ipynb: its ledger does not show the cards of {whose};" in fault
+
+
+def test_the_table_of_the_lessons_is_fresh_and_other_minutes_make_it_stale(committed):
+    assert list(check.stale_tables(committed, NOTEBOOKS)) == []
+    path = NOTEBOOKS / "00_start_here.ipynb"
+    notebook = committed[path] = copy.deepcopy(committed[path])
+    (shown,) = (output.data for cell in notebook.cells for output in cell.get("outputs", [])
+                if "text/markdown" in output.get("data", {}))  # fmt: skip
+    shown["text/markdown"] = shown["text/markdown"].replace("| 50 |", "| 75 |")
+    (fault,) = check.stale_tables(committed, NOTEBOOKS)
+    assert "00_start_here.ipynb: its table is not that of the lessons" in fault

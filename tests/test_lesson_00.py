@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from notebooks.source.lesson_00 import cards
-from tools.notebooks.files import NOTEBOOKS
 from utils import claims
 from utils.claims import DEPENDS, FAILS, HOLDS, OPEN
-from utils.notebooks import of_course, table
 
 
 def hits(right: int) -> np.ndarray:
@@ -48,14 +46,3 @@ def test_the_figure_tells_what_the_network_says(monkeypatch):
     assert alt.endswith("plain: 3, 4; inverted: 7, 8.")
     # The image of zeros is black as it is, and white as a negative.
     assert [ax.images[0].get_array().max() for ax in fig.axes] == [0, 0, 16, 16]
-
-
-def test_the_table_of_the_day_says_what_the_lessons_say():
-    """Its rows, the measured seconds apart, which differ from run to run."""
-    outputs = [output for cell in of_course(NOTEBOOKS)[NOTEBOOKS / "00_start_here.ipynb"]["cells"]
-               for output in cell.get("outputs", [])]  # fmt: skip
-    (committed,) = ("".join(output["data"]["text/markdown"]) for output in outputs if "data" in output
-                    and "text/markdown" in output["data"])  # fmt: skip
-    shown, expected = ([line.split("|")[1:4] for line in text.splitlines()] for text in (committed, table(NOTEBOOKS)))
-    assert shown == expected
-    assert len(shown) == 2 + 7

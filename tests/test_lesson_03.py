@@ -284,9 +284,9 @@ def test_a_mistake_is_loud_or_silent_or_changes_nothing(monkeypatch, capsys):
 
     folder = str(assets.small_encoder())
     own = AutoTokenizer.from_pretrained(folder)
-    wrong = {"beyond": own, "capitals": AutoTokenizer.from_pretrained(folder, do_lower_case=False), "none": own}
-    wrong["beyond"] = AutoTokenizer.from_pretrained(folder)
-    wrong["beyond"].add_tokens(["<br />"])
+    capitals, beyond = AutoTokenizer.from_pretrained(folder, do_lower_case=False), AutoTokenizer.from_pretrained(folder)
+    beyond.add_tokens(["<br />"])
+    wrong = {"beyond": beyond, "capitals": capitals, "none": own}
     monkeypatch.setattr(mistakes, "wrong_tokenizers", lambda profile: wrong)
     profile = SimpleNamespace(small_encoder=folder, precision="float32", device="cpu")
     classifier = SimpleNamespace(predict=lambda vectors: vectors[:, 0] > 0)
@@ -368,8 +368,8 @@ def test_deeper_the_cut_costs_what_the_text_says():
     found = shown_by("rarer")
     costs = re.findall(r"better by (-?[\d.]+) points \((-?[\d.]+) to (-?[\d.]+)\)", found)
     (_, low, high), (cost, rarer_low, _) = [[float(number) for number in row] for row in costs]
-    assert low < 0 < high
-    assert -0.5 < rarer_low < 1.0 < cost < 10  # the low end is 0.1 on some processors, 0.0 on others
+    assert low < 0 < rarer_low < cost < 10
+    assert high > rarer_low
     (few, _), (more, unknown) = re.findall(r"otherwise (\d+)%, pieces that BERT lacks (\d+)%", found)
     assert int(few) < int(more) < 20
     assert int(unknown) > 0

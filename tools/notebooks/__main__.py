@@ -16,7 +16,7 @@ import psutil
 from tqdm import tqdm
 
 from tools.notebooks import house, readme
-from tools.notebooks.build import build, is_current, sources
+from tools.notebooks.build import build, is_current, sources, wanted
 from tools.notebooks.check import check_all
 from tools.notebooks.execute import Result, execute
 from tools.notebooks.files import NOTEBOOKS, README, ROOT
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _build(options) -> int:
     failed = 0
-    for name in chosen(options.names, sources()):
+    for name in sorted(chosen(options.names, sources()), key=reads_others):  # these last: they show what the others say
         if not options.force and is_current(name):
             print(f"{name}: unchanged")
             continue
@@ -213,6 +213,12 @@ def _compare(options) -> int:
     write_ours(folder, COMPARISON, as_page(now, "Two runs of the course", before), "")
     print(f"\nAs a page: {folder / COMPARISON}")
     return 0
+
+
+def reads_others(name: str) -> bool:
+    """Does the first notebook of a source show the cards or the headers of other notebooks?"""
+    first = next(iter(wanted(name).values()))
+    return any(call in cell.source for cell in first.cells for call in ("claims.ledger(", "notebooks.table("))
 
 
 def reads_the_ledger(notebook: nbformat.NotebookNode) -> bool:

@@ -12,6 +12,7 @@ from tools.notebooks.build import WIDGET, same_cells, sources, wanted
 from tools.notebooks.files import NOTEBOOKS
 from tools.notebooks.source import CHECK, CLOSING, COMPARED, MARKER, load_checks
 from utils import claims
+from utils.notebooks import table as table_of_lessons
 
 MIN_COMPARED_CELLS = 3
 MAX_LINES = 20
@@ -53,7 +54,7 @@ def check_all(folder: Path = NOTEBOOKS) -> list[str]:
     present = {path for part in ("", "deeper", "exercises", "solutions") for path in (folder / part).glob("*.ipynb")}
     for stray in sorted(present - expected):
         lines.append(f"{stray.relative_to(folder).as_posix()}: it has no source; write one or remove it")
-    return [*lines, *stale_ledgers(lessons)]
+    return [*lines, *stale_ledgers(lessons), *stale_tables(lessons, folder)]
 
 
 def stale_ledgers(notebooks: dict[Path, nbformat.NotebookNode]) -> Iterator[str]:
@@ -73,6 +74,19 @@ def stale_ledgers(notebooks: dict[Path, nbformat.NotebookNode]) -> Iterator[str]
         for whose, table in expected.items():
             if table["text/html"] not in pages:
                 yield f"{path.name}: its ledger does not show the cards of {whose}; build {path.stem} with --force"
+
+
+def stale_tables(notebooks: dict[Path, nbformat.NotebookNode], folder: Path) -> Iterator[str]:
+    """A line for each notebook whose table of the lessons does not say what they say; measured seconds may differ."""
+
+    def rows(text: str) -> list[list[str]]:
+        return [line.split("|")[:-2] for line in text.splitlines()]
+
+    for path, notebook in notebooks.items():
+        for _, cell in _code(notebook):
+            shown = ["".join(output.get("data", {}).get("text/markdown", "")) for output in cell.outputs]
+            if "notebooks.table(" in cell.source and rows(table_of_lessons(folder)) not in map(rows, shown):
+                yield f"{path.name}: its table is not that of the lessons; build {path.stem} with --force"
 
 
 def check(notebook: nbformat.NotebookNode, source: nbformat.NotebookNode, finders=None) -> list[Fault]:
@@ -179,12 +193,6 @@ def a_compared_cell(notebook, source) -> Iterator[Fault]:
     yield from compared_cells(notebook, source, least=1)
 
 
-def _words(text: str) -> list[str]:
-    """What a reader reads as words: no drawings, no formulas of their own line, no signs of Markdown."""
-    text = re.sub(r"^(```|\$\$).*?\1\s*$", "", text, flags=re.DOTALL | re.MULTILINE)
-    return [word for word in text.split() if re.search(r"\w", word)]
-
-
 def budget(notebook, source) -> Iterator[Fault]:
     most = BUDGETS.get(source.metadata["course"]["name"][:2])
     if most is None:
@@ -193,7 +201,7 @@ def budget(notebook, source) -> Iterator[Fault]:
     texts[0] = re.sub(r" · \[Open in Colab\]\S+", "", texts[0])
     code = [cell.source for _, cell in _code(source)][1:]
     counts = (
-        sum(len(_words(text)) for text in texts if not text.startswith("## Quiz")), len(code),
+        sum(len(text.split()) for text in texts if not text.startswith("## Quiz")), len(code),
         sum(bool(line.strip()) for cell in code for line in cell.splitlines()),
     )  # fmt: skip
     for count, limit, what in zip(counts, most, ("words of text", "code cells", "lines of code"), strict=True):

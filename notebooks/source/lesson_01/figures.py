@@ -74,7 +74,7 @@ def senses(vectors: dict) -> None:
     axes[0, 0].set_ylabel("before the first layer", fontsize=10)
     axes[1, 0].set_ylabel("after the last layer", fontsize=10)
     axes[1, len(vectors) // 2].set_xlabel("two main directions of the vectors (PCA)", fontsize=9)
-    plots.show(fig, f"Vectors of {', '.join(vectors)} as points: in a heap at the bottom, apart at the top.")
+    plots.show(fig, f"Vectors of {', '.join(vectors)} as points: in a heap before any layer, apart after the last.")
 
 
 def senses_by_layer(same_sense: dict) -> None:

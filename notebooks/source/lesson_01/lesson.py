@@ -19,7 +19,7 @@
 # > articles, reads from left to right and guesses the next word: for generation. T5 turns every task into text to
 # > text: the absolute industry standard for translation and summarization.”
 #
-# Which of these phrases hold?
+# Which phrases hold?
 #
 # ## 1. See it work
 #
@@ -51,8 +51,7 @@ for text in (
         print(f"   {name:<18}", *[f"{guess['token_str']} {guess['score']:.0%}  " for guess in guesses])
 
 # %% [markdown]
-# Each percentage is a probability; what is missing from 100% goes to other words. Most guesses fit the grammar, and
-# fewer fit the facts.
+# Each percentage is a probability. Most guesses fit the grammar, and fewer fit the facts.
 #
 # **GPT writes on.** It guesses the next *token*, a word or a piece of one, adds it to the text, and guesses again. Here
 # each token is drawn, a likely one more often. (Section 6 explains `temperature`; `repetition_penalty` avoids
@@ -72,8 +71,8 @@ for prompt in ("This movie was", "Paris is"):
 # %% [markdown]
 # It can lose its thread and be false: GPT writes what it considers likely.
 #
-# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. We take three steps: cut
-# the text into tokens and look up their numbers, generate, turn the numbers back into text.
+# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. The code looks up the
+# numbers of its tokens, generates, and turns numbers back into text.
 #
 # **Predict** the sentiment, the title and the topic that T5 gives to “A wonderful film. I loved every minute of it.”
 
@@ -105,7 +104,7 @@ for text, prefixes in jobs.items():
 # another, while it looks at what the encoder read.
 #
 # BERT is the encoder alone. GPT is the decoder alone, without the part that looks at an encoder: it continues a text.
-# T5 is both, as in 2017.
+# T5 is both, an *encoder–decoder*.
 #
 # Read the drawing from the bottom up. A frame is one layer, repeated N times.
 #
@@ -153,9 +152,9 @@ for name, (tokenizer, _) in networks.items():
     print(f"{name:<5}", " ".join(tokenizer(sentence).tokens()))
 
 # %% [markdown]
-# They do not. `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and `[SEP]`, T5 the end
-# with `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; from here on we put it in front. T5's
-# decoder needs a first token to start from and reuses `<pad>`.
+# No. `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and `[SEP]`, T5 the end with
+# `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; from here on we put it in front. T5's decoder
+# needs a first token to start from and reuses `<pad>`.
 #
 # Now *great* becomes *bad*. A position that may look at this word gets another vector in the last layer. One that may
 # not, keeps its vector.
@@ -302,9 +301,9 @@ for word in ("bank", "bat", "spring"):
 figures.senses(words)
 
 # %% [markdown]
-# After the last layer they do. But sentences of one sense also share a topic, such as money. A full stop has no sense,
-# so if even the full stops of these sentences stand apart, that is the topic.
-# [Deeper](deeper/01_guessing_and_probing.ipynb) measures it: they do, but less. So it is probably not the topic alone.
+# After the last layer they do. Is it the sense, or only the topic of these sentences?
+# [Deeper](deeper/01_guessing_and_probing.ipynb) asks their full stops, which have no sense: they stand apart, too, but
+# less.
 #
 # > “… robustly.”
 #
@@ -325,9 +324,9 @@ for name, filler in fillers.items():
 #
 # ## 6. Which for which job?
 #
-# **To write: GPT.** *Greedy* takes the likeliest token each time. *Sampling* draws one, and two numbers steer it. The
-# *temperature* divides the logits: below 1, likely tokens get likelier. *Top-p* leaves only the likeliest tokens that
-# together reach probability p.
+# **To write: GPT**, today for example Llama. *Greedy* takes the likeliest token each time. *Sampling* draws one, and
+# two numbers steer it. The *temperature* divides the logits: below 1, likely tokens get likelier. *Top-p* leaves only
+# the likeliest tokens that together reach probability p.
 #
 # **Predict:** which of the two texts repeats itself?
 
@@ -351,38 +350,26 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # %% [markdown]
 # Greedy goes round in a circle; sampling loses its thread. At which temperature do the sentences break?
 #
-# **To turn one text into another: T5.** Is it “the absolute industry standard”? In 2019, the largest T5 was best at the
-# one set of summaries that its authors tried, [not at translation](deeper/01_guessing_and_probing.ipynb).
+# **To turn one text into another: T5.** Is that “the absolute industry standard”? In 2019, the largest T5 was best at
+# the one set of summaries that its authors tried, [not at translation](deeper/01_guessing_and_probing.ipynb).
 #
-# **To classify: BERT.** In every layer its vectors collect from both sides. You put a linear layer on the first one,
-# that of `[CLS]`, as on the features of a ResNet. BERT's authors trained a twin on the same text that looks only to the
-# left: it did worse on all five tasks (Devlin et al., 2018, table 5).
+# **To classify, or to search: BERT**, today for example ModernBERT. In every layer its vectors collect from both sides.
+# You put a linear layer on the first one, that of `[CLS]`, as on the features of a ResNet. BERT's authors trained a
+# twin on the same text that looks only to the left: it did worse on all five tasks (Devlin et al., 2018, table 5).
 #
-# | the job | take, at equal size |
-# |---|---|
-# | classify, search | an encoder; today for example ModernBERT |
-# | write, chat | a decoder; today for example Llama |
-# | turn one text into another, as trained | an encoder–decoder |
-#
-# Much larger decoders, trained to follow instructions, do all three: the chat assistants.
+# At equal size, that is. Much larger decoders, trained to follow instructions, do all three: the chat assistants.
 
 # %% [markdown]
 # ## To remember
 #
-# | phrase | what was found |
-# |---|---|
-# | both ways | BERT and T5's encoder; GPT only to the left |
-# | exact same millisecond | in one run, layer by layer; GPT too |
-# | Wikipedia; internet articles | BERT read books, too; GPT-1 only books, GPT-2 web pages |
-# | 15% of the words | [15% of the tokens](deeper/01_objectives.ipynb) |
-# | words in context | a word's vectors separate by sense, and partly by topic |
-# | robustly | one part tested: the large network mostly, the small one not |
-# | every task into text to text | as a format, yes; each task must be trained |
-# | absolute industry standard | in 2019 best at one set of summaries, not at translation |
-#
-# - The encoder reads, the decoder writes. BERT is an encoder, GPT a decoder, T5 both.
-# - Only attention connects positions; a mask says where it may not look.
-# - A model learns to guess what it cannot see.
+# - “Both ways, at the same millisecond”: BERT and T5's encoder look both ways, GPT only to the left; each in one run.
+# - “Wikipedia; internet articles; 15% of the words”: BERT read books, too; GPT-1 only books, GPT-2 web pages. It is 15%
+#   of the [tokens](deeper/01_objectives.ipynb).
+# - “Words in context, robustly”: a word's vectors separate by sense, and partly by topic. Not to be misled: the large
+#   network mostly, the small one not.
+# - “Every task into text to text”: as a format, yes; each task must be trained. “Industry standard”: in 2019 best at one
+#   set of summaries, not at translation.
+# - The encoder reads, the decoder writes. Only attention connects positions; a mask says where it may not look.
 #
 # ## Exercises
 #

@@ -87,8 +87,7 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# The training takes some minutes. **Meanwhile** read section 2, and run its cells: they wait for the training. Note
-# your predictions; look at the outputs afterwards.
+# The training takes some minutes. **Meanwhile** read section 2, and run its cells: they wait. Note your predictions.
 #
 # Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks,
 # and then, from a billion pairs such as question and answer, which texts belong together. We count both as pretraining.
@@ -154,8 +153,7 @@ print("it begins:           ", review["text"][:90])
 print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_special_tokens=True)[:90])
 
 # %% [markdown]
-# The script keeps the end of a long review (`truncation_side="left"`), where reviewers often sum up. Does the end [tell
-# more](deeper/02_an_honest_split.ipynb)?
+# The script keeps the end of a long review (`truncation_side="left"`), where reviewers often sum up.
 #
 # The reviews of one step form a *batch*. The Trainer's *data collator* fills up the shorter ones with *padding*, to
 # which no token attends: the *attention mask* is 1 for text and 0 for padding. [Making it
@@ -231,12 +229,12 @@ from utils import plots
 plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
-# It begins near ln 2, as guessing does. It does not fall evenly, because each point averages only a few dozen reviews.
-# The diamond stands for other reviews, measured after the last step and without dropout, so it can lie lower.
+# It begins near ln 2. It does not fall evenly, since a point averages only a few dozen reviews. The diamond stands for
+# other reviews, measured after the last step and without dropout, so it can lie lower.
 #
 # ## 3. What is it worth?
 #
-# An accuracy alone says little. Three others judge the same test reviews:
+# Three others judge the same test reviews:
 #
 # - **always “pos”**;
 # - **counting words**: a review becomes a long vector, with an entry for each word and each pair of neighbours. An
@@ -244,8 +242,6 @@ plots.training(trainer, baseline=np.log(2))
 #   layer with a softmax, learns from these vectors;
 # - **feature extraction**, as in vision: the encoder is *frozen*, it stays as pretraining left it (`fresh`, from
 #   section 2). Logistic regression learns from the mean of its token vectors.
-#
-# `GridSearchCV` chooses how large the regression's weights may get, on parts of the training reviews.
 #
 # **Predict** the order of the four.
 
@@ -282,7 +278,7 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
     print(f"{name:<20} {share(hits)}")
 
 # %% [markdown]
-# The brackets hold 95% intervals: where the share plausibly lies for all such reviews, of which yours are a sample.
+# The brackets hold 95% intervals: where the share plausibly lies for all such reviews.
 #
 # ### How many labels does it take?
 #
@@ -303,14 +299,13 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# Counting words needs about 1,000, twenty times as many.
+# About 1,000, twenty times as many.
 #
 # The random start is at 50%, like a constant answer. It is the same network, trained in the same way. So in this
 # training, all that the base encoder gets above 50% comes from pretraining. That is *transfer*. (More steps would help
 # random weights.)
 #
-# With 500 labels, the small encoder does not clearly beat counting words. [Where counting words is hard to
-# beat](deeper/02_hard_to_beat.ipynb) follows this up.
+# The small encoder [has no clear lead](deeper/02_hard_to_beat.ipynb) with 500.
 #
 # ### Is the difference real?
 #
@@ -361,7 +356,7 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Near 50% it is undecided. Where it is surer, which word may have misled it?
+# Which word may have misled it?
 #
 # Now write your own, and **predict** each answer.
 
@@ -376,8 +371,7 @@ for answer, text in zip(probability_of_pos(my_texts), my_texts, strict=True):
     print(f"{answer:4.0%} positive: {text}")
 
 # %% [markdown]
-# The bus gets an answer, too: there is no third label. So few steps probably keep even the surest answers well below
-# 100%.
+# The bus gets an answer, too: there is no third label.
 #
 # ## 5. Save it, and use it without a Trainer
 #
@@ -421,8 +415,8 @@ print(table.head(3).to_string(max_colwidth=70), "\n")
 # %run ../scripts/finetune.py --data "{own_file}" --text opinion --label verdict --epochs 2 --output "{own_model}"
 
 # %% [markdown]
-# Look at the interval of the difference. If it contains 0, 32 cannot tell: label some hundreds for the test. For your
-# own file, change `--data`, `--text` and `--label`.
+# If the interval of the difference contains 0, 32 cannot tell: label some hundreds for the test. For your own file,
+# change `--data`, `--text` and `--label`.
 
 # %% [markdown]
 # ## To remember

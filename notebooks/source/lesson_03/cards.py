@@ -54,14 +54,12 @@ def is_junk(profile, hits: dict) -> None:
     shares = {name: share(right) for name, right in hits.items()}
     own, foreign = "BERT's ids", "GPT-2's ids"
     right, wrong = (100 * np.asarray(hits[name], dtype=float) - 50 for name in (own, foreign))
-    left, limit = mean(wrong - LITTLE * right, " points"), 50 + LITTLE * right.mean()
+    below, limit = mean(LITTLE * right - wrong, " points"), 50 + LITTLE * right.mean()
     claims.record(
         "03.3",
         "For a classifier that learned from BERT's ids, the output for GPT-2's is junk.",
-        tests={"less than a fifth is left of what right ids are worth": left.below(0)},
-        number={
-            f"right with GPT-2's ids: {shares[foreign].value:.1f}% (junk: below {limit:.1f}%); above that line": left
-        },
+        tests={"less than a fifth is left of what right ids are worth": below.above(0)},
+        number={f"GPT-2's ids: {shares[foreign].value:.1f}% right, below the {limit:.1f}% of junk by": below},
         context=shares | {f"{own} minus counting words": paired_difference(hits[own], hits["counting words"])},
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,

@@ -523,9 +523,9 @@ for name, some in {"plain": plain, "rarer words": rarer}.items():
 
 # %% [markdown]
 # On plain sentences GPT-2 cuts few words differently. Yet more verdicts change, about equally for better and worse, so
-# that the cost is too small to see. On the others it is a few points, at the edge of what 1,000 sentences can show.
-# That it is more there than here, these sentences do not decide: the interval of the difference between the two costs,
-# taken as independent, holds 0. And part of it is pieces that BERT lacks, not the cut.
+# that the cost is too small to see. On the others, four times as many, it is a few points. That it is more there than
+# here is at the edge of what these sentences can show: their two intervals overlap. And part of it is pieces that BERT
+# lacks, not the cut.
 #
 # Now two classifiers learn from 1,000 further plain sentences. **Predict:** which is ahead, one that *learned from* the
 # encoder's vectors of *GPT-2's ids*, or one that *counts words*?

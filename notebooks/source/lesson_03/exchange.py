@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 LONGEST = 62  # pieces between [CLS] and [SEP]
-OF_EACH, FEW = 500, 50  # sentences of each label; always the same answer is right for half of them
+# Sentences of each label, so that always the same answer is right for half; more of rarer words, for a small effect.
+OF_EACH, RARER, FEW = 500, 2000, 50
 
 
 def plain_sentences(profile, sentences: DatasetDict, gpt2, rows: int, seen: int) -> Dataset:
@@ -34,9 +35,8 @@ def drawn(profile, sentences: DatasetDict, gpt2, rows: int, seen: int) -> tuple[
     others = concatenate_datasets([sentences["test"], sentences["validation"], unseen])
     labels = np.array(others["label"])
     fits = np.array([max(ids) < rows for ids in _gpt2_ids(gpt2, others["text"])])
-    of_each = FEW if profile.quick else OF_EACH
-    first, second = slice(0, of_each), slice(of_each, 2 * of_each)
-    sets = ((fits, first), (fits, second), (~fits, first))
+    of_each, of_rarer = (FEW, FEW) if profile.quick else (OF_EACH, RARER)
+    sets = ((fits, slice(of_each)), (fits, slice(of_each, 2 * of_each)), (~fits, slice(of_rarer)))
     return tuple(
         others.select(np.concatenate([np.flatnonzero(kind & (labels == label))[part] for label in (0, 1)]))
         for kind, part in sets

@@ -195,8 +195,7 @@ for name, tokenizer in tokenizers.items():
 #   `##` marks a piece that continues a word. Where nothing fits, the whole word becomes `[UNK]`, for *unknown*. Before
 #   it cuts, this *uncased* tokenizer makes capitals small and drops accents.
 # - GPT-2's *byte-level BPE* makes its merges in their order. It loses nothing, because every text consists of bytes.
-#   Each byte is shown as a sign: `Ġ` is the space, é is two bytes, `Ã©`, and 😀 is four, here in two pieces. 256 bytes,
-#   50,000 merges and one special token make its 50,257 pieces.
+#   Each byte is shown as a sign: `Ġ` is the space, é is two bytes, `Ã©`, and 😀 is four, here in two pieces.
 # - T5's *Unigram* has learned a probability for each piece. It takes the cut whose probabilities have the largest
 #   product. It writes a space as `▁`, and `<unk>` for what it cannot write.
 #
@@ -281,8 +280,8 @@ cards.raises_an_error(profile, outcomes, beyond)
 # %% [markdown]
 # Loud are the mistakes that gave an id beyond the table. Silence says nothing about how much changes. Without `[CLS]`
 # and `[SEP]` it is little here, because our vectors are means of all tokens; lesson 02's head reads the first one.
-# Keeping the capitals changes more. (Loud or silent depends on the text, too: section 1's two opinions met no id beyond
-# the table.) Under `embedded`, all of T5's ids have a row, and about as many verdicts change as with a coin.
+# Keeping the capitals changes more.  Under `embedded`, all of T5's ids have a row, and about as many verdicts change as
+# with a coin.
 #
 # ## 6. The damage
 #
@@ -385,8 +384,7 @@ print("it belongs:", belongs_to(encoder, swapped))
 #
 # ## Exercises
 #
-# [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right. One more: predict the pieces
-# of your own name, in small letters, after ten merges and after twenty (`range(1, 21)`). Then try it.
+# [Five exercises](exercises/03_the_tokenizer_must_match.ipynb) say whether you are right.
 #
 # ## Deeper
 #

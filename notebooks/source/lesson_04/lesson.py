@@ -17,8 +17,6 @@
 # > “Pretraining has already taught the network the language, so a few labels are enough. Use a tiny learning rate, or
 # > you destroy what it knows. One epoch is enough. And train only a small part of it. With few labels, freeze it all.”
 #
-# As in vision, you can freeze a pretrained network, or fine-tune all of it.
-#
 # ## 1. See it work
 #
 # Is a sentence about a film positive or negative (Pang and Lee, 2005)? You have 200 with labels, the test has 1,066.
@@ -149,12 +147,10 @@ cards.destroys(runs, before)
 
 # %% [markdown]
 # At the smallest rate nothing is forgotten, but in 75 steps, three epochs of 25, almost nothing is learned. At the
-# largest rate training broke down, and few topics are readable. (To learn the new and lose the old is *catastrophic
-# forgetting*.)
+# largest rate training broke down, and few topics are readable.
 #
 # Between them, 1e-4 and 3e-4 cannot be told apart on the task. But at 3e-4 far fewer neighbours share a topic, and the
-# task's accuracy does not show it. Most topics are still readable. ([Deeper](deeper/04_forgetting.ipynb): does grammar
-# survive?)
+# task's accuracy does not show it.  ([Deeper](deeper/04_forgetting.ipynb): does grammar survive?)
 #
 # For your own task, try rates a factor of 3 apart on validation sentences. Of those that do equally well, take the
 # smallest.
@@ -244,7 +240,6 @@ cards.saves_training(profile, cost, correct)
 #   here; with longer texts, more.
 # - **Time:** LoRA skips the gradients of frozen weights, and AdamW's work on them. Forward and backward pass still go
 #   through all layers, since an $A$ and a $B$ stand in the lowest, too.
-# - **Storage:** unmerged, many tasks share one encoder.
 #
 # The accuracies of LoRA and of all trained cannot be told apart here.
 #
@@ -270,8 +265,8 @@ classifier.fit(vectors[:50], labels[:50])
 print(f"{share(classifier.predict(vectors[50:]) == some_truth)} right")
 
 # %% [markdown]
-# That was one draw. The next cell has means over section 1's draws. **Predict:** would it be better or worse to
-# fine-tune the same encoder on the 50, for ten epochs? By how many points?
+# One draw. Next come means over section 1's draws. **Predict:** would it be better or worse to fine-tune the same
+# encoder on the 50, for ten epochs? By how many points?
 
 # %%
 for name in ("base encoder, frozen", "base encoder, all trained"):

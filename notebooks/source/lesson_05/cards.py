@@ -63,13 +63,14 @@ def is_this_loop(profile, model, losses: list[float], logged: list[float]) -> No
 def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str]) -> None:
     """05.2. Arm -> control, which lacks its recipe: are more test sentences right? `counted`: by counting words."""
     gains = {arm: over_seeds(_points(results, arm, control), " points") for arm, control in controls.items()}
+    weakest = smallest(gains, LEAST)
     claims.record(
         "05.2",
         "Each of ULMFiT's three recipes (a rate for each layer, a slanted triangle, gradual unfreezing) helps, by "
         f"{LEAST} points or more over training without it.",
         tests={arm: is_gain(gain) for arm, gain in gains.items()},
         on="the recipe",
-        number={f"right, with the recipe minus without, the least sure of {len(gains)}": smallest(gains, LEAST)},
+        number={f"right, {_minus(weakest, gains, controls)}, the weakest of {len(gains)}": weakest},
         context={f"right, {arm} minus {controls[arm]}": gain for arm, gain in gains.items()}
         | {f"right, {arm}": over_seeds(100.0 * found["right"], "%") for arm, found in results.items() if arm != LARGER}
         | {f"right, {arm} minus plain": over_seeds(_points(results, arm, "plain"), " points")
@@ -115,12 +116,13 @@ def is_gain(gain: Number) -> bool | None:
 def forgets_less(task, results: dict, controls: dict[str, str], plain: dict[float, np.ndarray]) -> None:
     """05.4. Arm -> control, which lacks its recipe: are more topics found? `plain`: `runs.searched` of that arm."""
     kept = {arm: over_seeds(_points(results, arm, control, "topics"), " points") for arm, control in controls.items()}
+    weakest = smallest(kept)
     claims.record(
         "05.4",
         "ULMFiT's recipes forget less than training without them, each at its own rate.",
         tests={arm: number.above(0) for arm, number in kept.items()},
         on="the recipe",
-        number={f"topics found, with the recipe minus without, the weakest of {len(kept)}": smallest(kept)},
+        number={f"topics found, {_minus(weakest, kept, controls)}, the weakest of {len(kept)}": weakest},
         context={f"topics found, {arm} minus {controls[arm]}": number for arm, number in kept.items()}
         | {f"topics found, {arm} minus {LARGER}":
            over_seeds(_points(results, arm, LARGER, "topics"), " points") for arm in controls}
@@ -148,6 +150,12 @@ def same_losses(profile, one: list[float], two: list[float]) -> None:
         source="split_batches=True, no dropout; the differences are rounding. By default each process takes a batch",
         profile=profile.name,
     )
+
+
+def _minus(difference: Number, differences: dict[str, Number], controls: dict[str, str]) -> str:
+    """Whose difference it is: all three recipes minus plain."""
+    arm = next(arm for arm, found in differences.items() if found is difference)
+    return f"{arm} minus {controls[arm]}"
 
 
 def _origin(task, *ways: str) -> claims.Origin:

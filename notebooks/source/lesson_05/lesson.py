@@ -15,16 +15,9 @@
 # %% [markdown]
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
-# *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned a network that had learned to guess the next word, some
-# months before BERT. Three of its recipes live on: a learning rate for each layer, a schedule shaped like a triangle,
-# and layers unfrozen one after the other. You write the loop, put the recipes in, and see whether they help.
-#
-# ```
-# batch → model → loss → gradients → clipping → optimizer → new weights → next batch
-#                                                   ↑
-#                                       schedule: the learning rate
-# after each epoch: validation; the best weights are kept
-# ```
+# *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned a network that had learned to guess the next word,
+# before BERT. Three of its recipes live on: a learning rate for each layer, a schedule shaped like a triangle, and
+# layers unfrozen one after the other. Do they help?
 #
 # ## 1. The loop
 #
@@ -113,9 +106,9 @@ _ = model.load_state_dict(best_weights)
 # - **Gradients.** `backward` computes a gradient for each weight and *adds* it to the one already there. That is why
 #   `zero_grad` clears them after each step.
 # - **Gradient accumulation.** Because gradients add up, two batches of 8 act as one of 16: each loss is divided by 2,
-#   and the optimizer steps after every second batch. So a large batch need not fit into memory.
-# - **Gradient clipping.** All gradients together are one long vector. If it is longer than 1, it is shortened to 1: one
-#   odd batch cannot throw the network far off.
+#   and the optimizer steps after every second batch.
+# - **Gradient clipping.** All gradients together are one long vector. If it is longer than 1, it is shortened to 1,
+#   against odd batches.
 # - **Optimizer.** `AdamW` keeps two running means for each weight: of its gradient and of the gradient's square. A step
 #   is the learning rate times the first, divided by the root of the second.
 # - **Schedule.** Four epochs have 32 steps. The rate rises from 0 over the first 4, the *warm-up*, then falls to 0 in a
@@ -152,7 +145,7 @@ trainer.train()
 cards.is_this_loop(profile, model, *cards.losses_of_steps(losses, trainer))
 
 # %% [markdown]
-# The `Trainer`'s training is your loop, up to rounding. Clipping at 1 and the straight fall are its defaults.
+# The `Trainer` trains as your loop does, up to rounding. Clipping at 1 and the straight fall are its defaults.
 #
 # ## 2. A rate for each layer
 #
@@ -195,18 +188,8 @@ for depth, group in enumerate(groups_by_depth(model, rate=1e-3, divisor=2.6)[::2
 #
 # ## 3. The slanted triangle
 #
-# The second recipe is a schedule, the *slanted triangular* learning rate. It climbs for a tenth of the steps and falls
-# for the rest:
-#
-# ```
-# highest rate     /\
-#                 /    \
-#                /        \
-#               /            \
-# 1/32 of it   /                \
-#              |---|-------------|--> step
-#              0  cut            T
-# ```
+# The second recipe is a schedule, the *slanted triangular* learning rate. Over a tenth of the steps it climbs from 1/32
+# of the highest rate to the top, over all others it falls back.
 #
 # The paper has a formula for it. $t$ is the step, counted from 0, $T$ the number of steps, $cut$ the step of the peak,
 # and $cut\_frac$ is 0.1. $p$ says how high the rate stands: 0 at the foot of the triangle, 1 at its peak.
@@ -324,18 +307,14 @@ for epoch in range(4):
 # ## 5. Do they help?
 #
 # One run tells little, so each way of training ran with 20 *seeds*, each with its own 64 sentences and random head.
-# Your machine repeats one or two. *Plain* trains all parts at one constant rate. Each recipe is compared with training
-# without it:
+# *Plain* trains all parts at one constant rate. Each recipe is compared with training without it:
 #
-# | recipe | compared with | what differs, beside the rate |
-# |---|---|---|
-# | discriminative rates, divided by 2.6 | plain | the rates of lower layers |
-# | slanted triangle, over all four epochs | plain | the schedule |
-# | gradual unfreezing, a triangle for each epoch | slanted triangle | unfreezing, and with it four triangles for one |
-# | all three recipes | plain | all of this |
+# - **discriminative rates**, divided by 2.6, with plain;
+# - **slanted triangle**, one over all four epochs, with plain;
+# - **gradual unfreezing**, a triangle for each epoch, with the one triangle;
+# - **all three** together, with plain.
 #
-# Each way has its own learning rate, the one that did best on validation sentences. To help means here to gain 2 points
-# or more.
+# Each way has the learning rate that did best on validation sentences. To help means here to gain 2 points or more.
 #
 # A dot is one seed. A bar says where the mean plausibly lies for other seeds (95%): wholly right of 2, a recipe helps;
 # wholly left, not; else it is open.
@@ -359,10 +338,9 @@ cards.each_helps(task, results, counted, recipes)
 cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
-# Fine-tuning the pretrained encoder gains far more over counting words than any recipe adds. Only the triangle's bar
-# lies wholly above 0, so the triangle gains something over a constant rate. (The Trainer's default falls, too.) Gradual
-# unfreezing with its triangles has the highest mean, almost four points above plain. Whether any recipe by itself gains
-# 2 points stays open.
+# All are far above counting words. Only the triangle's bar lies wholly above 0, so the triangle gains something over a
+# constant rate.  Gradual unfreezing with its triangles has the highest mean, almost four points above plain. Whether
+# any recipe by itself gains 2 points stays open.
 #
 # And gains do not add up: all three are less often right than gradual unfreezing alone.
 #
