@@ -1,5 +1,6 @@
 """The code that students read in lesson 01, taken out of the committed notebooks."""
 
+import json
 import math
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from transformers import (
 from notebooks.source.lesson_01 import cards, measures
 from pretraining import t5, vocabulary
 from pretraining.tasks import head_and_tail
+from tools.notebooks.files import ROOT
 from utils import assets, claims
 from utils.minimal_pairs import right_is_likelier
 from utils.senses import SENSES
@@ -296,3 +298,15 @@ def test_the_right_form_is_asked_at_its_place():
         assert right_is_likelier(model, tokenizer, [pair]) == [True]
         assert right_is_likelier(model, tokenizer, [pair[::-1]]) == [False]
         assert right_is_likelier(model, tokenizer, [("One film.", "One two three films.")]) == []
+
+
+def test_the_pairs_are_told_apart_as_section_5_says():
+    """Under a third by mini-bert, nearly all by mpnet-blanks."""
+    shares = []
+    for name in ("mini-bert", "mpnet-blanks"):
+        numbers = json.loads((ROOT / "models" / name / "numbers.json").read_text(encoding="utf-8"))
+        right, pairs = numbers["minimal pairs"]["subject and verb, another noun between"]
+        assert pairs == 60
+        shares.append(right / pairs)
+    assert shares[0] < 1 / 3
+    assert shares[1] > 0.9

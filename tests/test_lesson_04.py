@@ -383,3 +383,10 @@ def test_the_label_figure_comes_within_the_first_three_cells():
 def test_the_trained_epochs_and_budgets_are_those_of_the_text(lesson):
     assert EPOCHS == {50: 10, 200: 3}
     assert (FEW, LABELS) == (50, 200)
+
+
+def test_the_rates_and_steps_that_the_text_names_are_those_of_the_runs(lesson):
+    runs = lesson["runs"]
+    assert (runs.best_rate("one epoch"), runs.best_rate("all")) == (3e-4, 1e-4)
+    base = runs.final_base(50)[0]
+    assert (base["rate"], base["epochs"], base["epochs"] * -(-50 // 8)) == (3e-5, 10, 70)

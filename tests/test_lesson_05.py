@@ -418,3 +418,15 @@ def test_a_gain_that_is_surely_small_is_none(low, high, gain):
 
 def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
     assert len(cards_are_turned("05", CASES)) >= 5
+
+
+def test_sections_5_and_6_say_what_the_committed_cards_say():
+    cards_of = {card.id: card.number | card.context for card in claims.in_notebooks(ROOT / "notebooks")}
+    assert 3.5 < cards_of["05.2"]["right, gradual unfreezing minus plain"].value < 4
+    assert cards_of["05.3"]["right, all three recipes minus gradual unfreezing"].high < 0
+    rates = runs.chosen_rates(SimpleNamespace(name="embedded"))
+    assert (rates["plain"], rates[runs.LARGER]) == (3e-5, 3e-4)
+    assert rates["gradual, a triangle per stage"] == rates[runs.LARGER]
+    beyond = [number for name, number in cards_of["05.4"].items() if name.endswith(f"minus {runs.LARGER}")]
+    assert len(beyond) == 4
+    assert all(number.low > 0 for number in beyond)  # at that rate plain forgets more than each

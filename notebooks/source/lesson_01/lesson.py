@@ -367,8 +367,8 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 #   of the [tokens](deeper/01_objectives.ipynb).
 # - “Words in context, robustly”: a word's vectors separate by sense, and partly by topic. Not to be misled: the large
 #   network mostly, the small one not.
-# - “Every task into text to text”: as a format, yes; each task must be trained. “Industry standard”: in 2019 best at one
-#   set of summaries, not at translation.
+# - “Every task into text to text”: as a format, yes; each task must be trained. “Industry standard”: in 2019 best at
+#   one set of summaries, not at translation.
 # - The encoder reads, the decoder writes. Only attention connects positions; a mask says where it may not look.
 #
 # ## Exercises

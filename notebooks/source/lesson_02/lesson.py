@@ -302,7 +302,7 @@ figures.accuracy_by_labels()
 # About 1,000, twenty times as many.
 #
 # The random start is at 50%, like a constant answer. It is the same network, trained in the same way. So in this
-# training, all that the base encoder gets above 50% comes from pretraining. That is *transfer*. (More steps would help
+# training, all that the base encoder gets above 50% comes from pretraining. That is *transfer*. (More steps might help
 # random weights.)
 #
 # The small encoder [has no clear lead](deeper/02_hard_to_beat.ipynb) with 500.
@@ -328,7 +328,7 @@ cards.beats_counting_words(profile, gains["counting words"], len(labels))
 
 # %% [markdown]
 # The difference to counting words says how much more you get than from a cheap method. The difference to feature
-# extraction roughly what training the weights adds.
+# extraction says roughly what training the weights adds.
 #
 # ## 4. Your own sentences
 #

@@ -230,8 +230,8 @@ widgets.display(hearing, "A box to read a text's ids with another table; section
 # %% [markdown]
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
-# We look up *nostalgic*. Then we count the 1,706 test sentences with an id beyond the table, and the batches of 16
-# sentences with at least one. **Predict** both shares.
+# We look up *nostalgic*. Of the 1,706 test sentences we count those with an id beyond the table; of the batches of 16,
+# those with at least one such sentence. **Predict** both shares.
 
 # %%
 # NBVAL_CHECK_OUTPUT
