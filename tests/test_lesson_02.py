@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from notebooks.source.lesson_02 import beforehand, cards
 from tests.conftest import cells_of
-from utils import assets, claims
+from utils import assets, claims, profiles
 from utils.claims import FAILS, HOLDS, OPEN
 from utils.intervals import Number
 from utils.opinions import OPINIONS
@@ -81,6 +81,13 @@ def test_what_was_measured_beforehand_is_whole():
         assert len(beforehand.right_beforehand(start, cards.LABELS)) == len(beforehand.SEEDS)
 
 
+def test_without_fast_16_bit_arithmetic_the_lesson_learns_enough():
+    labels = profiles.BY_RATE[60][0]
+    right = beforehand.right_beforehand(beforehand.FLOAT32, labels)
+    assert right.shape[1] == beforehand.TESTED
+    assert right.mean() >= 0.88
+
+
 def test_a_run_that_is_there_is_not_made_again(monkeypatch, tmp_path):
     made = []
 
@@ -97,7 +104,7 @@ def test_a_run_that_is_there_is_not_made_again(monkeypatch, tmp_path):
     assert beforehand.right_beforehand("random start", 50).tolist() == [[True, False] * 2, [False, True] * 2]
 
 
-@pytest.mark.parametrize("start", ["fine-tuning", "random start", "small encoder"])
+@pytest.mark.parametrize("start", ["fine-tuning", "random start", "small encoder", beforehand.FLOAT32])
 def test_runs_beforehand_learn_as_the_script_does(monkeypatch, start):
     """The same arguments as in the script: rate, batch, dropout, side; on a tiny sample."""
     monkeypatch.setattr(beforehand, "TESTED", 4)
@@ -111,7 +118,7 @@ def test_runs_beforehand_learn_as_the_script_does(monkeypatch, start):
     monkeypatch.setattr("transformers.Trainer.train", train)
     right = beforehand.judged(start, 16, seed=0)
     assert right.shape == (4,)
-    assert seen["per_device_train_batch_size"] == 8
+    assert seen["per_device_train_batch_size"] == (profiles.BY_RATE[60][3] if start == beforehand.FLOAT32 else 8)
     assert seen["num_train_epochs"] == 1
     assert seen["learning_rate"] == (1e-4 if start == "small encoder" else 5e-5)
     assert seen["dropout"] == 0

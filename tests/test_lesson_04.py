@@ -215,6 +215,16 @@ def test_what_a_step_needs_shrinks_with_what_is_frozen(runs):
     assert everything.memory == pytest.approx(4 * everything.held + everything.activations)
 
 
+def test_the_table_of_costs_says_the_rate_of_what_has_one(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda content, raw: shown.append(content["text/plain"]))
+    cost = costs.Cost(10, 100, 0.1, 1, 0, 0, 0, 0.1)
+    costs.show({"frozen": cost, "LoRA": cost}, {"frozen": "70%", "LoRA": "74%"}, {"LoRA": 3e-3})
+    costs.show({"frozen": cost}, {"frozen": "70%"})
+    assert "| best learning rate | none | 0.003 |\n| right | 70% | 74% |" in shown[0]
+    assert "rate" not in shown[1]
+
+
 def test_reading_keeps_nothing_for_a_backward_pass(runs):
     body = BertModel.from_pretrained(runs.profile.small_encoder)
     cost = costs.cost_of_reading(body, SimpleNamespace(unk_token_id=9), "cpu")
@@ -388,5 +398,6 @@ def test_the_trained_epochs_and_budgets_are_those_of_the_text(lesson):
 def test_the_rates_and_steps_that_the_text_names_are_those_of_the_runs(lesson):
     runs = lesson["runs"]
     assert (runs.best_rate("one epoch"), runs.best_rate("all")) == (3e-4, 1e-4)
+    assert runs.best_rate("LoRA") == pytest.approx(30 * runs.best_rate("all"))
     base = runs.final_base(50)[0]
     assert (base["rate"], base["epochs"], base["epochs"] * -(-50 // 8)) == (3e-5, 10, 70)

@@ -23,6 +23,7 @@ from transformers import (
 
 from notebooks.source.lesson_05 import beforehand, cards, figures, runs
 from tests.conftest import ROOT, cells_of, parsed
+from tools.notebooks.files import NOTEBOOKS
 from utils import claims
 from utils.intervals import Number
 
@@ -274,13 +275,79 @@ def real_task():
 
 def test_what_comes_with_the_lesson_is_from_its_code_and_data(real_task):
     key = real_task.experiments._key
-    comes = {key(real_task.run, run) for run in runs.configurations(real_task.profile, runs.SEEDS, yours=False)}
+    comes = {key(real_task.run, run) for run in beforehand.stored_runs(real_task.profile, runs.SEEDS)}
     written = json.loads((runs.RESULTS / "runs.json").read_text())["results"]
     assert comes == set(written)
     yours = runs.configurations(real_task.profile, runs.SEEDS, yours=True)
     assert [run["arm"] for run in yours] == list(runs.YOURS)
     assert {run["seed"] for run in yours} == {runs.SEEDS[0]}
     assert not {key(real_task.run, run) for run in yours} & comes
+
+
+def test_each_way_of_the_lesson_was_run_at_every_rate_that_its_search_tried(real_task):
+    arms = [cards.IN_RUNS.get(way, way) for way in cards.WAYS if way != runs.LARGER]
+    asked = runs.by_rate(CPU, arms, [3])
+    assert len({tuple(run.values()) for run in asked}) == len(asked)
+    for arm in arms:
+        assert [run["rate"] for run in asked if run["arm"] == arm] == sorted(runs.searched(CPU, arm))
+    found = cards.ways_by_rate(SimpleNamespace(at_each_rate=lambda arms: {arm: arm for arm in arms}))
+    assert list(found) == [way for way in cards.WAYS if way != runs.LARGER]
+    assert found["gradual unfreezing"] == "gradual, a triangle per stage"
+    stored = real_task.at_each_rate(["slanted triangle"], seeds=[1, 2])["slanted triangle"]
+    assert list(stored) == sorted(runs.searched(CPU, "slanted triangle"))
+    assert {found["right"].shape for found in stored.values()} == {(2, 729)}
+
+
+def test_what_section_6_says_of_the_rates_is_so_in_the_stored_runs(real_task):
+    arms = {way: cards.IN_RUNS.get(way, way) for way in cards.WAYS if way != runs.LARGER}
+    found, chosen = real_task.at_each_rate(list(arms.values()), seeds=range(1, 10)), runs.chosen_rates(CPU)
+    lost = {way: {rate: 83.6 - 100 * one["topics"].mean() for rate, one in found[arm].items()}
+            for way, arm in arms.items()}  # fmt: skip
+    right = {way: {rate: 100 * one["right"].mean() for rate, one in found[arm].items()} for way, arm in arms.items()}
+    for way, arm in arms.items():  # a line first climbs, then turns right
+        own, lowest = chosen[arm], min(right[way])
+        assert lost[way][lowest] < 6
+        assert right[way][lowest] < right[way][own] - 3 or way == "all three recipes"  # hence “most lines”
+        higher = [rate for rate in right[way] if rate > own]
+        assert min(lost[way][rate] for rate in higher) > lost[way][own] + 10
+        assert max(right[way][rate] for rate in higher) < right[way][own] + 2  # “little gained”
+        assert way == "plain" or own > chosen["plain"]
+    for way in arms:
+        control = "slanted triangle" if way == "gradual unfreezing" else "plain"
+        if way == control:
+            continue
+        shared = set(lost[way]) & set(lost[control])
+        assert shared
+        assert all(lost[way][rate] < lost[control][rate] for rate in shared)  # at one rate, recipes forget less
+    rings = sorted(lost[way][chosen[arm]] for way, arm in arms.items() if way != "plain")
+    assert lost["plain"][1e-4] > rings[-2]  # “one mark higher forgets more than most rings”
+    own, rates = chosen["all three recipes"], right["all three recipes"]
+    lower = max(rate for rate in rates if rate < own)
+    assert rates[lower] > rates[own] - 1
+    assert lost["all three recipes"][lower] < lost["all three recipes"][own] / 2
+
+
+def test_what_sections_5_and_6_say_of_the_means_is_so_in_the_stored_runs(real_task):
+    chosen = runs.chosen_rates(CPU)
+
+    def right(arm):
+        asked = [{"arm": arm, "rate": chosen[arm], "seed": seed} for seed in runs.SEEDS[1:]]
+        return 100 * np.mean([real_task.experiments.read(real_task.run, run)["right"] for run in asked])
+
+    gradual = right(cards.IN_RUNS["gradual unfreezing"])
+    assert 3.5 < gradual - right("plain") < 4.2  # “almost four points”
+    assert 2.5 < gradual - right("all three recipes") < 3.7  # “about three points”
+    assert gradual > max(right("slanted triangle"), right("discriminative rates"))
+    (card,) = [claim for claim in claims.in_notebooks(NOTEBOOKS) if claim.id == "05.4"]
+    less = [card.context[f"topics found, {way} minus {runs.LARGER}"].value for way in cards.WAYS[1:-1]]
+    assert [round(min(less)), round(max(less))] == [15, 34]
+
+
+def test_under_full_each_way_has_its_own_rate_and_plain_the_larger_one_too():
+    asked = runs.by_rate(SimpleNamespace(name="full"), ["plain", "slanted triangle"], [0])
+    assert [(run["arm"], run["rate"]) for run in asked] == [
+        ("plain", 3e-5), ("plain", 3e-4), ("slanted triangle", 3e-5),
+    ]  # fmt: skip
 
 
 def test_each_rate_is_the_best_of_its_grid_and_no_end_of_it(real_task):
@@ -336,11 +403,13 @@ def test_the_figures_say_their_numbers(monkeypatch):
     monkeypatch.setattr("utils.plots.show", lambda fig, alt: alts.append(alt))
     results = outcomes(5, -10)
     figures.gains(results, {"one": "plain"}, counted=results["plain"]["right"] & False)
-    figures.forgetting(results, results["plain"]["topics"][0], dict.fromkeys(results, 3e-5))
+    curves = {"plain": {1e-5: results["plain"], 3e-5: results["one"]}}
+    figures.forgetting(curves, results["plain"]["topics"], {"plain": 3e-5})
     figures.schedules([runs.slanted_triangular(step, 100) for step in range(100)], warmup_steps=10)
     assert alts[0].startswith("Surely 2 points better: one.")
     assert "counting words minus plain -" in alts[0]
-    assert "one highest rate 0.00003" in alts[1]
+    assert alts[1].startswith("Lost at the lowest rates: 0 to 0 points; at the highest: 11 to 11. ")
+    assert "plain at 0.00001 70% and 0, at 0.00003 75% and 11." in alts[1]
     assert "never more than 0.032 apart" in alts[2]  # 1/32, rounded up
 
 
@@ -377,7 +446,8 @@ def together_help(results):
 
 
 def forgets_less(results, *arms):
-    cards.forgets_less(*helped(results), dict.fromkeys(arms, "plain"), {3e-5: np.array([68.0, 70.0])})
+    controls, rates = dict.fromkeys(arms, "plain"), dict.fromkeys((*arms, "plain"), 3e-5)
+    cards.forgets_less(*helped(results), controls, rates, {3e-5: np.array([68.0, 70.0])})
 
 
 HOLDS, FAILS, OPEN = claims.HOLDS, claims.FAILS, claims.OPEN

@@ -186,6 +186,11 @@ def test_the_banner_says_everything(machine):
         assert part in text
 
 
+@pytest.mark.parametrize(("uses", "said"), [(None, True), (["imdb"], True), (["small_encoder"], False)])
+def test_the_banner_says_how_many_reviews_only_where_they_are_read(uses, said):
+    assert ("\nreviews " in profiles.banner(profiles.detect(), uses)) is said
+
+
 def test_a_lesson_that_reads_nothing_from_the_hub_asks_for_nothing(machine):
     asked = []
     machine.setattr(hub, "fetch", lambda wanted, patience: asked.append(wanted))

@@ -22,7 +22,7 @@ ALT = (
     "layers of self-attention, add and norm, feed-forward, add and norm, and an output layer that guesses the hidden "
     "token. GPT is a decoder: the same, but with masked self-attention, which looks to the left only, and an output "
     "layer for the next token. T5 has both: an encoder, and beside it a decoder with one more part in each layer, "
-    "cross-attention, to which an arrow leads from the top of the encoder."
+    "cross-attention, to which an arrow leads from the top of the encoder: keys and values."
 )
 
 
@@ -33,12 +33,13 @@ def families() -> None:
     _stack(above, APART, "decoder", "GPT: the decoder", "The film was", "output layer: the next token", ORANGE)
     _stack(below, 0, "encoder", "", "…German: Tuesday", None, BLUE, below="embeddings: token")
     _stack(
-        below, APART, "decoder that looks at an encoder", "", "<pad> ▁Dien", "output layer: the next token", ORANGE,
-        below="embeddings: token",
+        below, APART, "decoder that looks at an encoder", "", "(start) Dienstag", "output layer: the next token",
+        ORANGE, below="embeddings: token",
     )  # fmt: skip
     below.text(APART / 2, 6.5, "T5: both", ha="center", va="bottom", fontsize=15, weight="bold", color=BLACK)
     top, across, middle = 1.6 + 4 * STEP, 1.25 + 2.55 * STEP, APART / 2
     below.plot([0, 0, middle, middle], [top - 0.28, top, top, across], color=BLACK, linewidth=1.4)
+    below.text(middle / 2, top + 0.04, "keys, values", ha="center", va="bottom", fontsize=12, color=BLACK)
     below.annotate("", (APART - WIDTH / 2, across), (middle, across), arrowprops={"arrowstyle": "-|>", "lw": 1.4})
     for ax, height in ((above, 5.8), (below, 7.1)):
         ax.axis("off")

@@ -69,7 +69,7 @@ def begin(profile_name: str | None = None, uses: Iterable[str] | None = None, sh
     if profile.device == "cuda":
         prepare_gpu()
     if show:
-        print(banner(profile))
+        print(banner(profile, uses))
     return profile
 
 

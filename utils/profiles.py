@@ -19,14 +19,15 @@ PROFILES = ("embedded", "full")
 SIZES_VARIABLE = "COURSE_SIZES"
 QUICK = {"train_size": 80, "test_size": 16, "max_length": 24}  # to see that everything runs
 PATIENCE = {"by itself": 3.0, "by name": 8.0}  # seconds in which the hub brings nothing, by how `full` was chosen
-BATCH = {"cpu": 8, "cuda": 16}  # reviews of one step: small ones make more steps of few labels, and need less memory
+GPU_BATCH = 16  # reviews of one step
 SHOWN_VERSIONS = ("torch", "transformers", "datasets")
 ENCODER_GIB = 6.0  # memory of a machine that fine-tunes the base-size encoder
-# Reviews to learn from, reviews for the end, and tokens of each, by the billions of operations a second that a
-# processor does in multiplying matrices; below the last, the base-size encoder takes too long.
-BY_RATE = {350: (500, 200, 192), 60: (240, 120, 160)}
+# Reviews to learn from, reviews for the end, tokens of each, and reviews of one step (small ones make more steps of few
+# labels, and need less memory), by the billions of operations a second that a processor does in multiplying matrices;
+# below the last, the base-size encoder takes too long.
+BY_RATE = {350: (500, 200, 192, 8), 60: (240, 120, 160, 4)}
 RATES = {"AMX": 350, "AVX512-BF16": 350, "AVX512": 100, "AVX2": 55, "NEON": 80, "older instructions": 15}  # of a core
-SMALL = (2000, 1000, 128)  # for the small encoder
+SMALL = (2000, 1000, 128, 8)  # for the small encoder
 MINUTES = 8  # to train, at most, on a GPU
 ALL = {"embedded": {"train_size": 16528, "test_size": 4972}, "full": {"train_size": 25000, "test_size": 25000}}
 WEIGHTS, USED = 86e6, 0.4  # of a base-size encoder, embeddings apart; share of a GPU's matrix rate, an estimate
@@ -176,8 +177,14 @@ def wanted(uses: Iterable[str]) -> dict[hub.Repository, set[str]]:
     return found
 
 
-def banner(profile: Profile) -> str:
-    """Profile, device, cores, memory, precision, sizes, versions and the reasons, one line each."""
+def banner(profile: Profile, uses: Iterable[str] | None = None) -> str:
+    """Profile, device, cores, memory, precision, sizes, versions and the reasons, one line each.
+
+    Args:
+        profile: the one in use.
+        uses: as in `detect`; the sizes are said where the reviews are read.
+    """
+    reads = uses is None or "imdb" in uses
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in SHOWN_VERSIONS)
     sizes = f"{profile.train_size:,} to learn from, {profile.test_size:,} for the end"
     cores = machine.cores()
@@ -185,7 +192,7 @@ def banner(profile: Profile) -> str:
         f"profile    {profile.name}: {profile.why[0]}",
         f"machine    {_device_name(profile.device)}, {cores} core{'s' * (cores > 1)}, {machine.gib(machine.memory())}",
         f"precision  {profile.precision}: {profile.why[1]}",
-        f"reviews    {sizes}, {profile.max_length} tokens each: {profile.why[2]}",
+        *([f"reviews    {sizes}, {profile.max_length} tokens each: {profile.why[2]}"] if reads else []),
         f"models     {_models(profile)}",
         f"versions   Python {platform.python_version()}, {versions}",
     ])  # fmt: skip
@@ -211,7 +218,7 @@ def _embedded(device: str, reason: str, trains: bool, rate: float | None) -> Pro
         why_sizes = f"a small encoder, for {machine.cores()} core(s) of {_kind(device)}"
     elif rate is not None and sizes is not next(iter(BY_RATE.values())):
         why_sizes = f"few, to train in 8 minutes on {machine.cores()} cores of {_kind(device)}"
-    train_size, test_size, max_length = sizes
+    train_size, test_size, max_length, batch_size = sizes
     return Profile(
         name="embedded",
         encoder=str(
@@ -230,7 +237,7 @@ def _embedded(device: str, reason: str, trains: bool, rate: float | None) -> Pro
         train_size=train_size,
         test_size=test_size,
         max_length=max_length,
-        batch_size=BATCH[device],
+        batch_size=GPU_BATCH if device == "cuda" else batch_size,
         learning_rate=1e-4 if sizes is SMALL else 5e-5,
         why=(reason, why, why_sizes),
     )
@@ -295,7 +302,7 @@ def fitting_batch(memory: float | None) -> int:
     An estimate: 2.5 GiB for weights, gradients and optimizer, and 0.6 GiB for each review. Where it is too high,
     `utils.memory.within_memory` halves the batch and goes on.
     """
-    size = BATCH["cuda"]
+    size = GPU_BATCH
     while memory is not None and size > 1 and 2.5 + 0.6 * size > memory:
         size //= 2
     return size

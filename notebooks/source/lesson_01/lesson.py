@@ -51,11 +51,10 @@ for text in (
         print(f"   {name:<18}", *[f"{guess['token_str']} {guess['score']:.0%}  " for guess in guesses])
 
 # %% [markdown]
-# Each percentage is a probability. Most guesses fit the grammar, and fewer fit the facts.
+# Most guesses fit the grammar, and fewer fit the facts.
 #
 # **GPT writes on.** It guesses the next *token*, a word or a piece of one, adds it to the text, and guesses again. Here
-# each token is drawn, a likely one more often. (Section 6 explains `temperature`; `repetition_penalty` avoids
-# repeating.)
+# each token is drawn at random, a likely one more often. (Section 6 explains `temperature`.)
 #
 # **Predict** how “This movie was” and “Paris is” will go on. Will it be true?
 
@@ -71,8 +70,7 @@ for prompt in ("This movie was", "Paris is"):
 # %% [markdown]
 # It can lose its thread and be false: GPT writes what it considers likely.
 #
-# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do. The code looks up the
-# numbers of its tokens, generates, and turns numbers back into text.
+# **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do.
 #
 # **Predict** the sentiment, the title and the topic that T5 gives to “A wonderful film. I loved every minute of it.”
 
@@ -120,7 +118,7 @@ drawings.families()
 # The queries are the decoder's, the keys and values come from the encoder: this is *cross-attention*. The parts:
 #
 # - **Embeddings** give each token a vector from a table. BERT and GPT add a vector for its *position*; T5 instead adds
-#   to each score of self-attention a number for the distance.
+#   to each score of self-attention a number for how far apart the two positions are.
 # - **Self-attention** lets each position collect information from all positions of the text. Its *attention weights*
 #   say how much from which. A layer does this several times side by side, in *attention heads*.
 # - **Masked self-attention** collects from the position itself and from its left only.
@@ -152,18 +150,18 @@ for name, (tokenizer, _) in networks.items():
     print(f"{name:<5}", " ".join(tokenizer(sentence).tokens()))
 
 # %% [markdown]
-# No. `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and `[SEP]`, T5 the end with
-# `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; from here on we put it in front. T5's decoder
-# needs a first token to start from and reuses `<pad>`.
+# No. This BERT lower-cases; `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and
+# `[SEP]`, T5 the end with `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; we put it in front.
+# T5's decoder starts from `<pad>`, elsewhere a mere filler.
 #
 # Now *great* becomes *bad*. A position that may look at this word gets another vector in the last layer. One that may
 # not, keeps its vector.
 #
-# In the figure, each bar shows how much a position's vector changed, in percent of its length. The changed word follows
-# the dotted line. T5's two halves are tested one at a time: the decoder is given the sentence as if it had written it,
-# while its encoder keeps the old one. The *card* below the figure says which claim was tested, and what was found.
+# In the figure, each bar shows how much a position's vector changed, in percent of its norm. The changed word follows
+# the dotted line. T5's encoder is tested alone. Then its decoder is given each sentence as if it had written it; the
+# encoder reads *great* both times. The *card* below the figure says which claim was tested, and what was found.
 #
-# **Predict** for all four networks: does anything change left of the line?
+# **Predict** for all four parts: does anything change left of the line?
 
 # %%
 from notebooks.source.lesson_01 import cards, figures, measures
@@ -178,7 +176,7 @@ cards.looks_both_ways(profile, cards.sizes(profile, bert, gpt, t5), left, right)
 # %% [markdown]
 # BERT and T5's encoder look both ways: every position notices. In GPT and T5's decoder, no position before the change
 # does. Their **causal mask** makes all scores to the right −∞ before the softmax, so these attention weights are 0. It
-# has nothing to do with `[MASK]`.
+# has nothing to do with `[MASK]`. (Heights do not compare across networks.)
 #
 # The next picture shows attention weights, as means over layers and heads. The token of a row looks at that of a
 # column. Dark means much, a cross means 0. In the box below it, choose one layer and one head.
@@ -196,8 +194,8 @@ figures.attention_means(attentions)
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
-# Nearly half: all to the right. BERT's dark first column is no error: heads with nothing to collect probably look
-# there.
+# Nearly half: all to the right. BERT's dark first column is no error: a row's weights sum to 1, so a head with nothing
+# to collect probably looks there.
 #
 # > “… at the exact same millisecond.”
 #
@@ -207,25 +205,26 @@ widgets.display(widgets.attention_explorer(attentions), "An attention explorer; 
 #
 # ## 4. What each learned to guess
 #
-# *Pretraining* means here to guess tokens of a text. Unlike the usual training of a ResNet it needs no labels. BERT
-# sees the whole text, so tokens must be taken out. GPT does not see the next token, so it is asked for that, at every
-# position. An example, with more taken out than usual:
+# *Pretraining* means here to guess tokens of a text. It is *self-supervised*: unlike the usual training of a ResNet, it
+# needs no labels. BERT sees the whole text, so tokens must be taken out. GPT does not see the next token, so it is
+# asked for that, at every position. With more taken out than usual:
 #
 # - **BERT** reads “the actors `[MASK]` good because the `[MASK]` is great.” It must say *are* and *story*.
-# - **GPT** reads “The actors are good because the story is great”. At each position it must say the next token: “actors
-#   are good because the story is great .”
+# - **GPT** reads “`<|endoftext|>` The actors are good because the story is great”. At each position it must say the
+#   next token: “The actors are good because the story is great .”
 # - **T5** reads “The actors `<extra_id_0>` because the story is `<extra_id_1>`”. It must write “`<extra_id_0>` are good
 #   `<extra_id_1>` great. `<extra_id_2>`”.
 #
-# BERT's objective is *masked language modelling*: it is asked for 15% of the tokens. Most of these become `[MASK]`; the
-# others stay or become random tokens, since in use there is no `[MASK]`. GPT's is *causal language modelling*. T5's is
-# *span corruption*: 15% of the tokens are taken out in short runs. A *sentinel*, such as `<extra_id_0>`, marks each
-# gap. The answer repeats it, followed by what belongs there, and ends with one more sentinel.
+# BERT's objective is *masked language modelling*: it is asked for 15% of the tokens. Most of these become `[MASK]`,
+# some a random token, some stay: so it must work at every token, not only at `[MASK]`. GPT's is *causal language
+# modelling*. T5's is *span corruption*: 15% of the tokens are taken out in short runs. A *sentinel*, such as
+# `<extra_id_0>`, marks each gap. The answer repeats it, followed by what belongs there, and ends with one more
+# sentinel.
 #
-# The original BERT also learned to say whether one passage follows another. The loss is a cross-entropy over the
-# vocabulary, at the asked positions only.
+# Each loss is a cross-entropy over the vocabulary, at the asked positions only. (The original BERT also learned to say
+# whether one passage follows another.)
 #
-# **Predict** what our three models will say.
+# **Predict:** which of our three models guesses best, which worst?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -245,7 +244,7 @@ print("T5    ", gaps, "→", t5_tokenizer.decode(t5.generate(**question, max_new
 # BERT and GPT mostly guess plausibly. mini-t5 writes its sentinels in order, but fills the gaps badly.
 #
 # **Predict:** in the box *book* is hidden. What will be the first guess? Then replace *read* by *drank* and press
-# Enter: the guess changes, although all before the blank stays. A model that looks only to the left cannot do this.
+# Enter: the guess changes, although all before the blank stays. From the left alone, it would stay the same.
 
 # %%
 strongest = next(iter(fillers.values()))  # mpnet-blanks where the machine has it
@@ -269,11 +268,12 @@ widgets.display(box, "A box to fill blanks in your own sentences; section 1 show
 # - The *bank* lent him money for the house.
 # - We sat on the *bank* and watched the boats.
 #
-# We let all-mpnet-base-v2 read them, the network from which mpnet-blanks was made. It learned to fill blanks, and then
-# which texts belong together. The *cosine* of two vectors is 1 if they point the same way. Before the first layer, the
-# vector of *bank* is the same row of the table everywhere, with a vector for the position added.
+# all-mpnet-base-v2 reads them. This relative of BERT learned to fill blanks, then which texts belong together;
+# mpnet-blanks was made from it. The *cosine* of two vectors is 1 if they point the same way. Before the first layer,
+# the vector of *bank* is the same row of the table everywhere, with a vector for the position added.
 #
-# **Predict** the cosine of the first *bank* with the second and the third: before the first layer, and after the last.
+# **Predict** the cosine of *account*'s *bank* with *money*'s and with *boats*': before the first layer, and after the
+# last.
 
 # %%
 from transformers import AutoModel
@@ -302,8 +302,8 @@ figures.senses(words)
 
 # %% [markdown]
 # After the last layer they do. Is it the sense, or only the topic of these sentences?
-# [Deeper](deeper/01_guessing_and_probing.ipynb) asks their full stops, which have no sense: they stand apart, too, but
-# less.
+# [Deeper](deeper/01_guessing_and_probing.ipynb) compares their full stops: these stand apart, too, but less. So topic,
+# on which this network was trained, plays a part.
 #
 # > “… robustly.”
 #
@@ -325,10 +325,10 @@ for name, filler in fillers.items():
 # ## 6. Which for which job?
 #
 # **To write: GPT**, today for example Llama. *Greedy* takes the likeliest token each time. *Sampling* draws one, and
-# two numbers steer it. The *temperature* divides the logits: below 1, likely tokens get likelier. *Top-p* leaves only
-# the likeliest tokens that together reach probability p.
+# two numbers steer it. The *temperature* divides the logits: below 1, likely tokens get likelier. *Top-p* keeps the
+# likeliest tokens, just enough to reach probability p together.
 #
-# **Predict:** which of the two texts repeats itself?
+# **Predict:** which repeats itself, greedy or sampled?
 
 
 # %%
@@ -350,14 +350,15 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # %% [markdown]
 # Greedy goes round in a circle; sampling loses its thread. At which temperature do the sentences break?
 #
-# **To turn one text into another: T5.** Is that “the absolute industry standard”? In 2019, the largest T5 was best at
-# the one set of summaries that its authors tried, [not at translation](deeper/01_guessing_and_probing.ipynb).
+# **To turn one text into another: T5.** Is that “the absolute industry standard”? No: in 2019, the largest T5 was best
+# at the one set of summaries that its authors tried, [not at translation](deeper/01_guessing_and_probing.ipynb).
 #
-# **To classify, or to search: BERT**, today for example ModernBERT. In every layer its vectors collect from both sides.
-# You put a linear layer on the first one, that of `[CLS]`, as on the features of a ResNet. BERT's authors trained a
-# twin on the same text that looks only to the left: it did worse on all five tasks (Devlin et al., 2018, table 5).
+# **To classify, or to search: BERT**, today for example ModernBERT. Its vectors collect from both sides; to search, one
+# compares them by cosine, after further training. You put a linear layer on the last `[CLS]` vector and fine-tune all,
+# as with a ResNet. BERT's authors trained a twin on the same text that looks only to the left: it did worse on all five
+# tasks, in sentiment by half a point (Devlin et al., 2018, table 5).
 #
-# At equal size, that is. Much larger decoders, trained to follow instructions, do all three: the chat assistants.
+# Much larger decoders, trained to follow instructions, do all three: the chat assistants.
 
 # %% [markdown]
 # ## To remember

@@ -2,6 +2,7 @@
 
 Each run is kept as it ends, so the same command goes on after an interrupt; runs of other machines stay.
 Run: python -m notebooks.source.lesson_02.beforehand [--starts NAME ...] [--labels N ...] [--seeds N ...]
+What a processor does that has no fast 16-bit arithmetic: --starts "fine-tuning in float32" --labels 240
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from types import SimpleNamespace
 import numpy as np
 from filelock import FileLock
 
-from utils import machine
+from utils import machine, profiles
 from utils.console import run_program
 from utils.files import cache_folder, write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "labels.json"
 STARTS = ("counting words", "feature extraction", "fine-tuning", "random start", "small encoder")
+FLOAT32 = "fine-tuning in float32"  # with the sizes that lesson 02 takes on such a processor
 LABELS, SEEDS, TESTED, LENGTH, BATCH = (50, 200, 500, 1000), (0, 1, 2), 1000, 192, 8
-RATES = {"fine-tuning": 5e-5, "random start": 5e-5, "small encoder": 1e-4}
+RATES = {"fine-tuning": 5e-5, FLOAT32: 5e-5, "random start": 5e-5, "small encoder": 1e-4}
 STEPS = 60  # at least; with few labels, several epochs
 _VECTORS: dict[tuple, np.ndarray] = {}  # of texts that a frozen encoder read, by folder and ids
 
@@ -31,7 +33,7 @@ def right_beforehand(start: str, labels: int) -> np.ndarray:
     """Which of 1,000 test reviews were judged right, measured beforehand; shape (seeds, 1000), bool.
 
     Args:
-        start: one of STARTS.
+        start: one of STARTS, or FLOAT32.
         labels: how many the start learned from; one of LABELS.
     """
     runs = json.loads(RESULTS.read_text(encoding="utf-8"))["runs"]
@@ -42,7 +44,7 @@ def right_beforehand(start: str, labels: int) -> np.ndarray:
 def main() -> int:
     """Make the runs that are not in the file yet; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--starts", nargs="+", choices=STARTS, default=STARTS, help="%(default)s")
+    parser.add_argument("--starts", nargs="+", choices=(*STARTS, FLOAT32), default=STARTS, help="%(default)s")
     parser.add_argument("--labels", nargs="+", type=int, default=LABELS, help="%(default)s")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="%(default)s")
     options = parser.parse_args()
@@ -71,8 +73,8 @@ def _runs() -> list[dict]:
 def judged(start: str, labels: int, seed: int) -> np.ndarray:
     """Learn from so many labels, drawn with the seed; which test reviews are judged right, shape (1000,), bool.
 
-    Fine-tuning has the arguments of lesson 02's script, and at least STEPS steps; to save time, batches have reviews of
-    similar length.
+    Fine-tuning has the arguments of lesson 02's script, and at least STEPS steps, in float32 one epoch; to save time,
+    batches have reviews of similar length.
     """
     from datasets import Dataset, load_dataset
     from transformers import AutoTokenizer
@@ -91,18 +93,21 @@ def judged(start: str, labels: int, seed: int) -> np.ndarray:
         counter = searched(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True))
         return counter.fit(list(train["text"]), list(train["label"])).predict(list(test["text"])) == truth
     folder = str(assets.small_encoder() if start == "small encoder" else assets.encoder())
+    length, batch = profiles.BY_RATE[60][2:] if start == FLOAT32 else (LENGTH, BATCH)
     tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
     learned, tried = (
-        tokenizer(list(part["text"]), truncation=True, max_length=LENGTH)["input_ids"] for part in (train, test)
+        tokenizer(list(part["text"]), truncation=True, max_length=length)["input_ids"] for part in (train, test)
     )
     if start == "feature extraction":
         return by_features(folder, tokenizer, learned, train["label"], tried) == truth
+    epochs = 1 if start == FLOAT32 else max(1, -(-STEPS * batch // labels))
     rows = Dataset.from_dict({"input_ids": learned, "label": list(train["label"])})
     trainer = new_trainer(
         folder, rows, tokenizer, seed=seed, pretrained=start != "random start", learning_rate=RATES[start],
-        output_dir=run_folder("02-beforehand"), per_device_train_batch_size=BATCH, per_device_eval_batch_size=16,
-        num_train_epochs=max(1, -(-STEPS * BATCH // labels)), train_sampling_strategy="group_by_length",
-        bf16=machine.fast_precision("cpu")[0] == "bfloat16", use_cpu=True, save_strategy="no", disable_tqdm=True,
+        output_dir=run_folder("02-beforehand"), per_device_train_batch_size=batch, per_device_eval_batch_size=16,
+        num_train_epochs=epochs, train_sampling_strategy="group_by_length",
+        bf16=start != FLOAT32 and machine.fast_precision("cpu")[0] == "bfloat16", use_cpu=True, save_strategy="no",
+        disable_tqdm=True,
     )  # fmt: skip
     trainer.train()
     return answers(trainer, tried) == truth

@@ -29,8 +29,8 @@
 # ## 1. See it work
 #
 # Is a film review negative (`neg`) or positive (`pos`)? The next three cells are the whole script,
-# `scripts/day4_ex.py`. Section 2 explains them line by line. `profile` holds what the first cell chose. Elsewhere you
-# would write names from the Hugging Face hub, such as `"google-bert/bert-base-uncased"`.
+# `scripts/day4_ex.py`. Section 2 explains them line by line. `profile` holds what the first cell chose. In a script of
+# your own you name a model on Hugging Face's hub, such as `"google-bert/bert-base-uncased"`.
 #
 # **Predict:** of 100 test reviews, how many will the fine-tuned encoder get right? And how many a classifier that only
 # counts words (section 3)?
@@ -87,7 +87,7 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# The training takes some minutes. **Meanwhile** read section 2, and run its cells: they wait. Note your predictions.
+# The training takes some minutes. **Meanwhile** read section 2, and run its cells: they wait.
 #
 # Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks,
 # and then, from a billion pairs such as question and answer, which texts belong together. We count both as pretraining.
@@ -95,7 +95,7 @@ trainer.train()
 #
 # The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
 # judged right. *Validation Loss* is the Trainer's name for the loss on `eval_dataset`, here the test reviews. *Training
-# Loss* is the last noted mean of five steps; in `TrainOutput`, the mean of all.
+# Loss* is the mean of five steps, as last logged; `train_loss` in `TrainOutput`, of all.
 
 # %% [markdown]
 # ## 2. Line by line
@@ -115,8 +115,8 @@ in_order = load_dataset(profile.imdb)["train"]["label"]
 print("before the shuffle, the first ten labels:", in_order[:10], "and the last ten:", in_order[-10:])
 
 # %% [markdown]
-# The archive lists all negative reviews first, in both parts. Without the shuffle, a model that always answers
-# “negative” would be 100% right.
+# Both parts list all negative reviews first. Without the shuffle, the model would see only those, and always “negative”
+# would be 100% right.
 #
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #
@@ -132,13 +132,13 @@ print(tokenizer.convert_ids_to_tokens(ids))
 print(ids)
 
 # %% [markdown]
-# `##` marks a piece that continues a word.  Two *special tokens* mark the beginning and the end; BERT calls them
-# `[CLS]` and `[SEP]`. The head reads the first one's vector.
+# `##` marks a piece that continues a word. At the ends stand *special tokens*; BERT's are `[CLS]` and `[SEP]`. The head
+# reads the first one's vector.
 #
 # ### `tokenized = dataset.map(tokenize, batched=True)`
 #
-# `map` runs `tokenize` on all reviews. Every token costs time, so it cuts reviews that are longer than `max_length`;
-# the first cell shows your limit. A review has some 230 words, and a token is about three quarters of a word.
+# `map` runs `tokenize` on all reviews. BERT takes at most 512 tokens. They cost time, so `tokenize` keeps fewer:
+# `max_length`, which the first cell shows. A review has some 230 words, and a token is about three quarters of a word.
 #
 # **Predict:** which share of the reviews is cut?
 
@@ -153,7 +153,7 @@ print("it begins:           ", review["text"][:90])
 print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_special_tokens=True)[:90])
 
 # %% [markdown]
-# The script keeps the end of a long review (`truncation_side="left"`), where reviewers often sum up.
+# `truncation_side="left"` cuts away the beginning of a long review; at the end, reviewers often sum up.
 #
 # The reviews of one step form a *batch*. The Trainer's *data collator* fills up the shorter ones with *padding*, to
 # which no token attends: the *attention mask* is 1 for text and 0 for padding. [Making it
@@ -161,10 +161,9 @@ print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_specia
 #
 # ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, …)`
 #
-# The encoder's weights come from a file. The head is new and random, as a warning says outside this course;
-# `set_seed(0)` makes it the same in each run. All-mpnet's has two layers, of 768 × 768 and 768 × 2 weights. `id2label`
-# names the two answers, else `LABEL_0` and `LABEL_1`. *Dropout* sets random values to 0 in training;
-# `attention_probs_dropout_prob=0.0` switches it off inside attention, which saves time.
+# The encoder's weights come from a file. The head is new and random (a warning, hidden here, says so); `set_seed(0)`
+# makes it the same in each run. All-mpnet's head has two layers, of 768 × 768 and 768 × 2 weights. `id2label` names the
+# two answers, else `LABEL_0` and `LABEL_1`. `attention_probs_dropout_prob=0.0` switches *dropout* off inside attention.
 #
 # The model's *loss* is *cross-entropy*: −ln of the probability that it gives to the true label, averaged over reviews.
 #
@@ -188,38 +187,37 @@ with torch.inference_mode():
 print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 
 # %% [markdown]
-# Nearly all weights are pretrained. The loss is near −ln ½ = ln 2, the loss of guessing. If your own training with two
-# labels begins near 2, look for a fault.
+# The loss is near −ln ½ = ln 2, the loss of guessing. If your own training with two labels begins well above 0.7, look
+# for a fault.
 #
 # ### `args = TrainingArguments(…)`
 #
 # - `output_dir` is the training's folder; `disable_tqdm=False` shows the bar.
-# - `learning_rate` scales each step. For pretrained weights it is usually small, 1e-5 to 5e-5, here 5e-5, or 1e-4 for
-#   the small encoder.
-# - `per_device_train_batch_size` is the number of reviews in a step.
+# - A small `learning_rate` keeps what pretraining learned: usually 1e-5 to 5e-5; here 5e-5, or 1e-4 for the small
+#   encoder.
+# - `per_device_train_batch_size` is the number of reviews in a step; the bar above counts steps.
 # - `num_train_epochs=1`, `eval_strategy="epoch"`: pass over the training reviews once, then measure.
 # - `save_strategy="no"`: keep no *checkpoint*, a saved state.
 # - `**profile.arithmetic`: *16-bit arithmetic* where the processor is fast at it.
 #
-# The rest is the library's choice: the *optimizer* is AdamW, gradients are clipped, the learning rate falls to 0 in a
-# straight line, and `seed=42` orders the reviews.
+# The library chooses the rest: AdamW is the *optimizer*, gradients are clipped, the learning rate falls to 0 in a
+# straight line, and its own `seed=42` orders the training reviews.
 #
 # ### `trainer = Trainer(…, eval_dataset=tokenized["test"], compute_metrics=accuracy)`
 #
 # For each review the model gives two numbers, one for each label, the *logits*. The larger is its answer; `accuracy`
-# compares it with the true label. `processing_class=tokenizer` says how to fill up a batch.
+# compares it with the true label. `processing_class=tokenizer` is for the padding, and is saved with the model.
 #
-# The script has one bad habit: it measures on the *test* reviews as it trains. The best of three rates is partly luck.
-# Choose on other reviews, the *validation* reviews, which `dataset["train"].train_test_split(test_size=0.2, seed=0)`
-# splits off, and measure on the test reviews once.
+# The script has one bad habit: its `eval_dataset` is the *test* reviews. Measured once, your number stands. But keep
+# the best of three learning rates, and part of its lead is luck. Choose on other reviews, the *validation* reviews,
+# which `dataset["train"].train_test_split(test_size=0.2, seed=0)` splits off, and measure on the test reviews once.
 #
-# Such a split may put reviews of one film on both sides, and they mostly agree. The course's test reviews are of other
-# films; [an honest split](deeper/02_an_honest_split.ipynb) tries the other way.
+# Such a split may put reviews of one film on both sides, where recognising the film may help. The course's test reviews
+# are of other films; [an honest split](deeper/02_an_honest_split.ipynb) tries it with the same films.
 #
 # ### `trainer.train()`
 #
-# The next figure shows the loss, noted every five steps (`logging_steps=5`). Dotted: the loss of guessing. Diamond: the
-# test reviews, at the end.
+# The next figure shows the loss, logged every five steps (`logging_steps=5`).
 #
 # **Predict:** where does the curve begin, and does it fall evenly?
 
@@ -229,19 +227,20 @@ from utils import plots
 plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
-# It begins near ln 2. It does not fall evenly, since a point averages only a few dozen reviews. The diamond stands for
-# other reviews, measured after the last step and without dropout, so it can lie lower.
+# It begins near ln 2, and does not fall evenly, since a point averages only five batches. The diamond stands for other
+# reviews, measured after the last step and without dropout, so it can lie lower.
 #
 # ## 3. What is it worth?
 #
 # Three others judge the same test reviews:
 #
 # - **always “pos”**;
-# - **counting words**: a review becomes a long vector, with an entry for each word and each pair of neighbours. An
-#   entry is large if the word is frequent in this review and rare in others (*TF-IDF*). Logistic regression, a linear
-#   layer with a softmax, learns from these vectors;
-# - **feature extraction**, as in vision: the encoder is *frozen*, it stays as pretraining left it (`fresh`, from
-#   section 2). Logistic regression learns from the mean of its token vectors.
+# - **counting words**: a whole review becomes a vector, with an entry for each word and each pair of neighbours. An
+#   entry is large if the word is frequent in this review and rare in others (*TF-IDF*). Logistic regression learns from
+#   these vectors; cross-validation chooses its setting `C`;
+# - **feature extraction** (*linear probing*), as in vision: the encoder is *frozen*, as pretraining left it (`fresh`,
+#   from section 2). Logistic regression learns from the mean of the token vectors, which all-mpnet was trained to use,
+#   not the first one.
 #
 # **Predict** the order of the four.
 
@@ -278,19 +277,18 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
     print(f"{name:<20} {share(hits)}")
 
 # %% [markdown]
-# The brackets hold 95% intervals: where the share plausibly lies for all such reviews.
+# The brackets hold 95% intervals: where this trained model's share plausibly lies for all such reviews.
 #
 # ### How many labels does it take?
 #
-# The course comes with more training runs, each tested on 1,000 reviews, half of them positive. In the next figure a
-# mark is one run, and lines join the means of three. Further right there are more labelled reviews to learn from, on a
-# logarithmic axis; further up, more test reviews are judged right. With few labels, the networks make several passes,
-# so that each takes at least 60 steps.
+# The course comes with more training runs, each tested on 1,000 reviews, half of them positive. In the next figure each
+# mark is one run, shifted a little, and lines join the means of three. The axis of labels is logarithmic. Each network
+# takes at least 60 steps; few labels are passed several times.
 #
 # The *base* encoder is all-mpnet-base-v2, the *small* one all-MiniLM-L6-v2, with 23 million weights. A *random start*
 # is the base network without its pretrained weights.
 #
-# **Predict:** how many labels does counting words need, to be as good as fine-tuning with 50?
+# **Predict:** how many labels does counting words need, to be as good as the fine-tuned base encoder with 50?
 
 # %% tags=["readme"]
 # NBVAL_CHECK_OUTPUT
@@ -299,19 +297,19 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# About 1,000, twenty times as many.
+# About 1,000, twenty times all-mpnet's 50.
 #
-# The random start is at 50%, like a constant answer. It is the same network, trained in the same way. So in this
-# training, all that the base encoder gets above 50% comes from pretraining. That is *transfer*. (More steps might help
-# random weights.)
+# The random start, the same network trained in the same way on 500 labels, is at 50%, like a constant answer. So here
+# nothing above 50% comes without pretraining: that is *transfer*. (More steps or another rate might help random
+# weights.)
 #
-# The small encoder [has no clear lead](deeper/02_hard_to_beat.ipynb) with 500.
+# The small encoder [has no clear lead](deeper/02_hard_to_beat.ipynb) over counting words with 500.
 #
 # ### Is the difference real?
 #
 # Compare two classifiers **review by review**: a review counts +1 if only fine-tuning is right, −1 if only the other
-# is, and 0 otherwise. The mean is the difference in accuracy. It is clear if its interval does not contain 0, even if
-# the intervals of the two accuracies overlap.
+# is, and 0 otherwise. The mean is the difference in accuracy. It is clear, for these two trained models, if its
+# interval does not contain 0, even if theirs overlap.
 #
 # The *card* below the next figure tests a sentence on the course's runs, so its numbers differ from yours.
 #
@@ -327,12 +325,12 @@ plots.number_figure(gains, title, unit, text="{:+.1f}")
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
 
 # %% [markdown]
-# The difference to counting words says how much more you get than from a cheap method. The difference to feature
-# extraction says roughly what training the weights adds.
+# The difference from counting words says how much more you get than from a cheap method. That from feature extraction
+# says roughly what training the weights adds.
 #
 # ## 4. Your own sentences
 #
-# Here are twenty short opinions about films, ten of them good, much shorter than reviews.
+# Here are twenty opinions about films, ten of them positive, much shorter than reviews.
 #
 # **Predict:** how many will your model get right?
 
@@ -356,9 +354,9 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Which word may have misled it?
+# Change single words below: what misled it?
 #
-# Now write your own, and **predict** each answer.
+# Or write your own, and **predict** each answer.
 
 # %%
 my_texts = [
@@ -375,7 +373,7 @@ for answer, text in zip(probability_of_pos(my_texts), my_texts, strict=True):
 #
 # ## 5. Save it, and use it without a Trainer
 #
-# `save_model` writes a folder, and `pipeline` reads it.
+# `save_model` writes a folder; `pipeline` makes it a function from text to label.
 #
 # **Predict:** what must the folder hold, so that text comes in and a label comes out?
 
@@ -391,8 +389,9 @@ for review in dataset["test"].select(range(4, 8)):
     print(f"{answer['label']} ({answer['score']:.0%}), true: {model.config.id2label[review['label']]}")
 
 # %% [markdown]
-# It holds the weights, the tokenizer, a configuration with the labels' names, and the arguments of the training. The
-# limit of tokens is *not* saved, so the call to `classify` repeats it.
+# It holds the weights, the tokenizer, a configuration with the labels' names, and the arguments of the training.
+# `pipeline` cuts only when told, so the call to `classify` repeats the limit. The percentage is the model's probability
+# for the printed label, not a hit rate.
 #
 # ## 6. Your own file
 #

@@ -5,7 +5,7 @@
 #     title: "Lesson 03: The tokenizer must match the model"
 #     goals:
 #       - say what a vocabulary, an id and an embedding table are, and how a vocabulary is learned
-#       - read what a model hears when the ids come from another vocabulary
+#       - see which pieces a model looks up for another vocabulary's ids
 #       - say which mistakes raise an error and which pass in silence, and measure what they cost
 #       - compare a tokenizer with the model's own before you trust it
 #     minutes_yours: 50
@@ -18,8 +18,8 @@
 # > junk.”
 #
 # These models never see letters. A *tokenizer* cuts text into pieces, the *tokens*, and gives each piece a number, its
-# *id*. The model looks up the row with this number in its *embedding table*; the row is the vector with which it
-# begins. Another tokenizer numbers its pieces differently. (GPT-2's method, BPE, is in section 3.)
+# *id*. The model looks up the row with this number in its *embedding table*; this row, with a position's vector added,
+# enters the first layer. Another tokenizer numbers its pieces differently. (GPT-2's method, BPE, is in section 3.)
 #
 # ```
 # "a good film" → BERT's tokenizer  → 1037 2204 2143 → rows of BERT's table: a, good, film → BERT
@@ -30,8 +30,8 @@
 #
 # We build a classifier that says whether a sentence about a film is positive. With pictures you would train a small
 # classifier on the vectors of a ResNet whose weights stay as they are. Here a BERT gives the vectors, one for each
-# sentence. (Under `embedded`, it is all-MiniLM-L6-v2, a small BERT, trained further for the vectors of sentences, with
-# the vocabulary of bert-base-uncased.)
+# sentence. (Under `embedded`, it is all-MiniLM-L6-v2, a small BERT, trained further to give vectors of sentences. Its
+# vocabulary is that of bert-base-uncased.)
 
 # %%
 from datasets import load_dataset
@@ -46,7 +46,7 @@ gpt2_tokenizer = AutoTokenizer.from_pretrained(profile.gpt2_tokenizer)
 
 
 def vectors(ids):  # BERT's vector of each text: shape (texts, width)
-    return mean_vectors(profile, bert_tokenizer, ids, encoder=profile.small_encoder)  # it pads with the tokenizer
+    return mean_vectors(profile, bert_tokenizer, ids, encoder=profile.small_encoder)  # the tokenizer only pads
 
 
 sentences = load_dataset(str(assets.rotten_tomatoes()))
@@ -59,7 +59,7 @@ print(train["text"][6], ids[6], sep="\n")  # one of them, and its ids
 # Under the sentence stand its ids. The first and the last, 101 for `[CLS]` and 102 for `[SEP]`, are *special tokens*:
 # they stand for no text, but mark beginning and end.
 #
-# Now BERT's tokenizer and GPT-2's cut the same two opinions; the code puts `[CLS]` and `[SEP]` around both.
+# Now BERT's tokenizer and GPT-2's cut the same two opinions; the code puts BERT's `[CLS]` and `[SEP]` around all four.
 # **Predict:** do GPT-2's ids raise an error? If not, does the classifier get both opinions right?
 
 # %%
@@ -88,7 +88,8 @@ pieces.show({"GPT-2 says": said, "BERT hears": heard})
 
 # %% [markdown]
 # Where GPT-2's tokenizer wrote *moving film*, BERT looked up *percent toward*. And `[unused…]` is a *spare row* of
-# BERT's table, which no text used. Note the space: `a` at the start of a text has the id 64, ` a` inside a sentence has
+# BERT's table: no text leads there. Note the space: `a` at the start of a text has the id 64, ` a` inside a sentence
+# has
 # 257. For GPT-2 they are two pieces, with two rows.
 #
 # ## 2. From pixels to tokens
@@ -109,13 +110,13 @@ _, other_palette = plots.with_palette(temple)
 figures.two_palettes(palette[numbers], other_palette[numbers])
 
 # %% [markdown]
-# The shape survives, because equal numbers still get equal colours, and here near numbers near ones. (Near ids need
-# have nothing in common.) In a text, too, equal words still get equal rows. But what a word means lies in the row, as
-# the colour lies in the palette.
+# The shape survives: equal numbers still get equal colours, and in these palettes near numbers near ones. (Text fares
+# worse: near ids need not be alike.) In a text, too, equal words still get equal rows. But what a word means lies in
+# the row, as the colour lies in the palette.
 #
-# An embedding table is such a palette: `palette[numbers]` is what the first layer of BERT does with ids. The
-# *vocabulary* is the list that says which piece has which row. Before pretraining the rows are random, and any
-# numbering would do. Pretraining then shapes each row for its piece, and from then on the numbering must stay.
+# An embedding table is such a palette: BERT looks up `table[ids]` before its first layer. The *vocabulary* is the list
+# that says which piece has which row. Before pretraining the rows are random, and any numbering would do. Pretraining
+# then shapes each row for its piece, and from then on the numbering must stay.
 #
 # All three vocabularies below have *film* as one piece, BERT's with the id 2143. **Predict:** is 2143 *film* in the
 # others, too? Of the thousands of words that BERT and GPT-2 share, do most, half or hardly any have the same id?
@@ -145,9 +146,10 @@ print(f"BERT and GPT-2 share {len(shared):,} words; with the same id: {', '.join
 #
 # ### How a vocabulary is learned
 #
-# *Byte-pair encoding*, or *BPE* (Sennrich et al., 2016), begins with single letters. It counts which two pieces stand
-# side by side most often, joins them to a new piece, and starts again. Each joining is a *merge*. GPT-2's tokenizer
-# learned 50,000; we learn ten, from the words of 500 film reviews. **Predict** the first.
+# *Byte-pair encoding*, or *BPE* (Sennrich et al., 2016), begins with single letters. Inside words, it counts which two
+# pieces stand side by side most often, joins them to a new piece, and starts again. Each joining is a *merge*. GPT-2's
+# tokenizer learned 50,000 (with 256 pieces to start from and a special token, 50,257); we learn ten, from 500 film
+# reviews. **Predict** the first.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -194,13 +196,14 @@ for name, tokenizer in tokenizers.items():
 # - BERT's *WordPiece* takes the longest piece with which the word begins, then the longest for the rest, and so on.
 #   `##` marks a piece that continues a word. Where nothing fits, the whole word becomes `[UNK]`, for *unknown*. Before
 #   it cuts, this *uncased* tokenizer makes capitals small and drops accents.
-# - GPT-2's *byte-level BPE* makes its merges in their order. It loses nothing, because every text consists of bytes.
-#   Each byte is shown as a sign: `Ġ` is the space, é is two bytes, `Ã©`, and 😀 is four, here in two pieces.
+# - GPT-2's *byte-level BPE* makes its merges in their order. It loses nothing: each of the 256 bytes is a piece. Each
+#   byte is shown as a sign: `Ġ` is the space, é is two bytes, `Ã©`, and 😀 is four, here in two pieces.
 # - T5's *Unigram* has learned a probability for each piece. It takes the cut whose probabilities have the largest
-#   product. It writes a space as `▁`, and `<unk>` for what it cannot write.
+#   product. It writes a space as `▁`, and `<unk>` for what it cannot write. (mini-t5's list is short, so it needs more
+#   pieces.)
 #
-# [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb) writes them out. Now your own text. **Predict:**
-# which tokenizer needs the most pieces for your name?
+# [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb) writes them out. **Predict:** which tokenizer needs
+# the most pieces for your name?
 
 # %%
 from utils import widgets
@@ -220,8 +223,8 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 # | `!` | 0 | a **special token**: `[PAD]`, which fills up short texts of a batch |
 # | `Ġnostalgic` | 40459 | **beyond the table**: no such row |
 #
-# In the box, choose who cuts and whose table reads. Let GPT-2 cut and BERT read. Can you find a sentence of which BERT
-# does hear a word correctly? (Section 2 names it. It must stand inside the sentence, after a space.)
+# In the box, choose who cuts and whose table reads. Let GPT-2 cut and BERT read. Can you write a sentence of which BERT
+# hears one word correctly? (Section 2 names the word. Put a space before it.)
 
 # %%
 hearing = widgets.what_the_model_hears(tokenizers, texts[0])
@@ -252,9 +255,9 @@ batches = [beyond[start : start + 16].any() for start in range(0, len(beyond), 1
 print(f"{beyond.mean():.0%} of the sentences, {np.mean(batches):.0%} of the batches")
 
 # %% [markdown]
-# In batches of 16 you would notice: each ends in an error. Of single sentences, more than a third pass in silence.
-# (This is a CPU. An NVIDIA GPU reports `device-side assert triggered`; restart the kernel, and look for the cause on
-# the CPU.) And where the foreign vocabulary is smaller than the table, no id lies beyond it.
+# One rare word is enough, so that each batch of 16 ends in an error. Of single sentences, more than a third pass in
+# silence. (This is a CPU. An NVIDIA GPU reports `device-side assert triggered`; restart the kernel, and look for the
+# cause on the CPU.) And where the foreign vocabulary is smaller than the table, no id lies beyond it.
 #
 # ## 5. Loud or silent?
 #
@@ -278,23 +281,23 @@ outcomes = mistakes.try_each(profile, endings, classifier)
 cards.raises_an_error(profile, outcomes, beyond)
 
 # %% [markdown]
-# Loud are the mistakes that gave an id beyond the table. Silence says nothing about how much changes. Without `[CLS]`
-# and `[SEP]` it is little here, because our vectors are means of all tokens; lesson 02's head reads the first one.
-# Keeping the capitals changes more.  Under `embedded`, all of T5's ids have a row, and about as many verdicts change as
+# Loud means that at least one of 200 reviews had an id beyond the table. Silent does not mean harmless. Leaving out
+# `[CLS]` and `[SEP]` changes few verdicts, probably because we average all tokens; lesson 02's head reads only `[CLS]`.
+# Keeping the capitals changes more. Under `embedded`, all of T5's ids have a row, and about as many verdicts change as
 # with a coin.
 #
 # ## 6. The damage
 #
 # > “The output is junk.”
 #
-# Our classifier judges 1,000 sentences, with BERT's ids and with GPT-2's: test sentences and unused training ones whose
-# GPT-2 ids all have a row, so that none raises an error. Half are positive, so always giving the same answer is right
-# for 50%. BERT's ids gain some points above that. If GPT-2's keep less than a fifth of these points, we call the output
-# *junk*.
+# Our classifier judges 1,000 sentences that it never learned from, of the test and of unused training ones, with BERT's
+# ids and with GPT-2's. All their GPT-2 ids have a row: no errors. Half are positive, so always giving the same answer
+# is right for 50%. Count the points above 50: if GPT-2's ids earn less than a fifth of what BERT's earn, we call the
+# output *junk*.
 #
-# For comparison, a second classifier learned from the same labels by counting words, without a network. Each bar is the
-# share of sentences judged right, and the thin line its 95% interval. **Predict:** is the bar of GPT-2's ids near that
-# of BERT's, near counting words, or near 50%?
+# For comparison, a second classifier learned from the same labels by counting words. A bar is the share judged right, a
+# thin line its 95% interval. **Predict:** is the bar of GPT-2's ids near that of BERT's, near counting words, or near
+# 50%?
 
 # %%
 from notebooks.source.lesson_03 import exchange
@@ -315,20 +318,20 @@ figures.shares_right(hits)
 cards.is_junk(profile, hits)
 
 # %% [markdown]
-# With BERT's ids the classifier is somewhat ahead of counting words. With GPT-2's ids it falls far below, to about 50%.
-# (Fine-tuned on the wrong ids, a network can learn again, since each piece always gets the same row; but what
+# With BERT's ids the classifier is somewhat ahead of counting words. With GPT-2's ids it is right for about 50%, as by
+# guessing. (Fine-tuned on the wrong ids, a network can learn again, since each piece always gets the same row; but what
 # pretraining put there is lost.)
 #
 # What does the harm: where GPT-2's tokenizer cuts, or which ids it gives? [Deeper: the
 # damage](deeper/03_the_damage.ipynb) changes one at a time: it cuts as GPT-2 does, then looks each piece up in BERT's
-# list. Accuracy hardly moves, so here it is the ids. But the two cut most words of these sentences alike, which makes
-# it a mild test.
+# list. Accuracy stays near that of BERT's ids, so the ids do the harm. But the two cut most of these words alike, so
+# this hardly tests the cuts.
 #
 # ## 7. A guard
 #
-# Silent mistakes need a check. A model's own tokenizer lies beside it, in the same folder or on the same page of the
-# hub; `model.name_or_path` says where. So we load it and compare: the vocabulary, and the ids of three texts.
-# **Predict:** which of the five wrong tokenizers does this find? Which of them would comparing vocabularies alone miss?
+# Silent mistakes need a check. A model's own tokenizer usually lies beside it, in its folder or on its page of the hub;
+# `model.name_or_path` says where. So we load it and compare: the vocabulary, and the ids of three texts. **Predict:**
+# which of the five wrong tokenizers does this find? Which of them would comparing vocabularies alone miss?
 
 
 # %%
@@ -345,8 +348,7 @@ for name, tokenizer in {"its own": bert_tokenizer, **mistakes.wrong_tokenizers(p
     print(f"{name:<34} belongs: {belongs_to(encoder, tokenizer)!s:<6} vocabulary the same: {same}")
 
 # %% [markdown]
-# It finds all five. Comparing vocabularies alone would not: where `[CLS]` and `[SEP]` are left out, or capitals kept,
-# the vocabulary is the same, and only the ids of the texts differ.
+# It finds all five. Comparing vocabularies alone would miss two, where only the ids of the texts differ.
 #
 # A mistake that is harder to see: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the
 # classifier say about a good film? Does the check notice?
@@ -360,10 +362,10 @@ for whose, tokenizer in both.items():
 print("it belongs:", belongs_to(encoder, swapped))
 
 # %% [markdown]
-# The verdict turns round, and the check notices, because it has the original to compare with. A wrong tokenizer that
-# was saved beside the model would pass. [Deeper](deeper/03_the_damage.ipynb) tries fifteen other mistakes.
+# The verdict flips, and the check notices, because it has the original to compare with. A wrong tokenizer that was
+# saved beside the model would pass. [Deeper](deeper/03_the_damage.ipynb) tries fifteen other mistakes.
 #
-# Better still, avoid the mix-up. Load both from one place, and save both to one place:
+# Better still, load both from one place, and save both to one place:
 #
 # ```python
 # tokenizer = AutoTokenizer.from_pretrained(name)

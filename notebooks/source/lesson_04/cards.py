@@ -36,7 +36,7 @@ def saves_labels(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         f"A frozen encoder does more with {LABELS} labels than counting words with {MOST:,}.",
         tests={name.removesuffix(", frozen"): number.above(0) for name, number in ahead.items()},
         on="the encoder",
-        number={f"{BASE_FROZEN}, {LABELS} labels, above counting words, {MOST:,} labels": ahead[BASE_FROZEN]},
+        number={f"frozen base encoder with {LABELS} labels, minus counting words with {MOST:,}": ahead[BASE_FROZEN]},
         context={f"{name}, the same": ahead[name] for name in frozen[1:]}
         | {
             f"small encoder, all trained, {LABELS} labels": over_seeds(right[SMALL_TUNED][LABELS], "%"),
@@ -104,7 +104,7 @@ def one_epoch(runs, one: np.ndarray, more: np.ndarray) -> None:
         "04.3",
         f"One single epoch is enough, also for {LABELS} labels.",
         tests={f"three epochs gain less than {MARGIN} points": gain.below(MARGIN)},
-        number={f"gain of three epochs over one, {LABELS} labels (one is enough if under {MARGIN})": gain},
+        number={f"test sentences right, three epochs minus one (under {MARGIN}, one is enough)": gain},
         context={
             f"one epoch, at {runs.best_rate('one epoch'):.0e}": over_seeds(one, "%"),
             f"three epochs, at {runs.best_rate('all'):.0e}": over_seeds(more, "%"),
@@ -127,7 +127,7 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         "04.4",
         "LoRA saves as much time as memory.",
         tests={f"as much of the time as of the memory, within {MUCH} points": saved("memory") - saved("step") < MUCH},
-        number={f"saves {saved('step'):.0f}% of a step's time (one timing), {saved('memory'):.0f}% of its memory; the "
+        number={f"saves {saved('step'):.0f}% of a step's time (one timing), {saved('memory'):.0f}% of its memory; "
                 "difference": Number(saved("step") - saved("memory"), unit=" points")},
         context={
             "time of a step that it saves": Number(saved("step"), unit="%"),
@@ -157,7 +157,7 @@ def freeze_and_read(runs, right: dict[str, dict[int, np.ndarray]]) -> None:
         f"With {FEW} labels, freeze the encoder: fine-tuning needs more.",
         tests={name: ahead.above(0) for name, ahead in leads.items()},
         on="the encoder",
-        number={f"base encoder, fine-tuned minus frozen, {FEW} labels": -leads["base encoder"]},
+        number={f"base encoder with {FEW} labels, fine-tuned minus frozen": -leads["base encoder"]},
         context={f"{name}, the same": -ahead for name, ahead in leads.items() if name != "base encoder"}
         | {name: over_seeds(right[name][FEW], "%") for name in (*names, WORDS)},
         model="all-mpnet-base-v2 and all-MiniLM-L6-v2" if runs.profile.name == "embedded" else runs.profile.encoder,

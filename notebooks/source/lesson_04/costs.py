@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from safetensors.torch import save
 
@@ -100,8 +101,8 @@ def kept_for_backward(model, batch) -> int:
     return sum(kept.values())
 
 
-def show(costs: dict[str, Cost], accuracies: dict) -> None:
-    """The table: a column for each method, with its accuracy (`utils.intervals.Number`)."""
+def show(costs: dict[str, Cost], accuracies: dict, rates: dict[str, float] | None = None) -> None:
+    """The table: a column for each method, with its accuracy (`utils.intervals.Number`) and learning rate."""
     from IPython.display import display
 
     def trained(cost):
@@ -120,9 +121,15 @@ def show(costs: dict[str, Cost], accuracies: dict) -> None:
     }
     lines = [f"| | {' | '.join(costs)} |", "|---" * (1 + len(costs)) + "|"]
     lines += [f"| {name} | {' | '.join(map(cell, costs.values()))} |" for name, cell in rows.items()]
+    if rates:
+        lines += [f"| best learning rate | {' | '.join(_rate(rates.get(method)) for method in costs)} |"]
     lines += [f"| right | {' | '.join(str(accuracies[method]) for method in costs)} |"]
     text = "\n".join(lines)
     display({"text/markdown": text, "text/plain": text}, raw=True)
+
+
+def _rate(rate: float | None) -> str:
+    return "none" if rate is None else np.format_float_positional(rate, trim="-")
 
 
 def written(mib: float) -> str:

@@ -79,7 +79,9 @@ def rates(runs, before: dict[str, list[int]]) -> None:
         ax.plot(list(found), [np.mean(of_seeds) for of_seeds in found.values()], color=color, marker=mark, markersize=0,
                 label=name)  # fmt: skip
     above.axhline(50, color=plots.GREY, linewidth=0.8)
-    below.axhline(untouched["neighbours"], color=plots.BLACK, linestyle="--", label="neighbours, before fine-tuning")
+    below.axhline(untouched["topics"], color=plots.RED, linestyle="--", linewidth=1)
+    below.axhline(untouched["neighbours"], color=plots.GREEN, linestyle="--", linewidth=1)
+    below.plot([], [], color=plots.BLACK, linestyle="--", linewidth=1, label="each before fine-tuning")
     below.axhline(runs.neighbours_by_chance(), color=plots.BLACK, linestyle=":", label="neighbours, drawn at random")
     above.set(xscale="log", ylabel="task: right (%)", ylim=(47, None))
     below.set(xlabel="learning rate", ylabel="headlines: right (%)", ylim=(0, None))

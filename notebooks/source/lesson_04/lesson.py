@@ -20,7 +20,7 @@
 # ## 1. See it work
 #
 # Is a sentence about a film positive or negative (Pang and Lee, 2005)? You have 200 with labels, the test has 1,066.
-# Here are four of yours:
+# Four of yours:
 
 # %% tags=["plan"]
 # NBVAL_CHECK_OUTPUT
@@ -58,15 +58,14 @@ print(f"counting words: {np.mean(counted == truth):.1%} right")
 print(f"fine-tuned:     {np.mean(tuned == truth):.1%} right")
 
 # %% [markdown]
-# The encoder is well ahead, in this one draw of 200 sentences. The next figure has several draws, and other numbers of
-# labels. Results of such trainings are stored with the course.
+# The encoder is well ahead, in this one draw. The next figure has several draws, and other numbers of labels, from
+# stored trainings.
 #
-# The number of labels grows from left to right, the share of right test sentences upwards. Two of the six lines are
-# your classifiers; *all trained* is fine-tuning. The other four:
+# Two of the six lines are your classifiers; *all trained* is fine-tuning. The other four:
 #
 # - **random start**: the same small network, with nothing pretrained;
 # - **frozen**, for three encoders: the encoder's weights never change. A *linear classifier*, here logistic regression,
-#   learns the labels from the encoder's vectors. A sentence's vector is the mean of its token vectors.
+#   learns the labels from the encoder's vectors. It reads means over tokens; fine-tuning's head reads only `[CLS]`.
 #
 # The *base* encoder is lesson 02's all-mpnet-base-v2, a sentence encoder with 109 million weights; *mini* is lesson
 # 01's mini-bert, with 5 million. Each faint dot is one *seed*: one draw, and one start of the training. The large marks
@@ -84,15 +83,15 @@ cards.saves_labels(runs, right)
 # words about 4,000.
 #
 # And what was learned before saves labels: all trained, the small encoder gets more right with 200 than from a random
-# start with 1,000. (With more epochs it might need fewer.) The figure cannot say why base is ahead of mini: it is
-# larger, but it also learned from pairs of texts.
+# start with 1,000. (More epochs might narrow this.) Mini learned from no pairs of texts. Base and small learned from
+# the same, so size or earlier pretraining may explain base's lead.
 #
 # ## 2. What did it know before it saw a label?
 #
-# Frozen, the encoders learn nothing from your labels, yet they are ahead of counting words. So their vectors already
-# hold some of the opinion. Let the small encoder, not yet fine-tuned, turn each test sentence into a vector. A
-# sentence's *neighbour* is the one with the nearest vector, by cosine, among those that share no word with it but
-# common ones such as *the*.
+# A frozen encoder learns nothing from the labels, only the classifier does; yet it is ahead of counting words with as
+# many. So the vectors already hold some of the opinion. The small encoder, not yet fine-tuned, turns each test sentence
+# into a vector. A sentence's *neighbour* has the nearest vector, by cosine, among sentences that share no word with it
+# but common ones such as *the*: word counts would miss it.
 #
 # **Predict:** what will the closest pairs have in common?
 
@@ -100,7 +99,7 @@ cards.saves_labels(runs, right)
 from utils.vectors import mean_vectors
 
 vectors = mean_vectors(profile, runs.tokenizer, runs.rows(sentences), encoder=profile.small_encoder)
-pairs = neighbours.pairs_without_common_words(sentences, vectors)  # the closest pair first
+pairs = neighbours.pairs_without_common_words(sentences, vectors)  # each pair once, the closest first
 neighbours.show(pairs, sentences, truth)  # +: positive, -: negative
 
 # %% [markdown]
@@ -115,23 +114,22 @@ same = [truth[first] == truth[second] for first, second in pairs]
 print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval takes pairs as independent
 
 # %% [markdown]
-# More than half, but far from all. Yet from the same encoder's vectors, section 1's linear classifier gets 70% right
-# with 200 labels. The classifier learns what in the vector tells the opinion. A neighbour compares all that it holds.
+# Far from all. Yet from the same encoder's vectors, section 1's linear classifier gets 70% right with 200 labels. The
+# classifier learns which direction in the vectors tells the opinion. Neighbours compare all that the vector holds.
 # ([Deeper](deeper/04_layer_by_layer.ipynb): which layer tells the opinion best?)
 #
 # ## 3. How tiny must the learning rate be?
 #
-# Fine-tuning changes every layer. What does the network forget? That matters if it is to serve other tasks, too. We
-# test what the task does not need: the topic of 500 BBC headlines, one of five; a random neighbour shares it in 20%.
-# “Nigeria to boost cocoa production” is about business. We ask in two ways:
+# Fine-tuning changes every layer. What does the network forget (*catastrophic forgetting*)? That matters if it is to
+# serve other tasks, too. We test what the task does not need: the topic of 500 BBC headlines, one of five; a random
+# neighbour shares it in 20%. “Nigeria to boost cocoa production” is about business. We ask in two ways:
 #
 # - **neighbours**: is the headline with the nearest vector about business too?
-# - **linear classifier**: fitted anew to this network's vectors of other headlines, does it say “business” here? Then
-#   the topic is *readable*.
+# - **linear classifier** (*linear probe*): fitted anew to this network's vectors of other headlines, does it say
+#   “business” here? Then the topic is *readable*.
 #
-# The learning rate grows from left to right. Above is the task, on 400 labelled *validation* sentences. Settings such
-# as the learning rate were chosen on these. Below are the right answers about headlines. Each dot is one of three
-# seeds.
+# In the figure, the upper panel is the task, on the 400 *validation* sentences that chose our settings. The lower one
+# has the right answers about headlines. Each dot is one of three seeds.
 #
 # **Predict** three lines, from a tiny rate to a large one: task, neighbours, linear classifier.
 
@@ -146,14 +144,15 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# At the smallest rate nothing is forgotten, but in 75 steps, three epochs of 25, almost nothing is learned. At the
-# largest rate training broke down, and few topics are readable.
+# At the smallest rate nothing is forgotten, but in 75 steps almost nothing is learned. At the largest rate training
+# broke down, and topics are hardly readable.
 #
-# Between them, 1e-4 and 3e-4 cannot be told apart on the task. But at 3e-4 far fewer neighbours share a topic, and the
-# task's accuracy does not show it.  ([Deeper](deeper/04_forgetting.ipynb): does grammar survive?)
+# Between them, 1e-4 and 3e-4 cannot be told apart on the task. But at 3e-4 far fewer neighbours share a topic, while
+# topics stay mostly readable: the vectors are rearranged more than emptied. ([Deeper](deeper/04_forgetting.ipynb): does
+# grammar survive?)
 #
-# For your own task, try rates a factor of 3 apart on validation sentences. Of those that do equally well, take the
-# smallest.
+# Try rates a factor of 3 apart on validation sentences (BERT's authors, for larger encoders: 2e-5 to 5e-5). Of those
+# that do equally well, the smallest forgets least.
 #
 # ## 4. Is one epoch enough?
 #
@@ -171,8 +170,8 @@ print("three epochs:", *np.sort(thrice.mean(axis=1)).round().astype(int))
 cards.one_epoch(runs, once, thrice)
 
 # %% [markdown]
-# One epoch is not enough here: after 25 steps some networks do well, others hardly better than guessing. What counts is
-# probably the number of steps.
+# One epoch is not enough here: after 25 steps some networks hardly beat guessing. What counts is probably the number of
+# steps: with 2,000 labels, one epoch has 250, perhaps enough.
 #
 # ## 5. What to train?
 #
@@ -194,8 +193,9 @@ drawings.lora()
 # directions only: that is *low-rank*, and often sufficient. The *rank* $r$ is 8 here. $\alpha$, here 16, scales what is
 # added. $B$ starts at 0, so the encoder begins exactly as pretraining left it.
 #
-# Afterwards one can merge: keep only $W + \Delta W$. The network is then as fast as before, and its outputs change only
-# [by rounding](deeper/04_forgetting.ipynb). Or one keeps $A$ and $B$ apart, a small file for each task.
+# Afterwards one can merge: keep only $W + \Delta W$, as fast as before; outputs change only [by
+# rounding](deeper/04_forgetting.ipynb). Or one keeps $A$ and $B$ apart, a small file for each task; to remove them
+# restores the encoder.
 #
 # **Predict:** with LoRA beside the query and the value matrix of all 6 layers, what share of the weights is trained?
 
@@ -209,7 +209,8 @@ lora = get_peft_model(plain, config)
 lora.print_trainable_parameters()
 
 # %% [markdown]
-# About one weight in 300. Each $A$ and $B$ has 8 · 384, beside a $W$ with 384 · 384, and most weights lie elsewhere.
+# About one weight in 300. Each pair of $A$ and $B$ has 4% of its $W$'s weights, and these twelve $W$ are 8% of all
+# weights.
 #
 # ## 6. What does training cost?
 #
@@ -222,7 +223,8 @@ lora.print_trainable_parameters()
 #
 # **Predict:** which of the four shrink with LoRA? Does it save as large a share of a step's time as of its memory?
 #
-# Your machine times a step of 16 sentences; *frozen* reads them, once. The last row is the accuracy with 200 labels.
+# Your machine times a step of 16 sentences; for *frozen*, one forward pass. The last row is the accuracy with 200
+# labels.
 
 # %%
 from utils.intervals import over_seeds
@@ -232,25 +234,27 @@ correct = {"frozen": right["small encoder, frozen"][200]}
 for method in ("LoRA", "all"):
     cost[method] = costs.cost_of(runs.new_model(method, seed=0), runs.tokenizer, profile.device)
     correct[method] = runs.results(runs.run, runs.final(method, 200))
-costs.show(cost, {method: over_seeds(of_seeds, "%") for method, of_seeds in correct.items()})
+rates = {method: runs.best_rate(method) for method in ("LoRA", "all")}  # on validation sentences
+costs.show(cost, {method: over_seeds(of_seeds, "%") for method, of_seeds in correct.items()}, rates)
 cards.saves_training(profile, cost, correct)
 
 # %% [markdown]
-# - **Memory:** gradients and running means nearly vanish; weights and most activations stay. About a third is left
-#   here; with longer texts, more.
-# - **Time:** LoRA skips the gradients of frozen weights, and AdamW's work on them. Forward and backward pass still go
-#   through all layers, since an $A$ and a $B$ stand in the lowest, too.
+# - **Memory:** gradients and running means nearly vanish; so do activations that only frozen weights needed. Of the
+#   total, about a third is left; with longer texts, more.
+# - **Time:** LoRA skips the gradients of frozen weights, and AdamW's work on them. The forward pass stays, and the
+#   backward pass still goes down to the lowest layer, where an $A$ and a $B$ stand.
 #
-# The accuracies of LoRA and of all trained cannot be told apart here.
+# LoRA's best rate is 30 times as large: section 3's rates are for training everything. Its interval is too wide to rank
+# the accuracies.
 #
 # ## 7. Fifty labels at work
 #
 # > “With few labels, freeze the encoder: fine-tuning needs more.”
 #
-# Now you have only 50 labels. Freeze the base encoder, and fit logistic regression to its vectors. Its setting `C` says
-# how closely it may fit the labels; `GridSearchCV` chooses it by cross-validation within the 50.
+# You have only 50 labels. Freeze the base encoder, and fit logistic regression to its vectors. Its setting `C` says how
+# closely it may fit the labels; `GridSearchCV` chooses it by cross-validation within the 50.
 #
-# **Predict:** what share of the test sentences will be right?
+# **Predict:** how far will this draw be from section 1's mean?
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -274,21 +278,20 @@ for name in ("base encoder, frozen", "base encoder, all trained"):
 cards.freeze_and_read(runs, right)
 
 # %% [markdown]
-# Fifty labels were enough to fine-tune the base encoder, better than frozen. But for these means rate and `C` were
-# chosen on 400 more labels, which you would not have. With 50 labels of your own:
+# Fifty labels were enough to fine-tune the base encoder, better than frozen; for the small one it stays open. But for
+# these means rate and `C` were chosen on 400 more labels, which you would not have. With 50 labels of your own:
 #
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
-# 3. Fine-tune it for ten epochs, 70 steps, at 3e-5, which did best for this larger encoder with 200.
-# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. With 50, even
-#    fifteen points can be chance; then take what costs less.
+# 3. Fine-tune it for ten epochs, 70 steps, at 3e-5, which did best for it with 200.
+# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. A lead of four
+#    texts, eight points, may be luck: then take what costs less, or label more.
 
 # %% [markdown]
 # ## To remember
 #
-# - “A few labels are enough”: how few depends on the encoder. Its vectors hold much of the opinion beforehand.
-# - “Use a tiny learning rate”: too small teaches nothing, too large breaks the training. Of equally good rates, take
-#   the smallest.
+# - “A few labels are enough”: how few depends on the encoder.
+# - “Use a tiny learning rate”: too small teaches nothing, too large breaks the training.
 # - “One epoch is enough”: few labels make few steps, perhaps too few.
 # - “Train only a small part”: LoRA saves memory and storage, and less time.
 # - “With few labels, freeze”: with 50, the base encoder did better fine-tuned.

@@ -3,7 +3,7 @@
 The same rule for all arms: of the rates of a grid, the one with most validation sentences right over ten seeds; the
 grid goes on until the best rate has a neighbour on either side. What is in a file already is not run again.
 Run: python -m notebooks.source.lesson_05.beforehand rates      (about 50 minutes on one core)
-     python -m notebooks.source.lesson_05.beforehand runs 20    (so many seeds; about 2 minutes for each)
+     python -m notebooks.source.lesson_05.beforehand runs 20    (so many seeds; 2 to 6 minutes for each)
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import os
 
 import numpy as np
 
-from notebooks.source.lesson_05.runs import RECIPES, RESULTS, Runs, configurations
+from notebooks.source.lesson_05.cards import IN_RUNS, WAYS
+from notebooks.source.lesson_05.runs import LARGER, RECIPES, RESULTS, SEEDS_OF_RATES, Runs, by_rate, configurations
 from utils.beforehand import compare, measure
 from utils.console import run_program
 from utils.environment import begin
@@ -45,8 +46,17 @@ def main() -> int:
         return 0
     # By seed, so that what is there after an interrupt is whole seeds.
     for seed in range(options.seeds):
-        measure(names, {lesson.run: configurations(profile, range(seed + 1), yours=False)}, RESULTS / "runs.json")
+        measure(names, {lesson.run: stored_runs(profile, range(seed + 1))}, RESULTS / "runs.json")
     return 0
+
+
+def stored_runs(profile, seeds) -> list[dict]:
+    """What comes with the course: the arms at their rates and, for some of the seeds, at each rate tried for them."""
+    yours = configurations(profile, seeds, yours=True)
+    arms = [IN_RUNS.get(way, way) for way in WAYS if way != LARGER]
+    runs = configurations(profile, seeds, yours=False)
+    more = by_rate(profile, arms, [seed for seed in seeds if seed in SEEDS_OF_RATES])
+    return runs + [run for run in more if run not in runs + yours]
 
 
 def search(lesson: Runs, names: dict, arm: str) -> None:

@@ -30,6 +30,13 @@ def ways_of_training(task) -> tuple[dict, dict[str, float]]:
     return {way: results[arm] for way, arm in names.items()}, {way: rates[arm] for way, arm in names.items()}
 
 
+def ways_by_rate(task) -> dict[str, dict[float, dict]]:
+    """Way -> rate, the lowest first -> outcomes, of the ways that the lesson compares, at each rate tried for them."""
+    names = {way: IN_RUNS.get(way, way) for way in WAYS if way != LARGER}
+    found = task.at_each_rate(tuple(names.values()))
+    return {way: found[arm] for way, arm in names.items()}
+
+
 def losses_of_steps(losses: list[float], trainer) -> tuple[list[float], list[float]]:
     """The loss of each step: the loop's, whose two halves are added up, and what the Trainer logged; three are printed.
 
@@ -70,7 +77,7 @@ def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str
         f"{LEAST} points or more over training without it.",
         tests={arm: is_gain(gain) for arm, gain in gains.items()},
         on="the recipe",
-        number={f"right, {_minus(weakest, gains, controls)}, the weakest of {len(gains)}": weakest},
+        number={f"right, {_minus(weakest, gains, controls)}, the weakest of {len(gains)} by interval": weakest},
         context={f"right, {arm} minus {controls[arm]}": gain for arm, gain in gains.items()}
         | {f"right, {arm}": over_seeds(100.0 * found["right"], "%") for arm, found in results.items() if arm != LARGER}
         | {f"right, {arm} minus plain": over_seeds(_points(results, arm, "plain"), " points")
@@ -86,7 +93,7 @@ def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str
 
 def together_help(task, results: dict, arm: str, rates: dict[str, float]) -> None:
     """05.3. Are more test sentences right by all recipes together than by plain fine-tuning? `rates`: of the arms."""
-    gain = over_seeds(_points(results, arm, "plain"), " points")
+    gain, seeds = over_seeds(_points(results, arm, "plain"), " points"), len(results[arm]["right"])
 
     def stuck(name: str) -> int:
         return int((100 * results[name]["right"].mean(axis=1) < STUCK).sum())
@@ -95,8 +102,8 @@ def together_help(task, results: dict, arm: str, rates: dict[str, float]) -> Non
         "05.3",
         f"ULMFiT's three recipes together help, by {LEAST} points or more.",
         tests={f"{LEAST} points or more above plain": is_gain(gain)},
-        number={f"right, {arm} (rate {rates[arm]:g}) minus plain ({rates['plain']:g})": gain},
-        context={f"right, {name} ({stuck(name)} of {len(results[name]['right'])} seeds below {STUCK}%)":
+        number={f"right, {arm} minus plain": gain},
+        context={f"right, {name} at {rates[name]:g}, {stuck(name)} of {seeds} seeds below {STUCK}%":
                  over_seeds(100.0 * results[name]["right"], "%") for name in (arm, "plain")}
         | {f"right, {arm} minus {other}": over_seeds(_points(results, arm, other), " points")
            for other in ("slanted triangle", "gradual unfreezing") if other in results},
@@ -113,8 +120,11 @@ def is_gain(gain: Number) -> bool | None:
     return gain.above(LEAST)
 
 
-def forgets_less(task, results: dict, controls: dict[str, str], plain: dict[float, np.ndarray]) -> None:
-    """05.4. Arm -> control, which lacks its recipe: are more topics found? `plain`: `runs.searched` of that arm."""
+def forgets_less(task, results: dict, controls: dict[str, str], rates: dict, plain: dict[float, np.ndarray]) -> None:
+    """05.4. Arm -> control, which lacks its recipe: are more topics found?
+
+    `rates`: of the arms; `plain`: `runs.searched` of that arm.
+    """
     kept = {arm: over_seeds(_points(results, arm, control, "topics"), " points") for arm, control in controls.items()}
     weakest = smallest(kept)
     claims.record(
@@ -122,7 +132,7 @@ def forgets_less(task, results: dict, controls: dict[str, str], plain: dict[floa
         "ULMFiT's recipes forget less than training without them, each at its own rate.",
         tests={arm: number.above(0) for arm, number in kept.items()},
         on="the recipe",
-        number={f"topics found, {_minus(weakest, kept, controls)}, the weakest of {len(kept)}": weakest},
+        number={f"topics kept, {_minus(weakest, kept, controls, rates)}, the weakest of {len(kept)}": weakest},
         context={f"topics found, {arm} minus {controls[arm]}": number for arm, number in kept.items()}
         | {f"topics found, {arm} minus {LARGER}":
            over_seeds(_points(results, arm, LARGER, "topics"), " points") for arm in controls}
@@ -152,10 +162,11 @@ def same_losses(profile, one: list[float], two: list[float]) -> None:
     )
 
 
-def _minus(difference: Number, differences: dict[str, Number], controls: dict[str, str]) -> str:
-    """Whose difference it is: all three recipes minus plain."""
+def _minus(difference: Number, differences: dict, controls: dict[str, str], rates: dict | None = None) -> str:
+    """Whose difference it is: all three recipes minus plain; with `rates`, each with its own."""
     arm = next(arm for arm, found in differences.items() if found is difference)
-    return f"{arm} minus {controls[arm]}"
+    at = {name: f" at {rates[name]:g}" if rates else "" for name in (arm, controls[arm])}
+    return f"{arm}{at[arm]} minus {controls[arm]}{at[controls[arm]]}"
 
 
 def _origin(task, *ways: str) -> claims.Origin:

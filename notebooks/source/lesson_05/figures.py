@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from notebooks.source.lesson_05.cards import LEAST
-from notebooks.source.lesson_05.runs import LARGER, depth_of
+from notebooks.source.lesson_05.runs import depth_of
 from utils import plots
 from utils.intervals import over_seeds
 
@@ -105,31 +105,46 @@ def gains(results: dict[str, dict], controls: dict[str, str], counted=None) -> N
     plots.show(fig, f"{title}. {label[0].upper()}{label[1:]}: {_said(values, ' points')}.")
 
 
-def forgetting(results: dict[str, dict], before, rates: dict[str, float]) -> None:
-    """Show how many test sentences each arm gets right and how many topics it has lost; a dot is a seed.
+def forgetting(curves: dict[str, dict[float, dict]], before, rates: dict[str, float]) -> None:
+    """A line for each way of training, a mark for each of its learning rates: topics lost against right answers.
 
     Args:
-        results: arm -> "right" and "topics", outcomes of shape (seeds, items).
+        curves: way -> rate, the lowest first -> "right" and "topics", outcomes of shape (seeds, items).
         before: topics found before fine-tuning, shape (headlines,).
-        rates: arm -> learning rate of the head.
+        rates: way -> the rate that validation chose; it gets a ring.
     """
-    names = {arm: f"{arm}\nhighest rate {np.format_float_positional(rates[arm], trim='-')}" for arm in results}
-    right = {names[arm]: 100.0 * found["right"] for arm, found in results.items()}
-    lost = {names[arm]: 100.0 * before - 100.0 * found["topics"] for arm, found in results.items()}
-    means = {arm: lost[names[arm]].mean() for arm in results}
-    least, most = min(means, key=means.get), max(means, key=means.get)
-    title = f"Forgotten: from {means[least]:.0f} points ({least}) to {means[most]:.0f} ({most})"
-    fig, (left, other) = plots.figure(0.8 + 0.48 * len(results), columns=2, sharey=True)
-    _rows(left, right)
-    _rows(other, lost)
-    left.set_xlabel("test sentences right (%)")
-    other.set_xlabel("topics lost (points)")
-    other.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
+    fig, ax = plots.figure(3.8)
+    told, ends = [], []
+    for way, by_rate in curves.items():
+        color, line, mark = STYLES[way]
+        lost = [100 * (before.mean() - found["topics"].mean()) for found in by_rate.values()]
+        right = [100 * found["right"].mean() for found in by_rate.values()]
+        ax.plot(lost, right, color=color, linestyle=line, marker=mark, markersize=5, label=way)
+        own = list(by_rate).index(rates[way])
+        ax.plot(lost[own], right[own], "o", color=color, markersize=13, markerfacecolor="none", markeredgewidth=1.2)
+        marks = zip(by_rate, right, lost, strict=True)
+        told += [f"{way} " + ", ".join(f"at {_plain(rate)} {hits:.0f}% and {gone:.0f}" for rate, hits, gone in marks)]
+        ends += [(lost[0], lost[-1])]
+    (least, low), (high, most) = ((min(side), max(side)) for side in zip(*ends, strict=True))
+    title = f"Lost at the lowest rates: {least:.0f} to {low:.0f} points; at the highest: {high:.0f} to {most:.0f}"
+    ax.set(xlabel="topics lost (points)", ylabel="test sentences right (%)")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     fig.suptitle(title, fontsize=10)
-    plots.show(fig, f"{title}. Right: {_said(right, '%')}. Topics lost: {_said(lost, ' points')}.")
+    plots.show(fig, f"{title}. Right, and points of topics lost: {'; '.join(told)}.")
 
 
-COLORS = {"counting words": plots.GREY, "plain": plots.BLACK, LARGER: plots.ORANGE}
+def _plain(rate: float) -> str:
+    return np.format_float_positional(rate, trim="-")
+
+
+STYLES = {
+    "plain": (plots.BLACK, "-", "o"),
+    "discriminative rates": (plots.ORANGE, "--", "s"),
+    "slanted triangle": (plots.GREEN, "-.", "^"),
+    "gradual unfreezing": (plots.BLUE, "-", "D"),
+    "all three recipes": (plots.RED, ":", "v"),
+}
+COLORS = {"counting words": plots.GREY}
 
 
 def _rows(ax, values: dict[str, np.ndarray]) -> None:

@@ -15,9 +15,9 @@
 # %% [markdown]
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
-# *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned a network that had learned to guess the next word,
-# before BERT. Three of its recipes live on: a learning rate for each layer, a schedule shaped like a triangle, and
-# layers unfrozen one after the other. Do they help?
+# *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned an LSTM that had learned to guess the next word, before
+# BERT. Three of its recipes live on: a learning rate for each layer, a schedule shaped like a triangle, and layers
+# unfrozen one after the other. Do they help?
 #
 # ## 1. The loop
 #
@@ -47,8 +47,8 @@ train_loader = DataLoader(dataset=train_rows, batch_size=8, sampler=sampler, col
 print(train_rows[0]["labels"], tokenizer.decode(train_rows[0]["input_ids"]))
 
 # %% [markdown]
-# The model is lesson 02's with a smaller encoder, and without dropout, which would blur a comparison below.
-# **Predict:** which share of 200 validation sentences does it get right before training, with a random head?
+# The model is lesson 02's with a smaller encoder, and without dropout, so that losses compare. **Predict:** which share
+# of 200 validation sentences does it get right before training, with a random head?
 
 # %%
 from transformers import AutoModelForSequenceClassification, get_linear_schedule_with_warmup, set_seed
@@ -74,8 +74,8 @@ print(f"before training: {evaluate(new_model(), validation_rows):.1%} right")
 
 # %% [markdown]
 # About what guessing gives. Now the loop, for four epochs. Because a batch holds `labels`, the model computes the loss
-# itself: lesson 02's cross-entropy. The other lines are explained below. **Predict:** the training loss falls from
-# epoch to epoch. Does the share of right validation sentences rise each time, too?
+# itself: lesson 02's cross-entropy. **Predict:** the training loss falls from epoch to epoch. Does the share of right
+# validation sentences rise each time, too?
 
 # %%
 model, losses, best = new_model(), [], 0.0
@@ -100,15 +100,15 @@ for epoch in range(4):
 _ = model.load_state_dict(best_weights)
 
 # %% [markdown]
-# The training loss keeps falling, but validation need not follow. So the loop keeps the best weights.  What the lines
-# do:
+# The training loss keeps falling, but validation need not follow (here by a few sentences). So the loop keeps the best
+# weights.
 #
 # - **Gradients.** `backward` computes a gradient for each weight and *adds* it to the one already there. That is why
 #   `zero_grad` clears them after each step.
 # - **Gradient accumulation.** Because gradients add up, two batches of 8 act as one of 16: each loss is divided by 2,
 #   and the optimizer steps after every second batch.
-# - **Gradient clipping.** All gradients together are one long vector. If it is longer than 1, it is shortened to 1,
-#   against odd batches.
+# - **Gradient clipping.** All gradients together are one long vector. If it is longer than 1, it is shortened to 1, so
+#   that no odd batch dominates.
 # - **Optimizer.** `AdamW` keeps two running means for each weight: of its gradient and of the gradient's square. A step
 #   is the learning rate times the first, divided by the root of the second.
 # - **Schedule.** Four epochs have 32 steps. The rate rises from 0 over the first 4, the *warm-up*, then falls to 0 in a
@@ -180,28 +180,29 @@ def groups_by_depth(model, rate, divisor, decay=0.01):
 
 
 for depth, group in enumerate(groups_by_depth(model, rate=1e-3, divisor=2.6)[::2]):  # each part once
-    print(f"depth {depth}: rate {group['lr']:.7f}, the head's divided by {1e-3 / group['lr']:.0f}")
+    print(f"depth {depth}: rate {group['lr']:.7f}, the head's divided by {1e-3 / group['lr']:.1f}")
 
 # %% [markdown]
-# With six layers the embeddings get an 800th of the head's rate. With the three of ULMFiT's network it is a 46th; with
-# the twelve of BERT-base a 250,000th, and they hardly move. For Transformers people take divisors closer to 1.
+# With six layers the embeddings get an 800th of the head's rate. With the three layers of ULMFiT's network it is a
+# 46th; with the twelve of BERT-base a 250,000th, and they hardly move. Transformers usually get divisors closer to 1
+# (*layer-wise learning rate decay*); we test the paper's 2.6.
 #
 # ## 3. The slanted triangle
 #
 # The second recipe is a schedule, the *slanted triangular* learning rate. Over a tenth of the steps it climbs from 1/32
-# of the highest rate to the top, over all others it falls back.
+# of the highest rate to the top, then it falls back.
 #
-# The paper has a formula for it. $t$ is the step, counted from 0, $T$ the number of steps, $cut$ the step of the peak,
-# and $cut\_frac$ is 0.1. $p$ says how high the rate stands: 0 at the foot of the triangle, 1 at its peak.
+# In the paper's formula, $t$ is the step, counted from 0, $T$ the number of steps, $cut$ the step of the peak, and
+# $cut\_frac$ is 0.1. $p$ says how high the rate stands: 0 at the foot of the triangle, 1 at its peak.
 #
 # $$cut = \lfloor T \cdot cut\_frac \rfloor$$
 #
 # $$p = \begin{cases} t/cut & t < cut \\ 1 - \frac{t - cut}{cut (1/cut\_frac - 1)} & \text{otherwise} \end{cases}$$
 #
-# The code's last line turns $p$ into a share of the highest rate, from 1/32 at the foot to 1 at the peak.
+# The code's last line turns $p$ into a share of the highest rate.
 #
 # **Predict:** with 100 steps all goes well. With 16 steps, what is $cut$? The denominator, $9 \cdot cut$, is the length
-# of the fall: is that as many steps as are left? And what happens with 9 steps?
+# of the fall: is that $T - cut$? And what happens with 9 steps?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -223,7 +224,7 @@ for steps in (100, 16, 9):
 
 # %% [markdown]
 # With 16 steps, as in each epoch of your next loop, $cut$ is rounded down to 1. The formula plans 9 steps for the fall,
-# but 15 are left: the *rate turns negative*. The loop would then go uphill in the loss, without an error. With 9 steps,
+# but $T - cut$ is 15: the *rate turns negative*. The loop then goes uphill in the loss, without an error. With 9 steps,
 # $cut$ is 0.
 #
 # Repaired, it climbs for at least one step and falls over all the others. **Predict:** how far does it lie from section
@@ -247,12 +248,12 @@ figures.schedules([slanted_triangular(step, steps=100) for step in range(100)], 
 #
 # ## 4. Gradual unfreezing
 #
-# The third recipe trains the head alone at first, then the last layer too, then the next, down to the embeddings.
-# Training all at once, says the paper, risks forgetting. `requires_grad` says which weights learn; AdamW skips those
-# without a gradient.
+# The third recipe trains the head alone at first, then frees the layers from the top down; here, in four epochs,
+# several at once. Training all at once, says the paper, risks forgetting. `requires_grad` says which weights learn;
+# AdamW skips those without a gradient.
 #
-# The schedule can be one triangle for all epochs or, as in the paper's code, a new one when parts join. In the picture,
-# rows are parts of the network, and steps run to the right. White is frozen; darker blue is a higher rate.
+# The schedule can be one triangle for all epochs or, as in the paper's code, a new one when parts join. Rows are parts
+# of the network, steps run to the right. White is frozen; darker blue is a higher rate.
 #
 # **Predict:** one triangle over 400 steps has its peak at step 40. How much of the peak rate is left at step 300, when
 # the embeddings join?
@@ -306,18 +307,19 @@ for epoch in range(4):
 #
 # ## 5. Do they help?
 #
-# One run tells little, so each way of training ran with 20 *seeds*, each with its own 64 sentences and random head.
-# *Plain* trains all parts at one constant rate. Each recipe is compared with training without it:
+# One run tells little, so each way of training ran with 20 *seeds*, each with its own random head and 64 (not 128)
+# sentences. *Plain* trains all parts at one constant rate. Each recipe is compared with training without it:
 #
 # - **discriminative rates**, divided by 2.6, with plain;
 # - **slanted triangle**, one over all four epochs, with plain;
-# - **gradual unfreezing**, a triangle for each epoch, with the one triangle;
+# - **gradual unfreezing**, a triangle for each epoch, with the one triangle: two things change;
 # - **all three** together, with plain.
 #
-# Each way has the learning rate that did best on validation sentences. To help means here to gain 2 points or more.
+# Each way has the peak rate, its head's, that did best on validation sentences; the cell prints it. To help means to
+# gain 2 points on the test sentences.
 #
-# A dot is one seed. A bar says where the mean plausibly lies for other seeds (95%): wholly right of 2, a recipe helps;
-# wholly left, not; else it is open.
+# A dot is one seed. A bar is the mean's 95% interval. Wholly right of the dashed 2, the recipe helps; wholly left, it
+# does not; across it, it is open.
 #
 # **Predict:** does each recipe gain something? Do the gains add up?
 
@@ -327,6 +329,8 @@ from notebooks.source.lesson_05 import runs
 task = runs.Runs(profile)
 results, rates = cards.ways_of_training(task)
 counted = task.counting_words()
+for way, rate in rates.items():
+    print(f"{way:<26}peak rate {rate:g}")
 recipes = {
     "discriminative rates": "plain",
     "slanted triangle": "plain",
@@ -338,39 +342,38 @@ cards.each_helps(task, results, counted, recipes)
 cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
-# All are far above counting words. Only the triangle's bar lies wholly above 0, so the triangle gains something over a
-# constant rate.  Gradual unfreezing with its triangles has the highest mean, almost four points above plain. Whether
-# any recipe by itself gains 2 points stays open.
+# On average, all are far above counting words, lesson 02's baseline. Only the triangle's bar lies wholly above 0: it
+# gains something, at these two rates. Gradual unfreezing, with its triangles, has the highest mean, almost four points
+# above plain. Whether any recipe by itself gains 2 points stays open.
 #
-# And gains do not add up: all three are less often right than gradual unfreezing alone.
+# Gains do not add up, at these rates: with discriminative rates added, gradual unfreezing is right less often.
 #
 # ## 6. Do they forget less?
 #
 # The recipes were made against forgetting, so measure it. A headline's mean token vector should lie nearest to the mean
-# of the other headlines of its topic: “Henry tipped for Fifa award” nearest to sport. Then its topic is *found*. For
-# how many of 250 headlines, of five topics, is it found after fine-tuning?
+# of the other headlines of its topic. Then its topic is *found*. We count over 250 headlines.
 #
-# One way is added, plain at ten times its own rate. Left: right answers. Right: what is forgotten. Under each name
-# stands its highest rate.
+# In the figure, a line is one way of training, and its marks are peak rates, each about three times the last; means of
+# ten seeds, not twenty. The ring is the rate that validation chose.
 #
-# **Predict:** which forgets most? Does each recipe forget less than plain?
+# **Predict:** how do right answers and forgetting change along a line?
 
 # %%
 before = task.topics_before()
 print(f"topics found before fine-tuning: {before.mean():.1%}")
-figures.forgetting(results, before, rates)
-cards.forgets_less(task, results, without, runs.searched(profile, "plain"))
+figures.forgetting(cards.ways_by_rate(task), before, rates)
+cards.forgets_less(task, results, without, rates, runs.searched(profile, "plain"))
 
 # %% [markdown]
-# Each at its own rate, every recipe forgets *more* than training without it. Look at the highest rates: they are
-# higher. A recipe damps the training, so validation prefers a higher rate, which probably uses up what was saved.
+# Most lines first climb: a higher rate learns more and forgets somewhat more. Then much is forgotten, and little or
+# nothing gained. Along each line forgetting grows with the rate; at one rate, recipes forget less.
 #
-# At the same high rate, 0.0003, plain forgets about three times as much as gradual unfreezing. But at its own rate of
-# 0.00003 plain is right as often as at 0.0003, and forgets hardly anything. Validation could hardly tell these two
-# rates apart. Had it chosen the higher one, every recipe would forget less than plain.
+# The card compares the rings. Each at its own rate, every recipe forgets *more* than training without it: its rate,
+# printed above, is higher. Yet validation could hardly tell some rates apart: plain one mark higher forgets more than
+# most rings, all three one mark lower far less.
 #
-# “Works better and forgets less”? Here it is a trade: some recipes are right more often, and at these rates all forget
-# more than plain.
+# “Works better”? A little, perhaps. “Forgets less”? Only against plain at a higher rate than it needs: at ten times its
+# rate it is about as often right, and every recipe forgets 15 to 34 points less.
 
 # %% [markdown]
 # ## To remember

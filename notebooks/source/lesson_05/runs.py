@@ -30,6 +30,7 @@ LABELS, EPOCHS, BATCH, DECAY, DIVISOR = 64, 4, 8, 0.01, 2.6
 LONGEST, LONGEST_TO_LEARN = 24, 16  # tokens of a sentence; short ones, so that a run takes seconds
 HEADLINES = 50  # of each topic
 SEEDS = tuple(range(20))
+SEEDS_OF_RATES = tuple(range(10))  # of the runs at each rate that was tried
 YOURS = ("plain", "all three recipes")  # whose first seed is run on the reader's machine
 RECIPES = {  # arm -> schedule, divisor of the rate from each part to the one below, is it unfrozen gradually?
     "plain": ("constant", 1.0, False),
@@ -70,6 +71,14 @@ def configurations(profile, seeds, yours: bool | None = None) -> list[dict]:
             if yours is None or yours == (seed == SEEDS[0] and arm in YOURS):
                 runs.append({"arm": "plain" if arm == LARGER else arm, "rate": rate, "seed": seed})
     return runs
+
+
+def by_rate(profile, arms, seeds) -> list[dict]:
+    """What to run to see each arm at every rate that was tried for it: by seed, then arm, then rising rate."""
+    chosen = chosen_rates(profile)
+    own = {arm: {chosen[arm]} | ({chosen[LARGER]} if arm == "plain" else set()) for arm in arms}
+    rates = {arm: sorted(own[arm] | set(searched(profile, arm))) for arm in arms}
+    return [{"arm": arm, "rate": rate, "seed": seed} for seed in seeds for arm in arms for rate in rates[arm]]
 
 
 def _mean_accuracy(row: dict) -> float:
@@ -255,6 +264,20 @@ class Runs:
         return {
             arm: {what: np.array([run[what] for run in found[place :: len(arms)]], dtype=bool) for what in found[0]}
             for place, arm in enumerate(arms)
+        }
+
+    def at_each_rate(self, arms, seeds=SEEDS_OF_RATES) -> dict[str, dict[float, dict[str, np.ndarray]]]:
+        """Arm -> rate, the lowest first -> "right" and "topics", as `results` has them; what is missing is run."""
+        asked = by_rate(self.profile, arms, seeds)
+        found: dict = {arm: {} for arm in arms}
+        for run, result in zip(asked, self.experiments.run(self.run, asked, "rates"), strict=True):
+            found[run["arm"]].setdefault(run["rate"], []).append(result)
+        return {
+            arm: {
+                rate: {what: np.array([run[what] for run in of_seeds], dtype=bool) for what in of_seeds[0]}
+                for rate, of_seeds in rates.items()
+            }
+            for arm, rates in found.items()
         }
 
     def counting_words(self, seeds=SEEDS, labels: int = LABELS) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from utils.claims import Claim
+from utils.claims import SIGNS, Claim
 
-ACCURACY = "accuracy that it loses to training all weights, shared seeds"
+STORED = "what is stored for a task that it saves"
 SHOWN = {  # claim -> a further number of it, nearer to the row, and its name in the table
-    "04.4": (ACCURACY, "accuracy that LoRA loses to training all weights"),
+    "04.4": (STORED, "storage for each task that LoRA saves"),
     "01.7": ("translations right to the letter", "dates and numbers, translated right to the letter"),
 }
 JOBS = (  # job, what to try first, what then, the claims nearby
@@ -43,4 +43,4 @@ def table(recorded: list[Claim]) -> str:
 def _number(claim: Claim) -> str:
     numbers = claim.number | claim.context
     name, shown = SHOWN.get(claim.id, (next(iter(claim.number)),) * 2)
-    return f"{claim.id}: {shown}: {numbers[name]}"
+    return f"{claim.id} {SIGNS[claim.verdict]} {shown}: {numbers[name]}"

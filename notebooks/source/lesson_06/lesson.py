@@ -7,13 +7,13 @@
 #       - say of each sentence of the day whether it held, and by which number
 #       - choose a model family and a way to train for a job, and say what you would try first
 #       - say where Day 5 goes on
-#     minutes_yours: 35
+#     minutes_yours: 30
 #     minutes_cpu: under a minute
 #     needs: the other lessons, as far as you have run them
 # ---
 
 # %% [markdown]
-# > “You will notice a wrong tokenizer.” “One epoch is enough.” “With few labels, freeze the encoder.”
+# > “BERT looks both ways.” “One epoch is enough.” “With few labels, freeze the encoder.”
 #
 # All day, sentences like these were tested. How many do you remember?
 #
@@ -55,19 +55,20 @@ else:
 # %% [markdown]
 # ## 2. The ledger
 #
-# Here are the verdicts, from your runs and those that came with the course, each with the number that says most. Open a
-# row to see what was tested, with which model.
+# Here are the verdicts, from your runs and those that came with the course, each with its main number (in brackets the
+# interval). Open a row to see what was tested, with which model.
 
 # %%
 claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
 # Look at a sentence that surprised you. Was it false, or did it only claim too much? Many popular sentences leave out a
-# condition: which encoder, how many labels, at which learning rate. Say one of them again so that it holds.
+# condition: which encoder, how many labels, at which learning rate. Say one of them again so that it holds, such as:
+# one epoch is too few for 200 labels and a small encoder.
 #
 # ## 3. Which one for which job?
 #
-# Here are some jobs. *Predict* for each: would you begin with an encoder, a decoder, an encoder–decoder, or with
+# Run the cell, then *predict* for each job: would you begin with an encoder, a decoder, an encoder–decoder, or with
 # counting words?
 
 # %%
@@ -78,7 +79,8 @@ for job, *_ in jobs.JOBS:
     print(job)
 
 # %% [markdown]
-# Here is what we would try. The last column gives the measurement of this course that comes closest.
+# Here is what we would try. The last column gives our closest measurement, with its sentence's sign; some from deeper
+# notebooks.
 
 # %%
 from IPython.display import Markdown
@@ -86,9 +88,10 @@ from IPython.display import Markdown
 Markdown(jobs.table(recorded))
 
 # %% [markdown]
-# Frozen comes first because it takes a minute and has little to tune; fine-tuned for ten epochs, the base encoder then
-# did better. Whatever the job: load model and tokenizer from one place. If you classify, measure counting words beside
-# your model, keep related texts, such as reviews of one film, on one side of the split, and ask the test set once.
+# With tens of labels, frozen comes first because it takes a minute and has little to tune; ten epochs of fine-tuning
+# then did better (04.5). Whatever the job: load model and tokenizer from one place. If you classify, measure counting
+# words beside your model, keep related texts, such as reviews of one film, on one side of the split, and ask the test
+# set once.
 #
 # ## 4. Into Day 5
 #
@@ -105,7 +108,7 @@ Markdown(jobs.table(recorded))
 # Take a question along: which recipe helps on *your* texts? Write down the sentence, and how you will test it, before
 # you run anything.
 #
-# These exercises are solved (✓) or left:
+# These exercises (their numbers are not the sentences') are solved (✓) or left:
 
 # %%
 from utils import progress
@@ -113,7 +116,7 @@ from utils import progress
 Markdown(progress.table(course / "notebooks" / "exercises"))
 
 # %% [markdown]
-# And five terms of the day. Explain each in a sentence, then look it up in the [glossary](glossary.md).
+# Three terms of the day. Explain each in a sentence, then look it up in the [glossary](glossary.md).
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -121,7 +124,7 @@ import random
 import re
 
 glossary = (course / "notebooks" / "glossary.md").read_text(encoding="utf-8")
-print(", ".join(random.Random(0).sample(re.findall(r"^### (.+)$", glossary, re.MULTILINE), 5)))
+print(", ".join(random.Random(0).sample(re.findall(r"^### (.+)$", glossary, re.MULTILINE), 3)))
 
 # %% [markdown]
 # ## 5. What to read next
