@@ -54,7 +54,7 @@ for text in (
 # Most guesses fit the grammar, and fewer fit the facts.
 #
 # **GPT writes on.** It guesses the next *token*, a word or a piece of one, adds it to the text, and guesses again. Here
-# each token is drawn at random, a likely one more often. (Section 6 explains `temperature`.)
+# each token is drawn at random, likely ones more often, repeated ones less. (Section 6 explains `temperature`.)
 #
 # **Predict** how “This movie was” and “Paris is” will go on. Will it be true?
 
@@ -123,7 +123,8 @@ drawings.families()
 #   say how much from which. A layer does this several times side by side, in *attention heads*.
 # - **Masked self-attention** collects from the position itself and from its left only.
 # - **Cross-attention** lets each decoder layer collect from what the encoder read.
-# - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector.
+# - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector (GPT-2 and T5:
+#   beforehand).
 # - **Feed-forward**, two linear layers with a nonlinearity between, works on each position alone. Only attention
 #   connects positions.
 # - The **output layer** gives each token of the vocabulary a score, its *logit*. Softmax makes probabilities of them.
@@ -152,10 +153,10 @@ for name, (tokenizer, _) in networks.items():
 # %% [markdown]
 # No. This BERT lower-cases; `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and
 # `[SEP]`, T5 the end with `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; we put it in front.
-# T5's decoder starts from `<pad>`, elsewhere a mere filler.
+# T5's decoder starts from `<pad>`.
 #
 # Now *great* becomes *bad*. A position that may look at this word gets another vector in the last layer. One that may
-# not, keeps its vector.
+# not keeps its vector.
 #
 # In the figure, each bar shows how much a position's vector changed, in percent of its norm. The changed word follows
 # the dotted line. T5's encoder is tested alone. Then its decoder is given each sentence as if it had written it; the
@@ -176,7 +177,7 @@ cards.looks_both_ways(profile, cards.sizes(profile, bert, gpt, t5), left, right)
 # %% [markdown]
 # BERT and T5's encoder look both ways: every position notices. In GPT and T5's decoder, no position before the change
 # does. Their **causal mask** makes all scores to the right −∞ before the softmax, so these attention weights are 0. It
-# has nothing to do with `[MASK]`. (Heights do not compare across networks.)
+# has nothing to do with `[MASK]`.
 #
 # The next picture shows attention weights, as means over layers and heads. The token of a row looks at that of a
 # column. Dark means much, a cross means 0. In the box below it, choose one layer and one head.
@@ -221,10 +222,10 @@ widgets.display(widgets.attention_explorer(attentions), "An attention explorer; 
 # `<extra_id_0>`, marks each gap. The answer repeats it, followed by what belongs there, and ends with one more
 # sentinel.
 #
-# Each loss is a cross-entropy over the vocabulary, at the asked positions only. (The original BERT also learned to say
-# whether one passage follows another.)
+# Each loss is a cross-entropy over the vocabulary: BERT's at its 15%, GPT's everywhere, T5's over its answer. (The
+# original BERT also learned to say whether one passage follows another.)
 #
-# **Predict:** which of our three models guesses best, which worst?
+# **Predict:** at which positions will GPT guess right?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -268,9 +269,9 @@ widgets.display(box, "A box to fill blanks in your own sentences; section 1 show
 # - The *bank* lent him money for the house.
 # - We sat on the *bank* and watched the boats.
 #
-# all-mpnet-base-v2 reads them. This relative of BERT learned to fill blanks, then which texts belong together;
-# mpnet-blanks was made from it. The *cosine* of two vectors is 1 if they point the same way. Before the first layer,
-# the vector of *bank* is the same row of the table everywhere, with a vector for the position added.
+# all-mpnet-base-v2 reads them. This relative of BERT learned to fill blanks, then which texts belong together. The
+# *cosine* of two vectors is 1 if they point the same way. Before the first layer, the vector of *bank* is the same row
+# of the table everywhere, with a vector for the position added.
 #
 # **Predict** the cosine of *account*'s *bank* with *money*'s and with *boats*': before the first layer, and after the
 # last.
@@ -287,8 +288,8 @@ for bottom, top, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], sente
     print(f"before {bottom:.2f}   after {top:.2f}   {text}")
 
 # %% [markdown]
-# Before the first layer the sense makes no difference. After the last, the money banks are nearer to the first than the
-# river banks.
+# Before the first layer only the position makes a difference. After the last, the money banks are nearer to the first
+# than the river banks.
 #
 # Next, each point is a word's vector in one sentence, drawn along the two directions in which the eight differ most
 # (*PCA*). **Predict:** will the senses stand apart?
@@ -301,9 +302,9 @@ for word in ("bank", "bat", "spring"):
 figures.senses(words)
 
 # %% [markdown]
-# After the last layer they do. Is it the sense, or only the topic of these sentences?
-# [Deeper](deeper/01_guessing_and_probing.ipynb) compares their full stops: these stand apart, too, but less. So topic,
-# on which this network was trained, plays a part.
+# After the last layer they do. Is it the sense, or only these sentences' topic?
+# [Deeper](deeper/01_guessing_and_probing.ipynb) compares the vectors of the full stop, which has one sense: they stand
+# apart, too, but less. So topic plays a part.
 #
 # > “… robustly.”
 #
@@ -350,13 +351,14 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # %% [markdown]
 # Greedy goes round in a circle; sampling loses its thread. At which temperature do the sentences break?
 #
-# **To turn one text into another: T5.** Is that “the absolute industry standard”? No: in 2019, the largest T5 was best
-# at the one set of summaries that its authors tried, [not at translation](deeper/01_guessing_and_probing.ipynb).
+# **To turn one text into another: T5.** “The absolute industry standard”? Not even when new: in 2019, the largest T5
+# was best at the one set of summaries that its authors tried, [not at
+# translation](deeper/01_guessing_and_probing.ipynb).
 #
-# **To classify, or to search: BERT**, today for example ModernBERT. Its vectors collect from both sides; to search, one
-# compares them by cosine, after further training. You put a linear layer on the last `[CLS]` vector and fine-tune all,
-# as with a ResNet. BERT's authors trained a twin on the same text that looks only to the left: it did worse on all five
-# tasks, in sentiment by half a point (Devlin et al., 2018, table 5).
+# **To classify, or to search: BERT**, today for example ModernBERT. Its vectors collect from both sides. To classify,
+# you put a linear layer on the last `[CLS]` vector and fine-tune all, as with a ResNet. To search, you compare vectors
+# by cosine, after further training. BERT's authors trained a twin on the same text that looks only to the left: it did
+# worse on all five tasks, by half a point (sentiment) to ten (questions; Devlin et al., 2018, table 5).
 #
 # Much larger decoders, trained to follow instructions, do all three: the chat assistants.
 

@@ -14,6 +14,8 @@
 # ---
 
 # %% [markdown]
+# Common advice, which this lesson tests sentence by sentence:
+#
 # > “Pretraining has already taught the network the language, so a few labels are enough. Use a tiny learning rate, or
 # > you destroy what it knows. One epoch is enough. And train only a small part of it. With few labels, freeze it all.”
 #
@@ -114,9 +116,9 @@ same = [truth[first] == truth[second] for first, second in pairs]
 print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval takes pairs as independent
 
 # %% [markdown]
-# Far from all. Yet from the same encoder's vectors, section 1's linear classifier gets 70% right with 200 labels. The
-# classifier learns which direction in the vectors tells the opinion. Neighbours compare all that the vector holds.
-# ([Deeper](deeper/04_layer_by_layer.ipynb): which layer tells the opinion best?)
+# So to copy the neighbour's opinion would be right in about 61%. Yet from the same vectors, section 1's linear
+# classifier gets 70% right with 200 labels: it learns which direction tells the opinion. Neighbours compare all that
+# the vector holds. ([Deeper](deeper/04_layer_by_layer.ipynb): which layer tells the opinion best?)
 #
 # ## 3. How tiny must the learning rate be?
 #
@@ -189,12 +191,12 @@ drawings.lora()
 #
 # $$\Delta W = \frac{\alpha}{r}\, B A$$
 #
-# $A$ turns the input into $r$ numbers, and $B$ turns these into a full vector. So $\Delta W$ changes the output in $r$
-# directions only: that is *low-rank*, and often sufficient. The *rank* $r$ is 8 here. $\alpha$, here 16, scales what is
-# added. $B$ starts at 0, so the encoder begins exactly as pretraining left it.
+# $A$ turns the input into $r$ numbers, and $B$ turns these into a full vector. So $\Delta W$ changes the output in at
+# most $r$ directions: that is *low-rank*, and often sufficient. The *rank* $r$ is 8 here. $\alpha$, here 16, scales
+# what is added. $B$ starts at 0, so the encoder begins exactly as pretraining left it.
 #
 # Afterwards one can merge: keep only $W + \Delta W$, as fast as before; outputs change only [by
-# rounding](deeper/04_forgetting.ipynb). Or one keeps $A$ and $B$ apart, a small file for each task; to remove them
+# rounding](deeper/04_forgetting.ipynb). Or one keeps $A$ and $B$ apart, a small file for each task; removing them
 # restores the encoder.
 #
 # **Predict:** with LoRA beside the query and the value matrix of all 6 layers, what share of the weights is trained?
@@ -249,8 +251,6 @@ cards.saves_training(profile, cost, correct)
 #
 # ## 7. Fifty labels at work
 #
-# > “With few labels, freeze the encoder: fine-tuning needs more.”
-#
 # You have only 50 labels. Freeze the base encoder, and fit logistic regression to its vectors. Its setting `C` says how
 # closely it may fit the labels; `GridSearchCV` chooses it by cross-validation within the 50.
 #
@@ -278,14 +278,14 @@ for name in ("base encoder, frozen", "base encoder, all trained"):
 cards.freeze_and_read(runs, right)
 
 # %% [markdown]
-# Fifty labels were enough to fine-tune the base encoder, better than frozen; for the small one it stays open. But for
-# these means rate and `C` were chosen on 400 more labels, which you would not have. With 50 labels of your own:
+# With fifty labels the base encoder did better fine-tuned than frozen; for the small one it stays open. But for these
+# means rate and `C` were chosen on 400 more labels, which you would not have. With 50 labels of your own:
 #
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
-# 3. Fine-tune it for ten epochs, 70 steps, at 3e-5, which did best for it with 200.
-# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. A lead of four
-#    texts, eight points, may be luck: then take what costs less, or label more.
+# 3. Fine-tune it for 70 steps, at 3e-5, its best rate with 200.
+# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. Our 7 points
+#    would be four texts of 50, perhaps luck: then take what costs less, or label more.
 
 # %% [markdown]
 # ## To remember
