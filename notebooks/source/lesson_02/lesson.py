@@ -87,15 +87,15 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# The training takes some minutes. **Meanwhile** read section 2, and run its cells: they wait.
+# **While it trains**, read section 2, and run its cells: they wait.
 #
 # Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks,
 # and then, from a billion pairs such as question and answer, which texts belong together. We count both as pretraining.
 # Plain BERT was not trained so, and may need more labels.
 #
-# The table has a line for each *epoch*, one pass over the training reviews. *Accuracy* is the share of test reviews
-# judged right. *Validation Loss* is the Trainer's name for the loss on `eval_dataset`, here the test reviews. *Training
-# Loss* is the mean of five steps, as last logged; `train_loss` in `TrainOutput`, of all.
+# The table has a line for each *epoch*. *Accuracy* is the share of test reviews judged right. *Validation Loss* is the
+# Trainer's name for the loss on `eval_dataset`, here the test reviews. *Training Loss* is the mean of five steps, as
+# last logged; `train_loss` in `TrainOutput`, of all.
 
 # %% [markdown]
 # ## 2. Line by line
@@ -121,7 +121,8 @@ print("before the shuffle, the first ten labels:", in_order[:10], "and the last 
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #
 # The tokenizer cuts a text into *tokens* and looks up a number for each. A rare word is cut into several pieces, and
-# one token is added at each end. The tokenizer must be the encoder's own: lesson 03 shows why.
+# one token is added at each end. The tokenizer must be the encoder's own, since only that encoder knows its numbers
+# (lesson 03).
 #
 # **Predict:** how many tokens is “An unwatchable mess.”?
 
@@ -192,7 +193,7 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 #
 # ### `args = TrainingArguments(…)`
 #
-# - `output_dir` is the training's folder; `disable_tqdm=False` shows the bar.
+# - `output_dir` is the training's folder.
 # - A small `learning_rate` keeps what pretraining learned: usually 1e-5 to 5e-5; here 5e-5, or 1e-4 for the small
 #   encoder.
 # - `per_device_train_batch_size` is the number of reviews in a step; the bar above counts steps.
@@ -200,8 +201,8 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 # - `save_strategy="no"`: keep no *checkpoint*, a saved state.
 # - `**profile.arithmetic`: *16-bit arithmetic* where the processor is fast at it.
 #
-# The library chooses the rest: AdamW is the *optimizer*, gradients are clipped, the learning rate falls to 0 in a
-# straight line, and its own `seed=42` orders the training reviews.
+# The library chooses the rest: AdamW is the *optimizer*, gradients are clipped, the learning rate falls in a straight
+# line to 0 at the last step, and its own `seed=42` orders the training reviews.
 #
 # ### `trainer = Trainer(…, eval_dataset=tokenized["test"], compute_metrics=accuracy)`
 #
@@ -217,7 +218,8 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 #
 # ### `trainer.train()`
 #
-# The next figure shows the loss, logged every five steps (`logging_steps=5`).
+# Each step: forward, loss, backward, clip, AdamW, next rate, gradients to zero. The next figure shows the loss, logged
+# every five steps (`logging_steps=5`).
 #
 # **Predict:** where does the curve begin, and does it fall evenly?
 
@@ -232,7 +234,7 @@ plots.training(trainer, baseline=np.log(2))
 #
 # ## 3. What is it worth?
 #
-# Three others judge the same test reviews:
+# Three others judge the same reviews:
 #
 # - **always “pos”**;
 # - **counting words**: a whole review becomes a vector, with an entry for each word and each pair of neighbours. An
@@ -281,9 +283,9 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
 #
 # ### How many labels does it take?
 #
-# The course comes with more training runs, each tested on 1,000 reviews, half of them positive. In the next figure each
-# mark is one run, shifted a little, and lines join the means of three. The axis of labels is logarithmic. Each network
-# takes at least 60 steps; few labels are passed several times.
+# The course comes with more training runs, each of at least 60 steps and tested on 1,000 reviews, half of them
+# positive. In the next figure each mark is one run, shifted a little, and lines join the means of three. The axis of
+# labels is logarithmic.
 #
 # The *base* encoder is all-mpnet-base-v2, the *small* one all-MiniLM-L6-v2, with 23 million weights. A *random start*
 # is the base network without its pretrained weights.
@@ -308,8 +310,8 @@ figures.accuracy_by_labels()
 # ### Is the difference real?
 #
 # Compare two classifiers **review by review**: a review counts +1 if only fine-tuning is right, −1 if only the other
-# is, and 0 otherwise. The mean is the difference in accuracy. It is clear, for these two trained models, if its
-# interval does not contain 0, even if theirs overlap.
+# is, and 0 otherwise. The mean is the difference in accuracy. It is clear, for these two trained models (another seed
+# gives others), if its interval does not contain 0, even if theirs overlap.
 #
 # The *card* below the next figure tests a sentence on the course's runs, so its numbers differ from yours.
 #
@@ -356,7 +358,7 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
 # %% [markdown]
 # Change single words below: what misled it?
 #
-# Or write your own, and **predict** each answer.
+# Or write your own.
 
 # %%
 my_texts = [

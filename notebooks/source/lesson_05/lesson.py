@@ -73,9 +73,9 @@ def evaluate(model, rows):
 print(f"before training: {evaluate(new_model(), validation_rows):.1%} right")
 
 # %% [markdown]
-# Now the loop, for four epochs. Because a batch holds `labels`, the model computes the loss itself: lesson 02's
-# cross-entropy. **Predict:** the training loss falls from epoch to epoch. Does the share of right validation sentences
-# rise each time, too?
+# Now the loop. Because a batch holds `labels`, the model computes the loss itself: lesson 02's cross-entropy.
+# **Predict:** the training loss falls from epoch to epoch. Does the share of right validation sentences rise each time,
+# too?
 
 # %%
 model, losses, best = new_model(), [], 0.0
@@ -100,8 +100,8 @@ for epoch in range(4):
 _ = model.load_state_dict(best_weights)
 
 # %% [markdown]
-# The training loss keeps falling, but validation need not follow (here by a few sentences). So the loop keeps the best
-# weights.
+# The training loss keeps falling, but validation need not follow. So the loop keeps the best weights. (The best of four
+# validation scores flatters; a test tells.)
 #
 # - **Gradients.** `backward` computes a gradient for each weight and *adds* it to the one already there. That is why
 #   `zero_grad` clears them after each step.
@@ -118,9 +118,8 @@ _ = model.load_state_dict(best_weights)
 #
 # ### Is that the Trainer?
 #
-# The `Trainer` gets the same rate, warm-up and seed. It shuffles epoch $e$ with the seed plus $e$, as your loop does.
-# It takes real batches of 16, where your loop adds up two of 8. **Predict:** over all 32 steps, do the losses agree in
-# one digit, in three or in six?
+# The `Trainer` gets the same rate, warm-up and order. It takes real batches of 16, where your loop adds up two of 8.
+# **Predict:** over all 32 steps, do the losses agree in one digit, in three or in six?
 
 # %%
 from transformers import PrinterCallback, Trainer, TrainingArguments
@@ -153,8 +152,8 @@ cards.is_this_loop(profile, model, *cards.losses_of_steps(losses, trainer))
 # As in vision, lower layers hold what is general. So the first recipe, *discriminative fine-tuning*, lets them move
 # less: ULMFiT divides the rate by 2.6 from each layer to the one below.
 #
-# An optimizer knows no layers, but it takes *parameter groups*: lists of weights, each with its own rate. Biases and
-# layer normalization get groups of their own, without *weight decay*, the small pull of a weight towards 0.
+# An optimizer takes *parameter groups*: lists of weights, each with its own rate. Biases and layer normalization get
+# groups of their own, without *weight decay*, the small pull of a weight towards 0.
 #
 # **Predict:** with six layers, the embeddings lie seven divisions below the head, whose rate is 0.001. Is their rate a
 # 20th of that, a 100th, or less than a 500th?
@@ -191,7 +190,7 @@ for depth, group in enumerate(groups_by_depth(model, rate=1e-3, divisor=2.6)[::2
 # ## 3. The slanted triangle
 #
 # The second recipe is a schedule, the *slanted triangular* learning rate. Over a tenth of the steps it climbs from 1/32
-# of the highest rate to the top, then it falls back.
+# of the highest rate to the top, then it falls back. The paper's reason: to reach a good region quickly, then refine.
 #
 # In the paper's formula, $t$ is the step, counted from 0, $T$ the number of steps, $cut$ the step of the peak, and
 # $cut\_frac$ is 0.1. $p$ says how high the rate stands: 0 at the foot of the triangle, 1 at its peak.
@@ -202,8 +201,8 @@ for depth, group in enumerate(groups_by_depth(model, rate=1e-3, divisor=2.6)[::2
 #
 # The `return` line turns $p$ into a share of the highest rate.
 #
-# **Predict:** with 100 steps all goes well. With 16 steps, what is $cut$? The denominator, $9 \cdot cut$, is the length
-# of the fall: is that $T - cut$? And what happens with 9 steps?
+# **Predict:** with 16 steps, what is $cut$? The denominator, $9 \cdot cut$, is the length of the fall: is that $T -
+# cut$? And what happens with 9 steps?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -245,7 +244,7 @@ def slanted_triangular(step, steps, cut_frac=0.1, ratio=32):
 figures.schedules([slanted_triangular(step, steps=100) for step in range(100)], warmup_steps=10)
 
 # %% [markdown]
-# They nearly coincide. So section 5 compares the triangle with a constant rate.
+# So section 5 compares the triangle with a constant rate.
 #
 # ## 4. Gradual unfreezing
 #
@@ -319,8 +318,8 @@ for epoch in range(4):
 # The cell prints each way's peak rate (its head's), best on validation sentences; the last one serves section 6. To
 # help means to gain 2 points (the paper's three gained 1.9 on IMDB).
 #
-# A dot is one seed. A bar is the mean's 95% interval. Wholly right of the dashed 2, the recipe helps; wholly left, it
-# does not; across, it is open.
+# A dot is one seed's difference: both ways share its sentences and head. A bar is the mean's 95% interval. Wholly right
+# of the dashed 2, the recipe helps; wholly left, it does not; across, it is open.
 #
 # **Predict:** does each recipe gain something? Do the gains add up?
 
