@@ -285,13 +285,13 @@ def test_what_comes_with_the_lesson_is_from_its_code_and_data(real_task):
 
 
 def test_each_way_of_the_lesson_was_run_at_every_rate_that_its_search_tried(real_task):
-    arms = [cards.IN_RUNS.get(way, way) for way in cards.WAYS if way != runs.LARGER]
+    arms = list(cards.ARMS.values())
     asked = runs.by_rate(CPU, arms, [3])
     assert len({tuple(run.values()) for run in asked}) == len(asked)
     for arm in arms:
         assert [run["rate"] for run in asked if run["arm"] == arm] == sorted(runs.searched(CPU, arm))
     found = cards.ways_by_rate(SimpleNamespace(at_each_rate=lambda arms: {arm: arm for arm in arms}))
-    assert list(found) == [way for way in cards.WAYS if way != runs.LARGER]
+    assert list(found) == list(cards.WAYS[:-1])
     assert found["gradual unfreezing"] == "gradual, a triangle per stage"
     stored = real_task.at_each_rate(["slanted triangle"], seeds=[1, 2])["slanted triangle"]
     assert list(stored) == sorted(runs.searched(CPU, "slanted triangle"))
@@ -299,12 +299,12 @@ def test_each_way_of_the_lesson_was_run_at_every_rate_that_its_search_tried(real
 
 
 def test_what_section_6_says_of_the_rates_is_so_in_the_stored_runs(real_task):
-    arms = {way: cards.IN_RUNS.get(way, way) for way in cards.WAYS if way != runs.LARGER}
+    arms = cards.ARMS
     found, chosen = real_task.at_each_rate(list(arms.values()), seeds=range(1, 10)), runs.chosen_rates(CPU)
     lost = {way: {rate: 83.6 - 100 * one["topics"].mean() for rate, one in found[arm].items()}
             for way, arm in arms.items()}  # fmt: skip
     right = {way: {rate: 100 * one["right"].mean() for rate, one in found[arm].items()} for way, arm in arms.items()}
-    for way, arm in arms.items():  # a line first climbs, then turns right
+    for way, arm in arms.items():  # a line first climbs, then much is forgotten
         own, lowest = chosen[arm], min(right[way])
         assert lost[way][lowest] < 6
         assert right[way][lowest] < right[way][own] - 3 or way == "all three recipes"  # hence “most lines”
@@ -334,9 +334,9 @@ def test_what_sections_5_and_6_say_of_the_means_is_so_in_the_stored_runs(real_ta
         asked = [{"arm": arm, "rate": chosen[arm], "seed": seed} for seed in runs.SEEDS[1:]]
         return 100 * np.mean([real_task.experiments.read(real_task.run, run)["right"] for run in asked])
 
-    gradual = right(cards.IN_RUNS["gradual unfreezing"])
+    gradual = right(cards.ARMS["gradual unfreezing"])
     assert 3.5 < gradual - right("plain") < 4.2  # “almost four points”
-    assert 2.5 < gradual - right("all three recipes") < 3.7  # “about three points”
+    assert 2.5 < gradual - right("all three recipes") < 3.7  # “less often”
     assert gradual > max(right("slanted triangle"), right("discriminative rates"))
     (card,) = [claim for claim in claims.in_notebooks(NOTEBOOKS) if claim.id == "05.4"]
     less = [card.context[f"topics found, {way} minus {runs.LARGER}"].value for way in cards.WAYS[1:-1]]

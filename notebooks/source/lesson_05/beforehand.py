@@ -14,8 +14,8 @@ import os
 
 import numpy as np
 
-from notebooks.source.lesson_05.cards import IN_RUNS, WAYS
-from notebooks.source.lesson_05.runs import LARGER, RECIPES, RESULTS, SEEDS_OF_RATES, Runs, by_rate, configurations
+from notebooks.source.lesson_05.cards import ARMS
+from notebooks.source.lesson_05.runs import RECIPES, RESULTS, SEEDS_OF_RATES, Runs, by_rate, configurations
 from utils.beforehand import compare, measure
 from utils.console import run_program
 from utils.environment import begin
@@ -53,9 +53,8 @@ def main() -> int:
 def stored_runs(profile, seeds) -> list[dict]:
     """What comes with the course: the arms at their rates and, for some of the seeds, at each rate tried for them."""
     yours = configurations(profile, seeds, yours=True)
-    arms = [IN_RUNS.get(way, way) for way in WAYS if way != LARGER]
     runs = configurations(profile, seeds, yours=False)
-    more = by_rate(profile, arms, [seed for seed in seeds if seed in SEEDS_OF_RATES])
+    more = by_rate(profile, ARMS.values(), [seed for seed in seeds if seed in SEEDS_OF_RATES])
     return runs + [run for run in more if run not in runs + yours]
 
 

@@ -21,6 +21,7 @@ CHOSEN = {
 STUCK = 55  # %; a run below it has hardly learned
 IN_RUNS = {"gradual unfreezing": "gradual, a triangle per stage"}  # a name in the lesson -> another one in `runs`
 WAYS = ("plain", "discriminative rates", "slanted triangle", "gradual unfreezing", "all three recipes", LARGER)
+ARMS = {way: IN_RUNS.get(way, way) for way in WAYS if way != LARGER}  # way of the lesson -> its name in `runs`
 
 
 def ways_of_training(task) -> tuple[dict, dict[str, float]]:
@@ -32,9 +33,8 @@ def ways_of_training(task) -> tuple[dict, dict[str, float]]:
 
 def ways_by_rate(task) -> dict[str, dict[float, dict]]:
     """Way -> rate, the lowest first -> outcomes, of the ways that the lesson compares, at each rate tried for them."""
-    names = {way: IN_RUNS.get(way, way) for way in WAYS if way != LARGER}
-    found = task.at_each_rate(tuple(names.values()))
-    return {way: found[arm] for way, arm in names.items()}
+    found = task.at_each_rate(tuple(ARMS.values()))
+    return {way: found[arm] for way, arm in ARMS.items()}
 
 
 def losses_of_steps(losses: list[float], trainer) -> tuple[list[float], list[float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from utils.claims import SIGNS, Claim
+from utils.claims import Claim
 
 STORED = "what is stored for a task that it saves"
 SHOWN = {  # claim -> a further number of it, nearer to the row, and its name in the table
@@ -43,4 +43,4 @@ def table(recorded: list[Claim]) -> str:
 def _number(claim: Claim) -> str:
     numbers = claim.number | claim.context
     name, shown = SHOWN.get(claim.id, (next(iter(claim.number)),) * 2)
-    return f"{claim.id} {SIGNS[claim.verdict]} {shown}: {numbers[name]}"
+    return f"{claim.id}: {shown}: {numbers[name]}"

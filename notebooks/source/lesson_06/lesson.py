@@ -79,8 +79,7 @@ for job, *_ in jobs.JOBS:
     print(job)
 
 # %% [markdown]
-# Here is what we would try. The last column gives our closest measurement, with its sentence's sign; some from deeper
-# notebooks.
+# Here is what we would try. The last column gives our closest measurement, some of them from deeper notebooks.
 
 # %%
 from IPython.display import Markdown
