@@ -59,7 +59,7 @@ def is_junk(profile, hits: dict) -> None:
         "03.3",
         "For a classifier that learned from BERT's ids, the output for GPT-2's is junk.",
         tests={"less than a fifth is left of what right ids are worth": below.above(0)},
-        number={f"GPT-2's ids: {shares[foreign].value:.1f}% right; junk means under {limit:.1f}%, so by": below},
+        number={f"GPT-2's ids: {shares[foreign].value:.1f}% right, below junk's limit of {limit:.1f}% by": below},
         context=shares | {f"{own} minus counting words": paired_difference(hits[own], hits["counting words"])},
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,

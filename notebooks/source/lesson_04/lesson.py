@@ -116,9 +116,9 @@ same = [truth[first] == truth[second] for first, second in pairs]
 print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval takes pairs as independent
 
 # %% [markdown]
-# So to copy the neighbour's opinion would be right in about 61%. Yet from the same vectors, section 1's linear
-# classifier gets 70% right with 200 labels: it learns which direction tells the opinion. Neighbours compare all that
-# the vector holds. ([Deeper](deeper/04_layer_by_layer.ipynb): which layer tells the opinion best?)
+# To copy a neighbour's opinion would be right about as often. Yet from the same vectors, section 1's linear classifier
+# gets 70% right with 200 labels: it learns which direction tells the opinion. Neighbours compare all that the vector
+# holds. ([Deeper](deeper/04_layer_by_layer.ipynb): which layer tells the opinion best?)
 #
 # ## 3. How tiny must the learning rate be?
 #
@@ -241,8 +241,8 @@ costs.show(cost, {method: over_seeds(of_seeds, "%") for method, of_seeds in corr
 cards.saves_training(profile, cost, correct)
 
 # %% [markdown]
-# - **Memory:** gradients and running means nearly vanish; so do activations that only frozen weights needed. Of the
-#   total, about a third is left; with longer texts, more.
+# - **Memory:** gradients and running means nearly vanish; weights and most activations stay. Of the total, about a
+#   third is left; with longer texts, more.
 # - **Time:** LoRA skips the gradients of frozen weights, and AdamW's work on them. The forward pass stays, and the
 #   backward pass still goes down to the lowest layer, where an $A$ and a $B$ stand.
 #
