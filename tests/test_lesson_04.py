@@ -191,7 +191,7 @@ def test_headlines_of_one_topic_are_neighbours_where_vectors_tell_them(runs, mon
 def test_a_neighbour_is_the_nearest_of_those_without_a_common_word(capsys):
     sentences = ["a romantic film", "the romance of it", "a witty comedy", "not the dull one", "the"]
     vectors = np.array([[1, 0], [1, 0.01], [1, 0.2], [0, 1], [0.5, 1]])
-    pairs = neighbours.pairs_without_common_words(sentences, vectors)
+    pairs = neighbours.pairs_without_shared_words(sentences, vectors)
     assert (0, 1) not in pairs  # "romantic" and "romance" begin alike
     assert pairs[0] == (1, 2)
     assert {place for pair in pairs for place in pair} == {0, 1, 2, 3, 4}
@@ -201,18 +201,32 @@ def test_a_neighbour_is_the_nearest_of_those_without_a_common_word(capsys):
 
 
 def test_sentences_that_all_share_a_word_have_no_neighbour():
-    assert neighbours.pairs_without_common_words(["good film", "bad film", "film"], np.eye(3)) == []
+    assert neighbours.pairs_without_shared_words(["good film", "bad film", "film"], np.eye(3)) == []
 
 
 def test_what_a_step_needs_shrinks_with_what_is_frozen(runs):
-    of_method = {method: costs.cost_of(runs.new_model(method, 0), SimpleNamespace(unk_token_id=9), "cpu")
-                 for method in METHODS}  # fmt: skip
+    models = {method: runs.new_model(method, 0) for method in METHODS}
+    of_method = costs.measured(models, SimpleNamespace(unk_token_id=9), "cpu")
     everything, upper, lora = (of_method[method] for method in ("all", "upper half", "LoRA"))
     assert upper.activations < everything.activations
     assert lora.trained < upper.trained < everything.trained == everything.weights
     assert everything.optimizer == 2 * everything.gradients == 2 * everything.held
     assert lora.activations > upper.activations
     assert everything.memory == pytest.approx(4 * everything.held + everything.activations)
+
+
+def test_what_else_the_machine_does_for_a_while_hits_the_steps_of_all_methods_alike(runs, monkeypatch):
+    clock, asked = [0.0], []
+
+    def read_clock():  # slow for half of the steps: at first, then quick
+        asked.append(None)
+        clock[0] += 5.0 if len(asked) <= costs.STEPS * 2 else 1.0
+        return clock[0]
+
+    monkeypatch.setattr(costs.time, "perf_counter", read_clock)
+    models = {method: runs.new_model(method, 0) for method in ("all", "LoRA")}
+    of_method = costs.measured(models, SimpleNamespace(unk_token_id=9), "cpu")
+    assert of_method["all"].step == of_method["LoRA"].step == 1.0
 
 
 def test_the_table_of_costs_says_the_rate_of_what_has_one(monkeypatch):
@@ -227,7 +241,7 @@ def test_the_table_of_costs_says_the_rate_of_what_has_one(monkeypatch):
 
 def test_reading_keeps_nothing_for_a_backward_pass(runs):
     body = BertModel.from_pretrained(runs.profile.small_encoder)
-    cost = costs.cost_of_reading(body, SimpleNamespace(unk_token_id=9), "cpu")
+    cost = costs.measured({"frozen": body}, SimpleNamespace(unk_token_id=9), "cpu", reading=("frozen",))["frozen"]
     assert (cost.trained, cost.gradients, cost.optimizer, cost.activations) == (17, 0, 0, 0)
     assert cost.memory == cost.held
 

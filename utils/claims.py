@@ -278,9 +278,36 @@ def show_ledger(recorded: list[Claim], folder: Path, profile: str) -> None:
         if has_cards and not any(claim.id[:2] == path.name[:2] for claim in recorded):
             print(f"Not run on this machine under `{profile}` yet: {notebook['metadata']['course']['title']}")
     if asked:
+        print(tally(asked))
         display(table(asked), raw=True)
     if deeper:
         display(folded_table(deeper), raw=True)
+
+
+def tally(claims: list[Claim]) -> str:
+    """How many of the claims have which verdict, in words."""
+    verdicts = [claim.verdict for claim in claims]
+    return " · ".join(f"{sign} {verdict}: {verdicts.count(verdict)}" for verdict, sign in SIGNS.items())
+
+
+def score(asked: list[Claim], doubted: set[str]) -> str:
+    """How many verdicts a reader guessed who doubts some claims, beside what two simple guesses get.
+
+    Args:
+        asked: the claims.
+        doubted: ids of those whose verdict is not "holds", as the reader thinks; empty before a guess.
+    """
+    if not doubted:
+        return "Write numbers into `doubted`, then run this cell again."
+    holds = {claim.id: claim.verdict == HOLDS for claim in asked}
+    missed = [id for id, truth in holds.items() if (id not in doubted) != truth]
+    unknown = sorted(map(str, doubted - holds.keys()))
+    lines = [
+        f"you guessed {len(holds) - len(missed)} of {len(holds)} right",
+        f"believing all gets {sum(holds.values())}, doubting all {len(holds) - sum(holds.values())}",
+        f"look again at: {', '.join(missed) or 'none'}",
+    ]
+    return "\n".join([*lines, f"no such sentence: {', '.join(unknown)}"] if unknown else lines)
 
 
 def folded_table(claims: list[Claim]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 
 from tools.notebooks.files import NOTEBOOKS, README, ROOT, colab_address, repository
 from tools.notebooks.source import duration, lessons, read_source, rooms
@@ -41,9 +40,7 @@ def ledger_table() -> str:
         for path, notebook in of_course(NOTEBOOKS / "deeper").items() for claim in claims.in_notebook(notebook)
     }  # fmt: skip
     recorded = claims.in_notebooks(NOTEBOOKS)
-    verdicts = Counter(claim.verdict for claim in recorded)
-    counts = (f"{claims.SIGNS[verdict]} {verdict}: {verdicts[verdict]}" for verdict in claims.SIGNS)
-    rows = [f"{len(recorded)} sentences. {' · '.join(counts)}", ""]
+    rows = [f"{len(recorded)} sentences. {claims.tally(recorded)}", ""]
     rows += ["| | Sentence | Verdict | The number |", "|---|---|---|---|"]
     for claim in recorded:
         if claim.id[:2] not in paths:

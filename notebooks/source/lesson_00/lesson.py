@@ -143,6 +143,14 @@ from utils import notebooks
 Markdown(notebooks.table(course / "notebooks"))
 
 # %% [markdown]
+# Your exercises (✓: solved):
+
+# %%
+from utils import progress
+
+Markdown(progress.table(course / "notebooks" / "exercises"))
+
+# %% [markdown]
 # ## To remember
 #
 # - Preprocessing must match the model's training: for images the range of the numbers and which end is ink, for text

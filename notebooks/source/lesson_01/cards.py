@@ -32,7 +32,7 @@ def looks_both_ways(profile, sizes: dict[str, str], left: dict, right: dict) -> 
     """01.1. Network -> changes of the vectors left of the changed word, and from there on, in % of their norm."""
     claims.record(
         "01.1",
-        "BERT looks both ways, GPT only to the left, T5 both ways when it reads and to the left when it writes.",
+        "BERT looks both ways, GPT only to the left, T5 both ways in what it reads and to the left in what it writes.",
         tests={
             "BERT": min(left["BERT"].min(), right["BERT"].min()) > NOTICED,
             "GPT": left["GPT"].max() < UNNOTICED and right["GPT"].min() > NOTICED,

@@ -24,8 +24,8 @@
 # ## 1. See it work
 #
 # Without a GPU you run mini-bert, mini-gpt and mini-t5, made for this course. Each has about five million weights. All
-# learned from the same film reviews, news and Wikipedia pages. mini-t5 then also learned to translate dates and
-# numbers, and to name a text's sentiment, title and topic.
+# learned from the same film reviews, news and Wikipedia pages; mini-t5 then also learned a few tasks, such as to
+# translate dates.
 #
 # **BERT fills a blank**, written `[MASK]`. Most laptops also run [mpnet-blanks](../models/mpnet-blanks/README.md), a
 # relative of BERT with 110 million weights. A `pipeline` of Hugging Face's library `transformers` does one job with
@@ -54,7 +54,7 @@ for text in (
 # Most guesses fit the grammar, and fewer fit the facts.
 #
 # **GPT writes on.** It guesses the next *token*, a word or a piece of one, adds it to the text, and guesses again. Here
-# each token is drawn at random, likely ones more often, repeated ones less. (Section 6 explains `temperature`.)
+# each token is drawn at random, likely ones more often, repeated ones less. (Section 4 explains `temperature`.)
 #
 # **Predict** how “This movie was” and “Paris is” will go on. Will it be true?
 
@@ -96,51 +96,7 @@ for text, prefixes in jobs.items():
 # %% [markdown]
 # The prefix decides which task T5 does, among [those that it was trained on](deeper/01_guessing_and_probing.ipynb).
 #
-# ## 2. One building, three ways to use it
-#
-# All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text. Its **decoder** writes
-# another, while it looks at what the encoder read.
-#
-# BERT is the encoder alone. GPT is the decoder alone, without the part that looks at an encoder: it continues a text.
-# T5 is both, an *encoder–decoder*.
-#
-# Read the drawing from the bottom up. A frame is one layer, repeated N times.
-#
-# **Predict:** the part that looks at an encoder is attention, too. Whose are its queries, and whose its keys and
-# values?
-
-# %%
-from utils import drawings
-
-drawings.families()
-
-# %% [markdown]
-# The queries are the decoder's, the keys and values come from the encoder: this is *cross-attention*. The parts:
-#
-# - **Embeddings** give each token a vector from a table. BERT and GPT add a vector for its *position*; T5 instead adds
-#   to each score of self-attention a number for how far apart the two positions are.
-# - **Self-attention** lets each position collect information from all positions of the text. Its *attention weights*
-#   say how much from which. A layer does this several times side by side, in *attention heads*.
-# - **Masked self-attention** collects from the position itself and from its left only.
-# - **Cross-attention** lets each decoder layer collect from what the encoder read.
-# - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector (GPT-2 and T5:
-#   beforehand).
-# - **Feed-forward**, two linear layers with a nonlinearity between, works on each position alone. Only attention
-#   connects positions.
-# - The **output layer** gives each token of the vocabulary a score, its *logit*. Softmax makes probabilities of them.
-#
-# The originals:
-#
-# | | year | weights | learned from |
-# |---|---|---|---|
-# | BERT (Devlin et al.) | 2018 | 110 or 340 million | Wikipedia, books |
-# | GPT-1 (Radford et al.) | 2018 | 117 million | books (GPT-2: web pages) |
-# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages |
-
-# %% [markdown]
-# ## 3. Who may look where?
-#
-# Each network reads tokens. **Predict:** do the three tokenizers cut a sentence alike?
+# **All three read tokens.** **Predict:** do their tokenizers cut a sentence alike?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -152,17 +108,48 @@ for name, (tokenizer, _) in networks.items():
 
 # %% [markdown]
 # No. This BERT lower-cases; `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and
-# `[SEP]`, T5 the end with `</s>`. GPT has one mark, `<|endoftext|>`, which stands between texts; we put it in front.
-# T5's decoder starts from `<pad>`.
+# `[SEP]`, T5 the end with `</s>`. GPT's only mark, `<|endoftext|>`, comes in section 3.
 #
-# Now *great* becomes *bad*. A position that may look at this word gets another vector in the last layer. One that may
-# not keeps its vector.
+# ## 2. One building, three ways to use it
 #
-# In the figure, each bar shows how much a position's vector changed, in percent of its norm. The changed word follows
-# the dotted line. T5's encoder is tested alone. Then its decoder is given each sentence as if it had written it; the
-# encoder reads *great* both times. The *card* below the figure says which claim was tested, and what was found.
+# All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text. Its **decoder** writes
+# another, while it looks at what the encoder read.
 #
-# **Predict** for all four parts: does anything change left of the line?
+# BERT is the encoder alone. GPT is the decoder alone, without the part that looks at an encoder: it continues a text.
+# T5 is both, an *encoder–decoder*.
+#
+# Read the drawing from the bottom up; it shows the parts as in 2017. A frame is one layer, repeated N times.
+#
+# **Predict:** in T5, the decoder looks at the encoder by attention. Who gives the queries? Who the keys and values?
+
+# %%
+from utils import drawings
+
+drawings.families()
+
+# %% [markdown]
+# The queries are the decoder's, the keys and values come from the encoder: this is *cross-attention*. The parts:
+#
+# - **Embeddings** give each token a vector from a table. BERT and GPT add a vector for its *position*. (T5 tells
+#   positions apart inside self-attention.)
+# - **Self-attention** lets each position collect information from all positions of the text. Its *attention weights*
+#   say how much from which. A layer does this several times side by side, in *attention heads*.
+# - **Masked self-attention** collects from the position itself and from its left only.
+# - **Cross-attention** lets each decoder layer collect from what the encoder read.
+# - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector (GPT-2 and T5:
+#   beforehand).
+# - **Feed-forward**, two linear layers with a nonlinearity between, works on each position alone. Only attention
+#   connects positions.
+# - The **output layer** gives each token of the vocabulary a score, its *logit*.
+
+# %% [markdown]
+# ## 3. Who may look where?
+#
+# In the sentence above, *great* becomes *bad*. A position that may look at this word gets another vector in the last
+# layer. GPT's text begins with `<|endoftext|>`. T5 is tested twice: the word changes first in the encoder's text, then
+# only in the decoder's, which begins with `<pad>`.
+#
+# **Predict** for BERT, GPT and T5's two halves: does anything change left of *great*?
 
 # %%
 from notebooks.source.lesson_01 import cards, figures, measures
@@ -175,12 +162,11 @@ figures.who_notices(before, after, left, right)
 cards.looks_both_ways(profile, cards.sizes(profile, bert, gpt, t5), left, right)
 
 # %% [markdown]
-# BERT and T5's encoder look both ways: every position notices. In GPT and T5's decoder, no position before the change
-# does. Their **causal mask** makes all scores to the right −∞ before the softmax, so these attention weights are 0. It
-# has nothing to do with `[MASK]`.
+# Only whether a bar is 0 matters here. In the self-attention of GPT and of T5's decoder, a **causal mask** makes all
+# scores to the right −∞ before the softmax. So these attention weights are 0. (The mask has nothing to do with
+# `[MASK]`.)
 #
-# The next picture shows attention weights, as means over layers and heads. The token of a row looks at that of a
-# column. Dark means much, a cross means 0. In the box below it, choose one layer and one head.
+# Next, the attention weights themselves. Dark means much, a cross means 0. The box below shows single heads.
 #
 # **Predict:** what share of GPT's attention weights is 0?
 
@@ -195,9 +181,26 @@ figures.attention_means(attentions)
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
-# Nearly half: all to the right. BERT's dark first column is no error: a row's weights sum to 1, so a head with nothing
-# to collect probably looks there.
+# Nearly half: all to the right. (Heads with little to collect often look at the first mark.)
 #
+# Two sentences begin alike: “She opened the `[MASK]` and read.” and “… and drank.” **Predict** the first guess for
+# each. From the left alone, it would be the same.
+
+# %%
+strongest = next(iter(fillers.values()))  # mpnet-blanks where the machine has it
+
+
+def five_best(text):
+    return [(guess["token_str"], guess["score"]) for guess in blanks.guesses(strongest, text)]
+
+
+for end in ("read", "drank"):
+    text = f"She opened the {bert_tokenizer.mask_token} and {end}."
+    print(f"{end:<6}", *[f"{word} {probability:.0%}  " for word, probability in five_best(text)])
+box = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "She opened the book and read.")
+widgets.display(box, "A box to fill blanks in your own sentences; above stand two such blanks.")
+
+# %% [markdown]
 # > “… at the exact same millisecond.”
 #
 # GPT, too, reads a text in [one run](deeper/01_objectives.ipynb): like BERT, it computes layer by layer, and within a
@@ -207,8 +210,16 @@ widgets.display(widgets.attention_explorer(attentions), "An attention explorer; 
 # ## 4. What each learned to guess
 #
 # *Pretraining* means here to guess tokens of a text. It is *self-supervised*: unlike the usual training of a ResNet, it
-# needs no labels. BERT sees the whole text, so tokens must be taken out. GPT does not see the next token, so it is
-# asked for that, at every position. With more taken out than usual:
+# needs no labels. The originals:
+#
+# | | year | weights | learned from |
+# |---|---|---|---|
+# | BERT (Devlin et al.) | 2018 | 110 or 340 million | Wikipedia, books |
+# | GPT-1 (Radford et al.) | 2018 | 117 million | books (GPT-2: web pages) |
+# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages, labelled tasks |
+#
+# BERT sees both sides, so some tokens must be hidden. GPT cannot see the next token, so each position can guess it.
+# Here BERT and T5 miss more than in training:
 #
 # - **BERT** reads “the actors `[MASK]` good because the `[MASK]` is great.” It must say *are* and *story*.
 # - **GPT** reads “`<|endoftext|>` The actors are good because the story is great”. At each position it must say the
@@ -216,14 +227,11 @@ widgets.display(widgets.attention_explorer(attentions), "An attention explorer; 
 # - **T5** reads “The actors `<extra_id_0>` because the story is `<extra_id_1>`”. It must write “`<extra_id_0>` are good
 #   `<extra_id_1>` great. `<extra_id_2>`”.
 #
-# BERT's objective is *masked language modelling*: it is asked for 15% of the tokens. Most of these become `[MASK]`,
-# some a random token, some stay: so it must work at every token, not only at `[MASK]`. GPT's is *causal language
-# modelling*. T5's is *span corruption*: 15% of the tokens are taken out in short runs. A *sentinel*, such as
-# `<extra_id_0>`, marks each gap. The answer repeats it, followed by what belongs there, and ends with one more
-# sentinel.
-#
-# Each loss is a cross-entropy over the vocabulary: BERT's at its 15%, GPT's everywhere, T5's over its answer. (The
-# original BERT also learned to say whether one passage follows another.)
+# BERT's objective is *masked language modelling*, as masked autoencoders do it with patches of an image: it is asked
+# for 15% of the tokens, [most of them hidden](deeper/01_objectives.ipynb). GPT's is *causal language modelling*. T5's
+# is *span corruption*: 15% of the tokens are taken out in short runs, and a *sentinel*, such as `<extra_id_0>`, marks
+# each gap. Each loss is a cross-entropy over the vocabulary: for GPT at every position, for BERT at 15%. (The original
+# BERT also learned to say whether one passage follows another.)
 #
 # **Predict:** at which positions will GPT guess right?
 
@@ -234,100 +242,21 @@ print("BERT  ", blanked, "→", "; ".join(guesses[0]["token_str"] for guesses in
 
 ids = gpt_tokenizer(gpt_tokenizer.eos_token + sentence, return_tensors="pt")["input_ids"].to(profile.device)
 guesses = gpt(ids).logits[0].argmax(dim=-1)  # the likeliest next token, at each position
-steps = [[gpt_tokenizer.decode(token).strip() for token in pair] for pair in zip(ids[0], guesses, strict=True)]
-print("GPT   ", " | ".join(f"{token} → {guess}" for token, guess in steps))
+steps = [[gpt_tokenizer.decode(id).strip() for id in pair] for pair in zip(ids[0, 1:], guesses[:-1], strict=True)]
+print("GPT   ", " | ".join(f"{token}: {guess}{' ✓' * (guess == token)}" for token, guess in steps))
 
 gaps = "The actors <extra_id_0> because the story is <extra_id_1>"
 question = t5_tokenizer(gaps, return_tensors="pt").to(profile.device)
 print("T5    ", gaps, "→", t5_tokenizer.decode(t5.generate(**question, max_new_tokens=8)[0, 1:]))
 
 # %% [markdown]
-# BERT and GPT mostly guess plausibly. mini-t5 writes its sentinels in order, but fills the gaps badly.
+# GPT is right at small words. *Story* is hard: even mini-bert, which sees both sides, says *acting*. mini-t5 writes its
+# sentinels in order, but fills the gaps badly.
 #
-# **Predict:** in the box *book* is hidden. What will be the first guess? Then replace *read* by *drank* and press
-# Enter: the guess changes, although all before the blank stays. From the left alone, it would stay the same.
-
-# %%
-strongest = next(iter(fillers.values()))  # mpnet-blanks where the machine has it
-
-
-def five_best(text):
-    return [(guess["token_str"], guess["score"]) for guess in blanks.guesses(strongest, text)]
-
-
-box = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "She opened the book and read.")
-widgets.display(box, "A box to fill blanks in your own sentences; section 1 shows three such blanks.")
-
-# %% [markdown]
-# ## 5. Context
+# ### From guesses to a text
 #
-# > “It understands words in context.”
-#
-# *Bank* has two senses. Here are three of eight sentences:
-#
-# - She opened an account at the *bank*.
-# - The *bank* lent him money for the house.
-# - We sat on the *bank* and watched the boats.
-#
-# all-mpnet-base-v2 reads them. This relative of BERT learned to fill blanks, then which texts belong together. The
-# *cosine* of two vectors is 1 if they point the same way. Before the first layer, the vector of *bank* is the same row
-# of the table everywhere, with a vector for the position added.
-#
-# **Predict** the cosine of *account*'s *bank* with *money*'s and with *boats*': before the first layer, and after the
-# last.
-
-# %%
-from transformers import AutoModel
-
-encoder_tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
-encoder = AutoModel.from_pretrained(profile.encoder, dtype="float32").to(profile.device).eval()
-sentences = [text for sense in measures.SENSES["bank"] for text in sense]
-bank = measures.vectors_of(encoder, encoder_tokenizer, "bank", sentences)  # in each sentence, layer by layer
-print("cosine with the first bank")
-for bottom, top, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], sentences, strict=True):
-    print(f"before {bottom:.2f}   after {top:.2f}   {text}")
-
-# %% [markdown]
-# Before the first layer only the position makes a difference. After the last, the money banks are nearer to the first
-# than the river banks.
-#
-# Next, each point is a word's vector in one sentence, drawn along the two directions in which the eight differ most
-# (*PCA*). **Predict:** will the senses stand apart?
-
-# %%
-words = {}
-for word in ("bank", "bat", "spring"):
-    sentences = [text for sense in measures.SENSES[word] for text in sense]
-    words[word] = measures.vectors_of(encoder, encoder_tokenizer, word, sentences)
-figures.senses(words)
-
-# %% [markdown]
-# After the last layer they do. Is it the sense, or only these sentences' topic?
-# [Deeper](deeper/01_guessing_and_probing.ipynb) compares the vectors of the full stop, which has one sense: they stand
-# apart, too, but less. So topic plays a part.
-#
-# > “… robustly.”
-#
-# One part of being robust: not to be misled by a word that only stands nearer. In “the fight between the brothers … too
-# long” the subject is *fight*, but *brothers* stands next to the verb.
-#
-# **Predict:** which will each model prefer, *is* or *are*?
-
-# %%
-for name, filler in fillers.items():
-    for guess in blanks.guesses(filler, "the fight between the brothers [MASK] too long.", targets=["is", "are"]):
-        print(f"{name:<18} {guess['score']:6.2%}  {guess['sequence']}")
-
-# %% [markdown]
-# *is* is right. One sentence proves little, so sixty such pairs were written:
-# [mini-bert](../models/mini-bert/README.md#grammar) is right in fewer than a third, so it mostly follows the nearer
-# noun; [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) is right in nearly all.
-#
-# ## 6. Which for which job?
-#
-# **To write: GPT**, today for example Llama. *Greedy* takes the likeliest token each time. *Sampling* draws one, and
-# two numbers steer it. The *temperature* divides the logits: below 1, likely tokens get likelier. *Top-p* keeps the
-# likeliest tokens, just enough to reach probability p together.
+# GPT writes by guessing on. *Greedy* takes the likeliest token each time. *Sampling* draws one by its probability. The
+# *temperature* divides the logits: below 1, likely tokens get likelier. (Deeper: [top-p](deeper/01_sampling.ipynb).)
 #
 # **Predict:** which repeats itself, greedy or sampled?
 
@@ -351,28 +280,92 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # %% [markdown]
 # Greedy goes round in a circle; sampling loses its thread. At which temperature do the sentences break?
 #
-# **To turn one text into another: T5.** “The absolute industry standard”? Not even when new: in 2019, the largest T5
-# was best at the one set of summaries that its authors tried, [not at
-# translation](deeper/01_guessing_and_probing.ipynb).
+# ## 5. Context
+#
+# > “It understands words in context.”
+#
+# *Bank* has two senses. Here are three of eight sentences:
+#
+# - She opened an account at the *bank*.
+# - The *bank* lent him money for the house.
+# - We sat on the *bank* and watched the boats.
+#
+# all-mpnet-base-v2 reads them. This relative of BERT learned to fill blanks, then which texts belong together. The
+# *cosine* of two vectors is 1 if they point the same way.
+#
+# **Predict** the cosine of the first *bank* with the other two: before the first layer, and after the last.
+
+# %%
+from transformers import AutoModel
+
+encoder_tokenizer = AutoTokenizer.from_pretrained(profile.encoder)
+encoder = AutoModel.from_pretrained(profile.encoder, dtype="float32").to(profile.device).eval()
+sentences = [text for sense in measures.SENSES["bank"] for text in sense]
+bank = measures.vectors_of(encoder, encoder_tokenizer, "bank", sentences)  # in each sentence, layer by layer
+print("cosine with the first bank")
+for bottom, top, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], sentences, strict=True):
+    print(f"before {bottom:.2f}   after {top:.2f}   {text}")
+
+# %% [markdown]
+# Before the first layer, *bank* is one row of the table, and only its position makes a difference. After the last, the
+# money banks are nearer to the first than the river banks.
+#
+# Next, each point is a word's vector in one sentence, drawn along the two directions in which the eight differ most
+# (*PCA*). **Predict:** will the senses stand apart?
+
+# %%
+words = {}
+for word in ("bank", "bat", "spring"):
+    sentences = [text for sense in measures.SENSES[word] for text in sense]
+    words[word] = measures.vectors_of(encoder, encoder_tokenizer, word, sentences)
+figures.senses(words)
+
+# %% [markdown]
+# After the last layer they do. In these sentences even the full stops, with one sense, stand a little apart
+# ([deeper](deeper/01_guessing_and_probing.ipynb)). So topic counts, too.
+#
+# > “… robustly.”
+#
+# A robust reader is not misled by a word that only stands nearer. In “the fight between the brothers … too
+# long” the subject is *fight*, but *brothers* stands next to the verb.
+#
+# **Predict:** which will each model prefer, *is* or *are*?
+
+# %%
+for name, filler in fillers.items():
+    for guess in blanks.guesses(filler, "the fight between the brothers [MASK] too long.", targets=["is", "are"]):
+        print(f"{name:<18} {guess['score']:6.2%}  {guess['sequence']}")
+
+# %% [markdown]
+# *is* is right. One sentence proves little, so sixty such pairs were written:
+# [mini-bert](../models/mini-bert/README.md#grammar) is right in fewer than a third, so it mostly follows the nearer
+# noun; [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) is right in nearly all.
+#
+# ## 6. Which for which job?
+#
+# **To write: GPT**, today for example Llama. (GPT-1 itself was fine-tuned to classify, too.)
+#
+# **To turn one text into another: T5.** “The absolute industry standard”? Not shown: in 2019, the largest T5 led on its
+# authors' one set of summaries, [not on translation](deeper/01_guessing_and_probing.ipynb); and to lead is not to be
+# used.
 #
 # **To classify, or to search: BERT**, today for example ModernBERT. Its vectors collect from both sides. To classify,
-# you put a linear layer on the last `[CLS]` vector and fine-tune all, as with a ResNet. To search, you compare vectors
-# by cosine, after further training. BERT's authors trained a twin on the same text that looks only to the left: it did
-# worse on all five tasks, by half a point (sentiment) to ten (questions; Devlin et al., 2018, table 5).
+# you put a linear layer on the top layer's `[CLS]` vector and fine-tune all, as with a ResNet. To search, you compare
+# vectors by cosine, after further training. BERT's authors trained a left-only twin on the same text: it did worse on
+# all five tasks, by half a point (sentiment) to ten (questions; Devlin et al., 2018, table 5).
 #
-# Much larger decoders, trained to follow instructions, do all three: the chat assistants.
+# Much larger decoders, trained to follow instructions, write, rewrite and classify: the chat assistants.
 
 # %% [markdown]
 # ## To remember
 #
 # - “Both ways, at the same millisecond”: BERT and T5's encoder look both ways, GPT only to the left; each in one run.
 # - “Wikipedia; internet articles; 15% of the words”: BERT read books, too; GPT-1 only books, GPT-2 web pages. It is 15%
-#   of the [tokens](deeper/01_objectives.ipynb).
-# - “Words in context, robustly”: a word's vectors separate by sense, and partly by topic. Not to be misled: the large
-#   network mostly, the small one not.
-# - “Every task into text to text”: as a format, yes; each task must be trained. “Industry standard”: in 2019 best at
-#   one set of summaries, not at translation.
-# - The encoder reads, the decoder writes. Only attention connects positions; a mask says where it may not look.
+#   of the [tokens](deeper/01_objectives.ipynb), most of them hidden.
+# - “Understands words in context, robustly”: vectors separate by sense, and partly by topic; that is less than
+#   understanding. A nearer noun misleads the small network, rarely the large.
+# - “Every task into text to text”: as a format, yes; each task must be trained. “Industry standard”: not shown.
+# - To classify or search: BERT. To write: GPT. Text to text: T5. Only attention connects positions; a mask limits it.
 #
 # ## Exercises
 #

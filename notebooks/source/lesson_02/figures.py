@@ -10,7 +10,7 @@ from utils import plots
 STYLES = {  # as drawn: name, colour, line, mark
     "fine-tuning": ("base encoder, fine-tuned", plots.BLUE, "-", "o"),
     "feature extraction": ("base encoder, frozen", plots.GREEN, "--", "s"),
-    "small encoder": ("small encoder, fine-tuned", plots.BLUE, ":", "P"),
+    "small encoder": ("small encoder, fine-tuned", plots.RED, "-.", "P"),
     "counting words": ("counting words", plots.BLACK, ":", "D"),
     "random start": ("random start", plots.ORANGE, "-", "v"),
 }

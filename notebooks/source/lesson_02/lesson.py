@@ -29,7 +29,7 @@
 # ## 1. See it work
 #
 # Is a film review negative (`neg`) or positive (`pos`)? The next three cells are the whole script,
-# `scripts/day4_ex.py`. Section 2 explains them line by line. `profile` holds what the first cell chose. In a script of
+# `scripts/day4_ex.py`. `profile` holds what the first cell chose. In a script of
 # your own you name a model on Hugging Face's hub, such as `"google-bert/bert-base-uncased"`.
 #
 # **Predict:** of 100 test reviews, how many will the fine-tuned encoder get right? And how many a classifier that only
@@ -91,11 +91,7 @@ trainer.train()
 #
 # Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks,
 # and then, from a billion pairs such as question and answer, which texts belong together. We count both as pretraining.
-# Plain BERT was not trained so, and may need more labels.
-#
-# The table has a line for each *epoch*. *Accuracy* is the share of test reviews judged right. *Validation Loss* is the
-# Trainer's name for the loss on `eval_dataset`, here the test reviews. *Training Loss* is the mean of five steps, as
-# last logged; `train_loss` in `TrainOutput`, of all.
+# Plain BERT lacks that second step.
 
 # %% [markdown]
 # ## 2. Line by line
@@ -115,14 +111,13 @@ in_order = load_dataset(profile.imdb)["train"]["label"]
 print("before the shuffle, the first ten labels:", in_order[:10], "and the last ten:", in_order[-10:])
 
 # %% [markdown]
-# Both parts list all negative reviews first. Without the shuffle, the model would see only those, and always “negative”
+# All negative reviews come first. Without the shuffle, the model would see only those, and always “negative”
 # would be 100% right.
 #
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #
-# The tokenizer cuts a text into *tokens* and looks up a number for each. A rare word is cut into several pieces, and
-# one token is added at each end. The tokenizer must be the encoder's own, since only that encoder knows its numbers
-# (lesson 03).
+# The tokenizer cuts a text into *tokens* and looks up a number for each. The tokenizer must be the encoder's own, since
+# only that encoder knows its numbers (lesson 03).
 #
 # **Predict:** how many tokens is “An unwatchable mess.”?
 
@@ -156,15 +151,15 @@ print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_specia
 # %% [markdown]
 # `truncation_side="left"` cuts away the beginning of a long review; at the end, reviewers often sum up.
 #
-# The reviews of one step form a *batch*. The Trainer's *data collator* fills up the shorter ones with *padding*, to
-# which no token attends: the *attention mask* is 1 for text and 0 for padding. [Making it
-# fast](deeper/02_making_it_fast.ipynb) counts what it costs.
+# The reviews of one step form a *batch*, in which all must be equally long. The Trainer's *data collator* fills up the
+# shorter ones with *padding*. There the *attention mask* is 0, so no token attends to it.
 #
 # ### `model = AutoModelForSequenceClassification.from_pretrained(profile.encoder, …)`
 #
 # The encoder's weights come from a file. The head is new and random (a warning, hidden here, says so); `set_seed(0)`
 # makes it the same in each run. All-mpnet's head has two layers, of 768 × 768 and 768 × 2 weights. `id2label` names the
-# two answers, else `LABEL_0` and `LABEL_1`. `attention_probs_dropout_prob=0.0` switches *dropout* off inside attention.
+# two answers, else `LABEL_0` and `LABEL_1`. `attention_probs_dropout_prob=0.0` switches *dropout* off inside attention,
+# [to save time](deeper/02_making_it_fast.ipynb).
 #
 # The model's *loss* is *cross-entropy*: −ln of the probability that it gives to the true label, averaged over reviews.
 #
@@ -188,15 +183,13 @@ with torch.inference_mode():
 print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 
 # %% [markdown]
-# The loss is near −ln ½ = ln 2, the loss of guessing. If your own training with two labels begins well above 0.7, look
-# for a fault.
+# The loss is near −ln ½ = ln 2, the loss of guessing.
 #
 # ### `args = TrainingArguments(…)`
 #
 # - `output_dir` is the training's folder.
-# - A small `learning_rate` keeps what pretraining learned: usually 1e-5 to 5e-5; here 5e-5, or 1e-4 for the small
-#   encoder.
-# - `per_device_train_batch_size` is the number of reviews in a step; the bar above counts steps.
+# - A small `learning_rate` keeps what pretraining learned: usually 1e-5 to 5e-5; here 5e-5.
+# - `per_device_train_batch_size` is the number of reviews in a step; the bar above counts the steps.
 # - `num_train_epochs=1`, `eval_strategy="epoch"`: pass over the training reviews once, then measure.
 # - `save_strategy="no"`: keep no *checkpoint*, a saved state.
 # - `**profile.arithmetic`: *16-bit arithmetic* where the processor is fast at it.
@@ -209,17 +202,14 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 # For each review the model gives two numbers, one for each label, the *logits*. The larger is its answer; `accuracy`
 # compares it with the true label. `processing_class=tokenizer` is for the padding, and is saved with the model.
 #
-# The script has one bad habit: its `eval_dataset` is the *test* reviews. Measured once, your number stands. But keep
-# the best of three learning rates, and part of its lead is luck. Choose on other reviews, the *validation* reviews,
-# which `dataset["train"].train_test_split(test_size=0.2, seed=0)` splits off, and measure on the test reviews once.
-#
-# Such a split may put reviews of one film on both sides, where recognising the film may help. The course's test reviews
-# are of other films; [an honest split](deeper/02_an_honest_split.ipynb) tries it with the same films.
+# The script has one bad habit: its `eval_dataset` is the *test* reviews. Measured once, your number stands. But if you
+# keep the best of three learning rates, part of its lead is luck. So choose on other reviews, the *validation* reviews.
+# `dataset["train"].train_test_split(test_size=0.2, seed=0)` splits them off. Then measure on the test reviews once.
+# (The course's test reviews are of [other films](deeper/02_an_honest_split.ipynb).)
 #
 # ### `trainer.train()`
 #
-# Each step: forward, loss, backward, clip, AdamW, next rate, gradients to zero. The next figure shows the loss, logged
-# every five steps (`logging_steps=5`).
+# The next figure shows the loss, logged every five steps (`logging_steps=5`).
 #
 # **Predict:** where does the curve begin, and does it fall evenly?
 
@@ -229,8 +219,10 @@ from utils import plots
 plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
-# It begins near ln 2, and does not fall evenly, since a point averages only five batches. The diamond stands for other
-# reviews, measured after the last step and without dropout, so it can lie lower.
+# It begins near ln 2, and does not fall evenly, since a point averages only five batches. The last point is *Training
+# Loss* in section 1's table, which has a row for each *epoch* (`train_loss` is the mean of all steps). The diamond is
+# *Validation Loss*, here on the test reviews: measured after the last step and without dropout, it can lie lower.
+# *Accuracy* answers your first prediction.
 #
 # ## 3. What is it worth?
 #
@@ -239,10 +231,9 @@ plots.training(trainer, baseline=np.log(2))
 # - **always “pos”**;
 # - **counting words**: a whole review becomes a vector, with an entry for each word and each pair of neighbours. An
 #   entry is large if the word is frequent in this review and rare in others (*TF-IDF*). Logistic regression learns from
-#   these vectors; cross-validation chooses its setting `C`;
+#   these vectors;
 # - **feature extraction** (*linear probing*), as in vision: the encoder is *frozen*, as pretraining left it (`fresh`,
-#   from section 2). Logistic regression learns from the mean of the token vectors, which all-mpnet was trained to use,
-#   not the first one.
+#   from section 2). Logistic regression learns from the mean of the token vectors, which all-mpnet was trained to use.
 #
 # **Predict** the order of the four.
 
@@ -279,13 +270,12 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
     print(f"{name:<20} {share(hits)}")
 
 # %% [markdown]
-# The brackets hold 95% intervals: where this trained model's share plausibly lies for all such reviews.
+# The brackets hold 95% intervals: where each share would plausibly lie on all such reviews.
 #
 # ### How many labels does it take?
 #
-# The course comes with more training runs, each of at least 60 steps and tested on 1,000 reviews, half of them
-# positive. In the next figure each mark is one run, shifted a little, and lines join the means of three. The axis of
-# labels is logarithmic.
+# The course comes with more runs, tested on 1,000 reviews, half of them positive. In the next figure each mark is one
+# run, and lines join the means of three. *Frozen* is feature extraction.
 #
 # The *base* encoder is all-mpnet-base-v2, the *small* one all-MiniLM-L6-v2, with 23 million weights. A *random start*
 # is the base network without its pretrained weights.
@@ -301,19 +291,15 @@ figures.accuracy_by_labels()
 # %% [markdown]
 # About 1,000, twenty times all-mpnet's 50.
 #
-# The random start, the same network trained in the same way on 500 labels, is at 50%, like a constant answer. So here
-# nothing above 50% comes without pretraining: that is *transfer*. (More steps or another rate might help random
+# The random start, trained in the same way on 500 labels, stays at 50%, like a constant answer. So here this network
+# owes everything above 50% to its pretraining: that is *transfer*. (More steps or another rate might help random
 # weights.)
-#
-# The small encoder [has no clear lead](deeper/02_hard_to_beat.ipynb) over counting words with 500.
 #
 # ### Is the difference real?
 #
-# Compare two classifiers **review by review**: a review counts +1 if only fine-tuning is right, −1 if only the other
-# is, and 0 otherwise. The mean is the difference in accuracy. It is clear, for these two trained models (another seed
-# gives others), if its interval does not contain 0, even if theirs overlap.
-#
-# The *card* below the next figure tests a sentence on the course's runs, so its numbers differ from yours.
+# Compare two classifiers **review by review**: +1 if only fine-tuning is right, −1 if only the other is, and 0
+# otherwise. The mean is the difference in accuracy. If its interval does not contain 0, the difference is clear for
+# these two trained models. The intervals of the two accuracies may still overlap.
 #
 # **Predict:** which of the three differences is the least clear?
 
@@ -327,8 +313,8 @@ plots.number_figure(gains, title, unit, text="{:+.1f}")
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
 
 # %% [markdown]
-# The difference from counting words says how much more you get than from a cheap method. That from feature extraction
-# says roughly what training the weights adds.
+# The card tests its sentence on the course's runs, so its numbers differ from yours. Fine-tuning minus feature
+# extraction says roughly what training the encoder's weights adds.
 #
 # ## 4. Your own sentences
 #
@@ -356,9 +342,7 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# Change single words below: what misled it?
-#
-# Or write your own.
+# **Predict** the bus below. Then copy in a sentence that misled the model, and change single words. Or write your own.
 
 # %%
 my_texts = [

@@ -37,7 +37,7 @@ def raises_an_error(profile, outcomes: dict[str, str], beyond) -> None:
         "03.2",
         "You will notice a wrong tokenizer: it raises an error.",
         tests={"every mistake that changes the output raises an error": not silent},
-        number={f"mistakes of {len(outcomes)} that change the output in silence": len(silent)},
+        number={f"mistakes that change the output in silence, of {len(outcomes)}": len(silent)},
         context={
             "mistakes that raise an error": list(outcomes.values()).count(LOUD),
             "sentences with a GPT-2 id beyond BERT's table": share(beyond),

@@ -446,7 +446,7 @@ def fate(function, rng) -> None:
             require(
                 counts[name] == right[name],
                 f"“{name}”: you count {counts[name]:g}; {right[name]} of the {len(ids)} ids are, each as often as it "
-                "occurs. Look at the four fates of section 4.",
+                "occurs. Look at the four fates of section 1.",
             )
         hint_if(got["loud"], "You call a batch loud although every id has a row. What raises the error?")
         raise Hint(

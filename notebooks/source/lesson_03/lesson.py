@@ -18,8 +18,8 @@
 # > junk.”
 #
 # These models never see letters. A *tokenizer* cuts text into pieces, the *tokens*, and gives each piece a number, its
-# *id*. The model looks up the row with this number in its *embedding table*; this row, with a position's vector added,
-# enters the first layer. Another tokenizer numbers its pieces differently. (GPT-2's method, BPE, is in section 3.)
+# *id*. The model looks up the row with this number in its *embedding table*. Another tokenizer numbers its pieces
+# differently. (GPT-2's method, BPE, is in section 3.)
 #
 # ```
 # "a good film" → BERT's tokenizer  → 1037 2204 2143 → rows of BERT's table: a, good, film → BERT
@@ -28,10 +28,9 @@
 #
 # ## 1. See it work
 #
-# We build a classifier that says whether a sentence about a film is positive. With pictures you would train a small
-# classifier on the vectors of a ResNet whose weights stay as they are. Here a BERT gives the vectors, one for each
-# sentence. (Under `embedded`, it is all-MiniLM-L6-v2, a small BERT, trained further to give vectors of sentences. Its
-# vocabulary is that of bert-base-uncased.)
+# Is a sentence about a film positive? With pictures you would freeze a ResNet and train a small classifier on its
+# vectors. Here a frozen BERT gives one vector for each sentence. (Under `embedded`: all-MiniLM-L6-v2, a small BERT
+# trained further for sentence vectors. Its pieces and ids are those of bert-base-uncased.)
 
 # %%
 from datasets import load_dataset
@@ -59,7 +58,7 @@ print(train["text"][6], ids[6], sep="\n")  # one of them, and its ids
 # Under the sentence stand its ids. The first and the last, 101 for `[CLS]` and 102 for `[SEP]`, are *special tokens*:
 # they stand for no text, but mark beginning and end.
 #
-# Now BERT's tokenizer and GPT-2's cut the same two opinions; the code puts BERT's `[CLS]` and `[SEP]` around all four.
+# Now BERT's tokenizer and GPT-2's cut the same two opinions; the code adds BERT's `[CLS]` and `[SEP]` each time.
 # **Predict:** do GPT-2's ids raise an error? If not, does the classifier get both opinions right?
 
 # %%
@@ -74,7 +73,7 @@ for text in texts:
         print(f"   {whose:<11} {positive:4.0%} positive")
 
 # %% [markdown]
-# There is no error, and both verdicts are flipped. (We chose two that flip; section 6 judges 1,000 others.) What did
+# There is no error, and both verdicts are flipped. (We chose two that flip; section 5 judges 1,000 others.) What did
 # BERT hear? Each box is a piece with its id. GPT-2's pieces include the space before a word, which its tokenizer writes
 # as `Ġ`.
 
@@ -87,11 +86,29 @@ said, heard = pieces.heard(ids, gpt2_tokenizer), pieces.heard(ids, bert_tokenize
 pieces.show({"GPT-2 says": said, "BERT hears": heard})
 
 # %% [markdown]
-# Where GPT-2's tokenizer wrote *moving film*, BERT looked up *percent toward*. And `[unused…]` is a *spare row* of
-# BERT's table: no text leads there. Note the space: `a` at the start of a text has the id 64, ` a` inside a sentence
-# has
-# 257. For GPT-2 they are two pieces, with two rows.
+# Where GPT-2's tokenizer wrote *moving film*, BERT looked up *percent toward*. Note the space: for GPT-2, `a` at the
+# start of a text and ` a` inside a sentence are two pieces, 64 and 257.
 #
+# In BERT's table an id of GPT-2 has four usual fates; section 2 finds a fifth:
+#
+# | GPT-2's piece | its id | in BERT's table |
+# |---|---|---|
+# | `Ġfilm` | 2646 | **another piece**: *toward* |
+# | `Ġa` | 257 | a **spare row**, `[unused…]`: no text leads there |
+# | `!` | 0 | a **special token**: `[PAD]`, which fills up short texts of a batch |
+# | `Ġnostalgic` | 40459 | **beyond the table**: no such row |
+#
+# In the box, let GPT-2 cut your own sentence and BERT read it. Then exchange the two.
+
+# %%
+from utils import widgets
+
+t5_tokenizer = AutoTokenizer.from_pretrained(profile.t5)
+tokenizers = {"BERT": bert_tokenizer, "GPT-2": gpt2_tokenizer, "T5": t5_tokenizer}
+hearing = widgets.what_the_model_hears(tokenizers, texts[0])
+widgets.display(hearing, "A box to read a text's ids with another table; a cell above shows this text.")
+
+# %% [markdown]
 # ## 2. From pixels to tokens
 #
 # Some image files store numbers in place of colours, and with them a *palette*: it says which colour each number is. We
@@ -110,9 +127,8 @@ _, other_palette = plots.with_palette(temple)
 figures.two_palettes(palette[numbers], other_palette[numbers])
 
 # %% [markdown]
-# The shape survives: equal numbers still get equal colours, and in these palettes near numbers near ones. (Text fares
-# worse: near ids need not be alike.) In a text, too, equal words still get equal rows. But what a word means lies in
-# the row, as the colour lies in the palette.
+# The shape survives: equal numbers still get equal colours. In a text, too, equal pieces still get equal rows. But the
+# meaning lies in the row, as the colour lies in the palette.
 #
 # An embedding table is such a palette: BERT looks up `table[ids]` before its first layer. The *vocabulary* is the list
 # that says which piece has which row. Before pretraining the rows are random, and any numbering would do. Pretraining
@@ -123,8 +139,6 @@ figures.two_palettes(palette[numbers], other_palette[numbers])
 
 # %%
 # NBVAL_CHECK_OUTPUT
-t5_tokenizer = AutoTokenizer.from_pretrained(profile.t5)
-tokenizers = {"BERT": bert_tokenizer, "GPT-2": gpt2_tokenizer, "T5": t5_tokenizer}
 for name, tokenizer in tokenizers.items():
     (film,) = tokenizer(" film", add_special_tokens=False)["input_ids"]  # with its space, as inside a sentence
     other = tokenizer.convert_ids_to_tokens(2143)
@@ -136,8 +150,8 @@ same = [word for word in shared if in_bert[word] == in_gpt2[f"Ġ{word}"]]
 print(f"BERT and GPT-2 share {len(shared):,} words; with the same id: {', '.join(same)}")
 
 # %% [markdown]
-# Of 14,124 shared words, a single one has the same id: *publicly*. (Under `embedded`, T5's list is the shorter one of
-# the course's mini-t5.)
+# Of 14,124 shared words, a single one has the same id: *publicly*. (Write it into the box above, with a space before
+# it. Under `embedded`, T5's list is the shorter one of the course's mini-t5.)
 #
 # ## 3. How text is cut
 #
@@ -146,10 +160,9 @@ print(f"BERT and GPT-2 share {len(shared):,} words; with the same id: {', '.join
 #
 # ### How a vocabulary is learned
 #
-# *Byte-pair encoding*, or *BPE* (Sennrich et al., 2016), begins with single letters. Inside words, it counts which two
-# pieces stand side by side most often, joins them to a new piece, and starts again. Each joining is a *merge*. GPT-2's
-# tokenizer learned 50,000 (with 256 pieces to start from and a special token, 50,257); we learn ten, from 500 film
-# reviews. **Predict** the first.
+# *Byte-pair encoding*, or *BPE* (Sennrich et al., 2016), begins with single letters. It finds the most frequent pair of
+# neighbours inside words, joins them to a new piece, and counts again. Each joining is a *merge*. GPT-2's tokenizer
+# learned 50,000; we learn ten, from 500 film reviews. **Predict** the first.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -197,44 +210,23 @@ for name, tokenizer in tokenizers.items():
 #   `##` marks a piece that continues a word. Where nothing fits, the whole word becomes `[UNK]`, for *unknown*. Before
 #   it cuts, this *uncased* tokenizer makes capitals small and drops accents.
 # - GPT-2's *byte-level BPE* makes its merges in their order. It loses nothing: each of the 256 bytes is a piece. Each
-#   byte is shown as a sign: `Ġ` is the space, é is two bytes, `Ã©`, and 😀 is four, here in two pieces.
+#   byte is shown as a sign: the space is `Ġ`, and é, two bytes, is `Ã©`.
 # - T5's *Unigram* has learned a probability for each piece. It takes the cut whose probabilities have the largest
-#   product. It writes a space as `▁`, and `<unk>` for what it cannot write. (mini-t5's list is short, so it needs more
-#   pieces.)
+#   product. It writes a space as `▁`, and `<unk>` for what it cannot write.
 #
-# [Deeper: the three algorithms](deeper/03_three_algorithms.ipynb) writes them out. **Predict:** which tokenizer needs
-# the most pieces for your name?
+# **Predict:** which tokenizer needs the most pieces for your name?
 
 # %%
-from utils import widgets
-
 playground = widgets.tokenizer_playground(tokenizers, sample)
 widgets.display(playground, "A box to cut your own text with the three tokenizers; a cell above shows this text.")
 
 # %% [markdown]
-# ## 4. What BERT hears
+# ## 4. Loud or silent?
 #
-# An id of GPT-2 nearly always meets one of four fates in BERT's table:
-#
-# | GPT-2's piece | its id | in BERT's table |
-# |---|---|---|
-# | `Ġfilm` | 2646 | **another piece**: *toward* |
-# | `Ġa` | 257 | a **spare row** |
-# | `!` | 0 | a **special token**: `[PAD]`, which fills up short texts of a batch |
-# | `Ġnostalgic` | 40459 | **beyond the table**: no such row |
-#
-# In the box, choose who cuts and whose table reads. Let GPT-2 cut and BERT read. Can you write a sentence of which BERT
-# hears one word correctly? (Section 2 names the word. Put a space before it.)
-
-# %%
-hearing = widgets.what_the_model_hears(tokenizers, texts[0])
-widgets.display(hearing, "A box to read a text's ids with another table; section 1 shows this text.")
-
-# %% [markdown]
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
-# We look up *nostalgic*. Of the 1,706 test sentences we count those with an id beyond the table; of the batches of 16,
-# those with at least one such sentence. **Predict** both shares.
+# How many of the 1,706 test sentences have an id beyond the table, as *nostalgic* has? How many batches of 16 contain
+# such a sentence? **Predict** both shares.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -255,23 +247,19 @@ batches = [beyond[start : start + 16].any() for start in range(0, len(beyond), 1
 print(f"{beyond.mean():.0%} of the sentences, {np.mean(batches):.0%} of the batches")
 
 # %% [markdown]
-# One rare word is enough, so that each batch of 16 ends in an error. Of single sentences, more than a third pass in
-# silence. (This is a CPU. An NVIDIA GPU reports `device-side assert triggered`; restart the kernel, and look for the
-# cause on the CPU.) And where the foreign vocabulary is smaller than the table, no id lies beyond it.
+# Rare words, which were merged late, have high ids, and one breaks its whole batch. Of single sentences, more than a
+# third pass in silence. (This is a CPU. An NVIDIA GPU reports `device-side assert triggered`; restart the kernel, and
+# look for the cause on the CPU.)
 #
-# ## 5. Loud or silent?
-#
-# A mistake is *loud* if it raises an error, and *silent* if the program goes on. Five wrong tokenizers cut 200 endings
+# A mistake is *loud* if any of the texts raises an error, else *silent*. Five wrong tokenizers cut 200 endings
 # of film reviews for BERT: GPT-2's, T5's, and three of BERT's own, set up wrongly:
 #
 # - *`[CLS]` and `[SEP]` left out*: beginning and end are not marked.
 # - *Capitals kept*: BERT's vocabulary has none, so every word with a capital becomes `[UNK]`.
-# - *`<br />` added, table not enlarged*: the reviews' line break gets the first id after the last row, and
-#   `model.resize_token_embeddings`, which would add a row, was forgotten.
+# - *`<br />` added, table not enlarged*: the reviews' line break gets the first id after the last row.
 #
-# Endings contain what sentences lack: line breaks and capitals. The last column says how many of our classifier's
-# verdicts differ from those with BERT's own ids; tossing coins would change half. **Predict** for each: loud or silent?
-# Which silent one changes most?
+# The last column says how many of our classifier's verdicts differ from those with BERT's own ids; a coin's would
+# differ in half. **Predict** for each: loud or silent? Which silent one changes most?
 
 # %%
 from notebooks.source.lesson_03 import cards, mistakes
@@ -281,19 +269,16 @@ outcomes = mistakes.try_each(profile, endings, classifier)
 cards.raises_an_error(profile, outcomes, beyond)
 
 # %% [markdown]
-# Loud means that at least one of 200 reviews had an id beyond the table. Silent does not mean harmless. Leaving out
-# `[CLS]` and `[SEP]` changes few verdicts, probably because we average all tokens; lesson 02's head reads only `[CLS]`.
-# Keeping the capitals changes more. Under `embedded`, all of T5's ids have a row, and about as many verdicts change as
-# with a coin.
+# Silent does not mean harmless. Under `embedded`, all of T5's ids have a row, and about as many verdicts change as with
+# a coin.
 #
-# ## 6. The damage
+# ## 5. The damage
 #
 # > “The output is junk.”
 #
-# Our classifier judges 1,000 sentences that it never learned from, of the test and of unused training ones, with BERT's
-# ids and with GPT-2's. All their GPT-2 ids have a row: no errors. Half are positive, so always giving the same answer
-# is right for 50%. Count the points above 50: if GPT-2's ids earn less than a fifth of what BERT's earn, we call the
-# output *junk*.
+# Our classifier judges 1,000 sentences that it never learned from, with BERT's ids and with GPT-2's. All their GPT-2
+# ids have a row: no errors. Half are positive, so always giving the same answer is right for 50%. We count the points
+# above 50: if GPT-2's ids keep less than a fifth of BERT's, the output is *junk*.
 #
 # For comparison, a second classifier learned from the same labels by counting words. A bar is the share judged right, a
 # thin line its 95% interval. **Predict:** is the bar of GPT-2's ids near that of BERT's, near counting words, or near
@@ -303,8 +288,8 @@ cards.raises_an_error(profile, outcomes, beyond)
 from notebooks.source.lesson_03 import exchange
 from utils.finetuning import counting_words
 
-rows, seen = table.num_embeddings, len(train)
-test = exchange.plain_sentences(profile, sentences, gpt2_tokenizer, rows, seen)
+# Sentences of the test, and of the training that are not in `train`, whose GPT-2 ids all have a row.
+test = exchange.plain_sentences(profile, sentences, gpt2_tokenizer, table.num_embeddings, len(train))
 right = bert_tokenizer(list(test["text"]), truncation=True, max_length=64)["input_ids"]
 wrong = exchange.gpt2_ids(bert_tokenizer, gpt2_tokenizer, test["text"])
 counter = counting_words(class_weight="balanced").fit(train["text"], train["label"])
@@ -319,15 +304,10 @@ cards.is_junk(profile, hits)
 
 # %% [markdown]
 # With BERT's ids the classifier is somewhat ahead of counting words. With GPT-2's ids it is right for about 50%, as by
-# guessing. (Fine-tuned on the wrong ids, a network can learn again, since each piece always gets the same row; but what
-# pretraining put there is lost.)
+# guessing: it had learned the colours, not the shapes. Do the cuts hurt, or the ids? [Deeper: the
+# damage](deeper/03_the_damage.ipynb) separates them.
 #
-# What does the harm: where GPT-2's tokenizer cuts, or which ids it gives? [Deeper: the
-# damage](deeper/03_the_damage.ipynb) changes one at a time: it cuts as GPT-2 does, then looks each piece up in BERT's
-# list. Accuracy stays near that of BERT's ids, so the ids do the harm. But the two cut most of these words alike, so
-# this hardly tests the cuts.
-#
-# ## 7. A guard
+# ## 6. A guard
 #
 # Silent mistakes need a check. A model's own tokenizer usually lies beside it, in its folder or on its page of the hub;
 # `model.name_or_path` says where. So we load it and compare: the vocabulary, and the ids of three texts. **Predict:**

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,47 +44,69 @@ class Cost:
         return self.held + self.gradients + self.optimizer + self.activations
 
 
-def cost_of_reading(body, tokenizer, device: str) -> Cost:
-    """Measure a frozen encoder that reads sentences once, for a linear classifier on its vectors; nothing is kept."""
-    body = body.to(device).eval()
+def measured(models: dict, tokenizer, device: str, reading: tuple[str, ...] = ()) -> dict[str, Cost]:
+    """Measure a step of each method; the weights of those that train move a little.
+
+    The methods take turns, one step each, and the fastest counts: whatever else the machine does hits all alike.
+
+    Args:
+        models: by method: a classifier that trains, or, of a method in `reading`, an encoder.
+        tokenizer: its `unk_token_id` fills the sentences.
+        device: where to measure.
+        reading: methods whose encoder is frozen and reads once, for a linear classifier on its vectors.
+    """
     ids = torch.full((SENTENCES, TOKENS), tokenizer.unk_token_id, device=device)
-    seconds = []
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    labels = {"labels": ids[:, 0] % 2}
+    prepared = {
+        method: _reading(model.to(device), batch) if method in reading else _training(model.to(device), batch | labels)
+        for method, model in models.items()
+    }
+    seconds: dict[str, list[float]] = {method: [] for method in models}
     for _ in range(STEPS):
-        started = time.perf_counter()
-        with torch.inference_mode():
-            body(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.sum().item()
-        seconds.append(time.perf_counter() - started)
+        for method, (step, _) in prepared.items():
+            started = time.perf_counter()
+            step()
+            seconds[method].append(time.perf_counter() - started)
+    return {method: Cost(step=min(seconds[method][WARMING:]), **sizes) for method, (_, sizes) in prepared.items()}
+
+
+def _reading(body, batch) -> tuple[Callable[[], object], dict[str, float]]:
+    """A frozen encoder: its step, and its sizes; nothing is kept."""
+    body.eval()
+
+    @torch.inference_mode()
+    def step() -> float:
+        return body(**batch).last_hidden_state.sum().item()
+
     size, of_all = body.config.hidden_size + 1, sum(weights.numel() for weights in body.parameters())
-    return Cost(
-        trained=size, weights=of_all, step=min(seconds[WARMING:]), held=4 * of_all / MIB, gradients=0,
-        optimizer=0, activations=0, stored=len(save({"head": torch.zeros(size)})) / MIB,
-    )  # fmt: skip
+    stored = len(save({"head": torch.zeros(size)})) / MIB
+    return step, {
+        "trained": size, "weights": of_all, "held": 4 * of_all / MIB, "gradients": 0, "optimizer": 0,
+        "activations": 0, "stored": stored,
+    }  # fmt: skip
 
 
-def cost_of(model, tokenizer, device: str) -> Cost:
-    """Measure a classifier's training step; its weights move a little."""
-    model = model.to(device).train()
+def _training(model, batch) -> tuple[Callable[[], object], dict[str, float]]:
+    """A classifier: its training step, and its sizes."""
+    model.train()
     named = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
-    trained = list(named.values())
-    ids = torch.full((SENTENCES, TOKENS), tokenizer.unk_token_id, device=device)
-    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids[:, 0] % 2}
-    optimizer, seconds = torch.optim.AdamW(trained, lr=1e-6), []
-    activations = kept_for_backward(model, batch)
-    for _ in range(STEPS):
-        started = time.perf_counter()
+    optimizer = torch.optim.AdamW(named.values(), lr=1e-6)
+
+    def step() -> float:
         loss = model(**batch).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        loss.item()  # waits for a GPU
-        seconds.append(time.perf_counter() - started)
-    size, of_all = (sum(weights.numel() for weights in some) for some in (trained, list(model.parameters())))
+        return loss.item()  # waits for a GPU
+
+    size, of_all = (sum(weights.numel() for weights in some) for some in (named.values(), model.parameters()))
     mib = 4 * size / MIB
     stored = len(save({name: weights.detach().cpu().contiguous() for name, weights in named.items()})) / MIB
-    return Cost(
-        trained=size, weights=of_all, step=min(seconds[WARMING:]), held=4 * of_all / MIB, gradients=mib,
-        optimizer=2 * mib, activations=activations / MIB, stored=stored,
-    )  # fmt: skip
+    return step, {
+        "trained": size, "weights": of_all, "held": 4 * of_all / MIB, "gradients": mib, "optimizer": 2 * mib,
+        "activations": kept_for_backward(model, batch) / MIB, "stored": stored,
+    }  # fmt: skip
 
 
 def kept_for_backward(model, batch) -> int:

@@ -150,11 +150,11 @@ print(f"random weights: {same_sense(untrained)}")
 # %%
 from notebooks.source.lesson_04 import costs
 
-cost, right_of = {}, {}
+models, right_of = {}, {}
 for method in ("upper half", "all"):
-    cost[method] = costs.cost_of(runs.new_model(method, seed=0), runs.tokenizer, profile.device)
+    models[method] = runs.new_model(method, seed=0)
     right_of[method] = over_seeds(runs.results(runs.run, runs.final(method, 200)), "%")
-costs.show(cost, right_of)
+costs.show(costs.measured(models, runs.tokenizer, profile.device), right_of)
 
 # %% [markdown]
 # About half of this encoder's weights are embeddings, so the upper half of the layers is a smaller share than half. The

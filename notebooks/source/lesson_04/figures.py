@@ -46,6 +46,7 @@ def labels_saved(right: dict[str, dict[int, np.ndarray]]) -> None:
             markerfacecolor=color if name == WORDS else "white",
         )  # fmt: skip
     ax.axhline(50, color=plots.GREY, linewidth=0.8)
+    ax.axhline(numbers[WORDS, MOST].value, color=plots.BLACK, linewidth=0.8, zorder=0)
     ax.set(xscale="log", xlabel="labelled sentences", ylabel="right (%)")
     budgets = (FEW, LABELS, MANY, MOST)
     ax.set_xticks(budgets, [f"{labels:,}" for labels in budgets])
@@ -82,7 +83,7 @@ def rates(runs, before: dict[str, list[int]]) -> None:
     below.axhline(untouched["topics"], color=plots.RED, linestyle="--", linewidth=1)
     below.axhline(untouched["neighbours"], color=plots.GREEN, linestyle="--", linewidth=1)
     below.plot([], [], color=plots.BLACK, linestyle="--", linewidth=1, label="each before fine-tuning")
-    below.axhline(runs.neighbours_by_chance(), color=plots.BLACK, linestyle=":", label="neighbours, drawn at random")
+    below.axhline(runs.neighbours_by_chance(), color=plots.BLACK, linestyle=":", label="neighbours, by chance")
     above.set(xscale="log", ylabel="task: right (%)", ylim=(47, None))
     below.set(xlabel="learning rate", ylabel="headlines: right (%)", ylim=(0, None))
     above.legend(fontsize=9, loc="upper left")

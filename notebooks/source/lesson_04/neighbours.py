@@ -10,7 +10,7 @@ import numpy as np
 BEGINNING = 5  # letters: "romance" and "romantic" count as one word
 
 
-def pairs_without_common_words(sentences: Sequence[str], vectors: np.ndarray) -> list[tuple[int, int]]:
+def pairs_without_shared_words(sentences: Sequence[str], vectors: np.ndarray) -> list[tuple[int, int]]:
     """For each sentence its nearest one, by cosine, among those that share no word with it, stop words apart.
 
     Args:

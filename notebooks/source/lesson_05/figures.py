@@ -114,19 +114,24 @@ def forgetting(curves: dict[str, dict[float, dict]], before, rates: dict[str, fl
         rates: way -> the rate that validation chose; it gets a ring.
     """
     fig, ax = plots.figure(3.8)
-    told, ends = [], []
+    told, more = [], True
     for way, by_rate in curves.items():
         color, line, mark = STYLES[way]
         lost = [100 * (before.mean() - found["topics"].mean()) for found in by_rate.values()]
         right = [100 * found["right"].mean() for found in by_rate.values()]
         ax.plot(lost, right, color=color, linestyle=line, marker=mark, markersize=5, label=way)
+        if way == "plain":
+            for rate, x, y in zip(by_rate, lost, right, strict=True):
+                ax.annotate(
+                    _plain(rate), (x, y), (9, -16), textcoords="offset points", fontsize=8, zorder=5,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                )  # fmt: skip
         own = list(by_rate).index(rates[way])
         ax.plot(lost[own], right[own], "o", color=color, markersize=13, markerfacecolor="none", markeredgewidth=1.2)
         marks = zip(by_rate, right, lost, strict=True)
         told += [f"{way} " + ", ".join(f"at {_plain(rate)} {hits:.0f}% and {gone:.0f}" for rate, hits, gone in marks)]
-        ends += [(lost[0], lost[-1])]
-    (least, low), (high, most) = ((min(side), max(side)) for side in zip(*ends, strict=True))
-    title = f"Lost at the lowest rates: {least:.0f} to {low:.0f} points; at the highest: {high:.0f} to {most:.0f}"
+        more = more and lost == sorted(lost)
+    title = f"Higher rates {'' if more else 'do not always '}forget more. Ring: the rate that validation chose"
     ax.set(xlabel="topics lost (points)", ylabel="test sentences right (%)")
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     fig.suptitle(title, fontsize=10)

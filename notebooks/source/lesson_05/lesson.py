@@ -47,8 +47,8 @@ train_loader = DataLoader(dataset=train_rows, batch_size=8, sampler=sampler, col
 print(train_rows[0]["labels"], tokenizer.decode(train_rows[0]["input_ids"]))
 
 # %% [markdown]
-# The model is lesson 02's with a smaller encoder, and without dropout, so that losses compare. **Predict:** which share
-# of 200 validation sentences does it get right before training, with a random head?
+# The model is lesson 02's with a smaller encoder; no dropout, so that two runs compare exactly. **Predict:** which
+# share of 200 validation sentences does it get right before training, with a random head?
 
 # %%
 from transformers import AutoModelForSequenceClassification, get_linear_schedule_with_warmup, set_seed
@@ -100,17 +100,13 @@ for epoch in range(4):
 _ = model.load_state_dict(best_weights)
 
 # %% [markdown]
-# The training loss keeps falling, but validation need not follow. So the loop keeps the best weights. (The best of four
-# validation scores flatters; a test tells.)
+# The training loss keeps falling, but validation need not follow. So the loop keeps the best weights.
 #
-# - **Gradients.** `backward` computes a gradient for each weight and *adds* it to the one already there. That is why
-#   `zero_grad` clears them after each step.
-# - **Gradient accumulation.** Because gradients add up, two batches of 8 act as one of 16: each loss is divided by 2,
-#   and the optimizer steps after every second batch.
+# - **Gradient accumulation.** `backward` *adds* each gradient to the one already there. So two batches of 8 act as one
+#   of 16, once each loss is divided by 2. The optimizer steps after every second batch; then `zero_grad` clears the
+#   sum.
 # - **Gradient clipping.** All gradients together are one long vector. If it is longer than 1, it is shortened to 1, so
 #   that no odd batch dominates.
-# - **Optimizer.** `AdamW` keeps two running means for each weight: of its gradient and of the gradient's square. A step
-#   is the learning rate times the first, divided by the root of the second.
 # - **Schedule.** Four epochs have 32 steps. The rate rises from 0 over the first 4, the *warm-up*, then falls to 0 in a
 #   straight line.
 # - **Best weights.** `state_dict` hands out the model's own tensors, which go on changing. So the loop keeps a copy of
@@ -145,15 +141,15 @@ cards.is_this_loop(profile, model, *cards.losses_of_steps(losses, trainer))
 
 # %% [markdown]
 # The `Trainer` trains as your loop does, up to rounding. Clipping at 1 and the straight fall are its defaults;
-# `optimizers=` takes others.
+# `optimizers=` replaces the fall.
 #
 # ## 2. A rate for each layer
 #
 # As in vision, lower layers hold what is general. So the first recipe, *discriminative fine-tuning*, lets them move
 # less: ULMFiT divides the rate by 2.6 from each layer to the one below.
 #
-# An optimizer takes *parameter groups*: lists of weights, each with its own rate. Biases and layer normalization get
-# groups of their own, without *weight decay*, the small pull of a weight towards 0.
+# An optimizer takes *parameter groups*: lists of weights, each with its own rate. Biases and layer normalization get no
+# *weight decay*, the small pull towards 0.
 #
 # **Predict:** with six layers, the embeddings lie seven divisions below the head, whose rate is 0.001. Is their rate a
 # 20th of that, a 100th, or less than a 500th?
@@ -183,26 +179,19 @@ for depth, group in enumerate(groups_by_depth(model, rate=1e-3, divisor=2.6)[::2
     print(f"depth {depth}: rate {group['lr']:.7f}, the head's divided by {1e-3 / group['lr']:.1f}")
 
 # %% [markdown]
-# With six layers the embeddings get an 800th of the head's rate. With the three layers of ULMFiT's network it is a
-# 46th; with the twelve of BERT-base a 250,000th, and they hardly move. Transformers usually get divisors closer to 1
-# (*layer-wise learning rate decay*); we test the paper's 2.6.
+# With six layers the embeddings get an 800th of the head's rate. ULMFiT had three LSTM layers; deeper Transformers use
+# divisors nearer 1 (*layer-wise learning rate decay*). We test the paper's 2.6.
 #
 # ## 3. The slanted triangle
 #
 # The second recipe is a schedule, the *slanted triangular* learning rate. Over a tenth of the steps it climbs from 1/32
 # of the highest rate to the top, then it falls back. The paper's reason: to reach a good region quickly, then refine.
 #
-# In the paper's formula, $t$ is the step, counted from 0, $T$ the number of steps, $cut$ the step of the peak, and
-# $cut\_frac$ is 0.1. $p$ says how high the rate stands: 0 at the foot of the triangle, 1 at its peak.
+# The cell has the paper's formula, as printed. `cut` is the step of the peak: a tenth of the steps, rounded down. `p`
+# is the height: 0 at the foot of the triangle, 1 at its peak. The `return` line makes it a share of the highest rate.
+# The fall takes `cut * (1 / cut_frac - 1)` steps, 9 times `cut`.
 #
-# $$cut = \lfloor T \cdot cut\_frac \rfloor$$
-#
-# $$p = \begin{cases} t/cut & t < cut \\ 1 - \frac{t - cut}{cut (1/cut\_frac - 1)} & \text{otherwise} \end{cases}$$
-#
-# The `return` line turns $p$ into a share of the highest rate.
-#
-# **Predict:** with 16 steps, what is $cut$? The denominator, $9 \cdot cut$, is the length of the fall: is that $T -
-# cut$? And what happens with 9 steps?
+# **Predict:** with 16 steps, what is `cut`? Does the fall then fill the steps that are left? And with 9 steps?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -223,9 +212,9 @@ for steps in (100, 16, 9):
         print(f"{steps:>3} steps: division by zero")
 
 # %% [markdown]
-# With 16 steps, as in each epoch of your next loop, $cut$ is rounded down to 1. The formula plans 9 steps for the fall,
-# but $T - cut$ is 15: the *rate turns negative*. The loop then goes uphill in the loss, without an error. With 9 steps,
-# $cut$ is 0.
+# With 16 steps (an epoch of your next loop), `cut` is rounded down to 1. The formula plans 9 steps for the fall,
+# but 15 are left: the *rate turns negative*. The loop then goes uphill in the loss, without an error. With 9 steps,
+# `cut` is 0.
 #
 # Repaired, it climbs for at least one step and falls over all the others. **Predict:** how far does it lie from section
 # 1's schedule, linear warm-up and decay?
@@ -244,16 +233,15 @@ def slanted_triangular(step, steps, cut_frac=0.1, ratio=32):
 figures.schedules([slanted_triangular(step, steps=100) for step in range(100)], warmup_steps=10)
 
 # %% [markdown]
-# So section 5 compares the triangle with a constant rate.
+# You used it already. So its rival in section 5 is a constant rate.
 #
 # ## 4. Gradual unfreezing
 #
 # The third recipe trains the head alone at first, then frees the layers from the top down; here, in four epochs,
-# several at once. Training all at once, says the paper, risks forgetting. `requires_grad` says which weights learn;
-# AdamW skips those without a gradient.
+# several at once. Training all at once, says the paper, risks forgetting. `requires_grad` says which weights learn.
 #
-# The schedule can be one triangle for all epochs or, as in the paper's code, a new one when parts join. Rows are parts
-# of the network, steps run to the right. White is frozen; darker blue is a higher rate.
+# The schedule can be one triangle for all epochs or, as in the paper's code, a new one when parts join. In the figure,
+# white is frozen.
 #
 # **Predict:** one triangle over 400 steps has its peak at step 40. How much of the peak rate is left at step 300, when
 # the embeddings join?
@@ -278,8 +266,9 @@ figures.stairs(model, unfreeze, {"one triangle": one_triangle, "a triangle for e
 #
 # ### All three in your loop
 #
-# `LambdaLR` makes a schedule from a function: what it returns multiplies each group's starting rate. **Predict:**
-# guessing has the loss ln 2 = 0.693. Does the loss fall most in the first epoch, while the head learns alone, or later?
+# `LambdaLR` makes a schedule from a function: what it returns multiplies each group's starting rate. Here each batch is
+# a step. **Predict:** guessing has the loss ln 2 = 0.693. Does the loss fall most in the first epoch, while the head
+# learns alone, or later?
 
 # %%
 from torch.optim.lr_scheduler import LambdaLR
@@ -303,23 +292,21 @@ for epoch in range(4):
     print(f"epoch {epoch + 1}: loss {sum(losses) / stage:.3f}, validation {evaluate(model, validation_rows):.1%} right")
 
 # %% [markdown]
-# Later, when the encoder learns; the head alone stalls.
+# Later: the head alone leaves it near 0.693.
 #
 # ## 5. Do they help?
 #
-# One run tells little, so each way of training ran with 20 *seeds*, each drawing its own head and 64 (not 128)
-# sentences. *Plain* trains all parts at one constant rate. Each recipe is compared with training without it:
+# One run tells little, so each way ran with 20 *seeds*: 64 new sentences and a new head, here one layer on the mean
+# vector. *Plain* trains all parts at one constant rate.
 #
-# - **discriminative rates**, divided by 2.6, with plain;
-# - **slanted triangle**, one over all four epochs, with plain;
-# - **gradual unfreezing**, a triangle for each epoch, with the one triangle: freezing and schedule change;
-# - **all three** together, with plain.
+# - Against plain: **discriminative rates**; one **slanted triangle** over four epochs; **all three** recipes.
+# - Against that triangle: **gradual unfreezing** with a triangle for each epoch (two changes at once).
 #
-# The cell prints each way's peak rate (its head's), best on validation sentences; the last one serves section 6. To
-# help means to gain 2 points (the paper's three gained 1.9 on IMDB).
+# Validation chose each peak rate (the head's). The last row is for section 6. To *help* means 2 points, about the
+# paper's gain.
 #
-# A dot is one seed's difference: both ways share its sentences and head. A bar is the mean's 95% interval. Wholly right
-# of the dashed 2, the recipe helps; wholly left, it does not; across, it is open.
+# A dot is one seed's difference: both ways share the seed's sentences and head. A bar is the mean's 95% interval. Right
+# of the dashed 2 it says yes, left of it no, across it “cannot tell”.
 #
 # **Predict:** does each recipe gain something? Do the gains add up?
 
@@ -330,7 +317,7 @@ task = runs.Runs(profile)
 results, rates = cards.ways_of_training(task)
 counted = task.counting_words()
 for way, rate in rates.items():
-    print(f"{way:<26}peak rate {rate:g}")
+    print(f"{way:<26}peak rate {rate:<8g}{results[way]['right'].mean():.1%} right")
 recipes = {
     "discriminative rates": "plain",
     "slanted triangle": "plain",
@@ -342,44 +329,47 @@ cards.each_helps(task, results, counted, recipes)
 cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
-# On average, all are far above counting words. Only the triangle's bar lies wholly above 0: it gains something, at
-# these two rates. Gradual unfreezing, with its triangles, has the highest mean, almost four points above plain. Whether
-# any alone gains 2 points stays open.
+# All are far above counting words. Only the triangle's bar lies wholly above 0: it gains something, at these two rates.
+# Whether any gains 2 points stays open. Best is unfreezing with triangles, almost four points above plain.
 #
-# Gains do not add up, at these rates: all three are right less often than gradual unfreezing, which lacks only
-# discriminative rates.
+# Gains do not add up: with discriminative rates added, at its own rate, unfreezing loses about three points.
 #
 # ## 6. Do they forget less?
 #
-# The recipes were made against forgetting, so measure it. A headline's mean token vector should lie nearest to the mean
-# of the other headlines of its topic. Then its topic is *found*. We count over 250 headlines.
+# The recipes were made against forgetting. Measure it on 250 headlines: a headline's topic is *found* if its mean token
+# vector lies nearest to the mean of that topic's other headlines. *Lost* is found before minus found after.
 #
 # In the figure, a line is one way of training, and its marks are peak rates, each about three times the last; means of
-# ten seeds, not twenty. The ring is the rate that validation chose.
+# ten seeds, not twenty. Plain's are written beside its marks. The ring is the rate that validation chose.
 #
 # **Predict:** how do right answers and forgetting change along a line?
 
 # %%
 before = task.topics_before()
-print(f"topics found before fine-tuning: {before.mean():.1%}")
+print(f"topics found before fine-tuning: {before.mean():.1%}; after:")
+for way, found in results.items():
+    print(f"{way:<26}{found['topics'].mean():.1%}")
 figures.forgetting(cards.ways_by_rate(task), before, rates)
 cards.forgets_less(task, results, without, rates, runs.searched(profile, "plain"))
 
 # %% [markdown]
-# Most lines first climb: a higher rate learns more and forgets somewhat more. Then much is forgotten, and little or
-# nothing gained. Forgetting grows with the rate; at one peak rate the recipes, lower on average, forget less.
+# Most lines first climb: a higher rate learns more and forgets somewhat more. Then much is forgotten, and right answers
+# mostly stall or fall. The answer depends on the rates that you compare:
 #
-# The card compares the rings. Each at its own rate, every recipe forgets *more* than training without it: its rate,
-# printed above, is higher. Yet validation nearly tied some rates: one mark higher, plain forgets more than most rings;
-# one mark lower, all three forget far less.
+# - **At the rings** (the card), every recipe forgets *more* than training without it: its peak rate is higher.
+# - **At one peak rate**, the recipes forget less: at 0.0003, discriminative rates lose 5 points, plain about 40.
+#   Averaged over layers and steps, the recipes' rates are lower.
+# - **Plain at ten times its own rate** is about as often right as at its own, but forgets 15 to 34 points more than the
+#   recipes.
 #
-# “Works better”? Here, perhaps. “Forgets less”? Not at the chosen rates. Against plain at ten times its own, yes: it is
-# then about as often right, but forgets 15 to 34 points more than the recipes.
+# Plain's two best rates nearly tie on validation; at the higher one it forgets ten times as much.
+#
+# “Works better”? Some do, at these rates. “Forgets less”? Not at the chosen rates.
 
 # %% [markdown]
 # ## To remember
 #
-# - The `Trainer` is a loop: forward, backward, clip, step, schedule.
+# - The `Trainer` is a loop: forward, backward, clip, step, schedule, clear.
 # - Try a formula at its ends: the slanted triangle as printed can turn the rate negative.
 # - Judge a recipe over many seeds, against training without it.
 # - If a recipe forgets less, ask whether a lower rate without it does, too.

@@ -12,13 +12,13 @@ SHOWN = {  # claim -> a further number of it, nearer to the row, and its name in
 JOBS = (  # job, what to try first, what then, the claims nearby
     (
         "classify texts, with tens of labels",
-        "count words; a frozen base encoder",
+        "a frozen base encoder",
         "fine-tune it, ten epochs",
         ("04.5",),
     ),
-    ("classify texts, with hundreds of labels or more", "count words; fine-tune a base encoder", "LoRA", ("02.2",)),
+    ("classify texts, with hundreds of labels or more", "fine-tune a base encoder", "LoRA", ("02.2",)),
     (
-        "many classification tasks, one network to keep",
+        "many classification tasks, little storage",
         "a frozen encoder, a head for each task",
         "LoRA for each",
         ("04.4",),
