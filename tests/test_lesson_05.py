@@ -322,6 +322,15 @@ def test_what_section_6_says_of_the_rates_is_so_in_the_stored_runs(real_task):
     rings = sorted(lost[way][chosen[arm]] for way, arm in arms.items() if way != "plain")
     assert lost["plain"][1e-4] > rings[-2]
     assert 8 < lost["plain"][1e-4] / lost["plain"][3e-5] < 12  # “ten times as much”
+    assert 26 < lost["slanted triangle"][3e-4] < 30  # “nearly 30”
+    plain = sorted((lost["plain"][rate], hits) for rate, hits in right["plain"].items())
+    better = []  # for equal forgetting
+    for way in list(arms)[1:]:
+        for rate, gone in lost[way].items():
+            if 4 <= gone <= 11.5:
+                better.append(right[way][rate] > np.interp(gone, *zip(*plain, strict=True)))
+    assert len(better) >= 3
+    assert all(better)
     tried = sorted(((np.mean(found), rate) for rate, found in runs.searched(CPU, "plain").items()), reverse=True)
     (first, own), (second, other) = tried[:2]
     assert (own, other) == (chosen["plain"], 1e-4)

@@ -8,7 +8,7 @@
 #       - say who may look where in each of them
 #       - say what each was trained to guess, and on which text
 #       - choose a family for a job
-#     minutes_yours: 50
+#     minutes_yours: 45
 #     minutes_cpu: about a minute
 #     needs: softmax, ResNet and the mathematics of attention
 # ---
@@ -107,10 +107,10 @@ for name, (tokenizer, _) in networks.items():
     print(f"{name:<5}", " ".join(tokenizer(sentence).tokens()))
 
 # %% [markdown]
-# No. This BERT lower-cases; `Ġ` and `▁` stand for a space. BERT marks the beginning and the end with `[CLS]` and
-# `[SEP]`, T5 the end with `</s>`. GPT's only mark, `<|endoftext|>`, comes in section 3.
+# Nearly: mini-t5 needs more pieces. This BERT lower-cases; `Ġ` and `▁` stand for a space. BERT marks the beginning and
+# the end with `[CLS]` and `[SEP]`, T5 the end with `</s>`. GPT's only mark, `<|endoftext|>`, comes in section 3.
 #
-# ## 2. One building, three ways to use it
+# ## 2. One design, three ways to use it
 #
 # All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text. Its **decoder** writes
 # another, while it looks at what the encoder read.
@@ -118,7 +118,7 @@ for name, (tokenizer, _) in networks.items():
 # BERT is the encoder alone. GPT is the decoder alone, without the part that looks at an encoder: it continues a text.
 # T5 is both, an *encoder–decoder*.
 #
-# Read the drawing from the bottom up; it shows the parts as in 2017. A frame is one layer, repeated N times.
+# Read the drawing from the bottom up; *add & norm* is drawn as in 2017. A frame is one layer, repeated N times.
 #
 # **Predict:** in T5, the decoder looks at the encoder by attention. Who gives the queries? Who the keys and values?
 
@@ -136,8 +136,8 @@ drawings.families()
 #   say how much from which. A layer does this several times side by side, in *attention heads*.
 # - **Masked self-attention** collects from the position itself and from its left only.
 # - **Cross-attention** lets each decoder layer collect from what the encoder read.
-# - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector (GPT-2 and T5:
-#   beforehand).
+# - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector (GPT-2 and T5: before
+#   the part).
 # - **Feed-forward**, two linear layers with a nonlinearity between, works on each position alone. Only attention
 #   connects positions.
 # - The **output layer** gives each token of the vocabulary a score, its *logit*.
@@ -181,7 +181,8 @@ figures.attention_means(attentions)
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
-# Nearly half: all to the right. (Heads with little to collect often look at the first mark.)
+# Nearly half: all to the right. (Dark first columns are common: a row sums to 1, even where a head finds little to
+# collect.)
 #
 # Two sentences begin alike: “She opened the `[MASK]` and read.” and “… and drank.” **Predict** the first guess for
 # each. From the left alone, it would be the same.
@@ -201,6 +202,8 @@ box = widgets.fill_the_blank(five_best, bert_tokenizer.mask_token, "She opened t
 widgets.display(box, "A box to fill blanks in your own sentences; above stand two such blanks.")
 
 # %% [markdown]
+# The last word decided.
+#
 # > “… at the exact same millisecond.”
 #
 # GPT, too, reads a text in [one run](deeper/01_objectives.ipynb): like BERT, it computes layer by layer, and within a
@@ -216,10 +219,10 @@ widgets.display(box, "A box to fill blanks in your own sentences; above stand tw
 # |---|---|---|---|
 # | BERT (Devlin et al.) | 2018 | 110 or 340 million | Wikipedia, books |
 # | GPT-1 (Radford et al.) | 2018 | 117 million | books (GPT-2: web pages) |
-# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages, labelled tasks |
+# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages, and tasks with labels |
 #
 # BERT sees both sides, so some tokens must be hidden. GPT cannot see the next token, so each position can guess it.
-# Here BERT and T5 miss more than in training:
+# For BERT and T5, more is hidden here than in training:
 #
 # - **BERT** reads “the actors `[MASK]` good because the `[MASK]` is great.” It must say *are* and *story*.
 # - **GPT** reads “`<|endoftext|>` The actors are good because the story is great”. At each position it must say the
@@ -230,8 +233,8 @@ widgets.display(box, "A box to fill blanks in your own sentences; above stand tw
 # BERT's objective is *masked language modelling*, as masked autoencoders do it with patches of an image: it is asked
 # for 15% of the tokens, [most of them hidden](deeper/01_objectives.ipynb). GPT's is *causal language modelling*. T5's
 # is *span corruption*: 15% of the tokens are taken out in short runs, and a *sentinel*, such as `<extra_id_0>`, marks
-# each gap. Each loss is a cross-entropy over the vocabulary: for GPT at every position, for BERT at 15%. (The original
-# BERT also learned to say whether one passage follows another.)
+# each gap. Each loss is a cross-entropy over the vocabulary. GPT: at every position; BERT: at 15%; T5: at all it
+# writes. (The original BERT also learned to say whether one passage follows another.)
 #
 # **Predict:** at which positions will GPT guess right?
 
@@ -250,13 +253,14 @@ question = t5_tokenizer(gaps, return_tensors="pt").to(profile.device)
 print("T5    ", gaps, "→", t5_tokenizer.decode(t5.generate(**question, max_new_tokens=8)[0, 1:]))
 
 # %% [markdown]
-# GPT is right at small words. *Story* is hard: even mini-bert, which sees both sides, says *acting*. mini-t5 writes its
+# GPT gets some small words. *Story* is hard: even mini-bert, which sees both sides, says *acting*. mini-t5 writes its
 # sentinels in order, but fills the gaps badly.
 #
 # ### From guesses to a text
 #
 # GPT writes by guessing on. *Greedy* takes the likeliest token each time. *Sampling* draws one by its probability. The
-# *temperature* divides the logits: below 1, likely tokens get likelier. (Deeper: [top-p](deeper/01_sampling.ipynb).)
+# *temperature* divides the logits: below 1, likely tokens get likelier. (Here [top-p](deeper/01_sampling.ipynb) drops
+# unlikely ones.)
 #
 # **Predict:** which repeats itself, greedy or sampled?
 
@@ -278,7 +282,7 @@ playground = widgets.generation_playground(continue_text, "The story begins", sa
 widgets.display(playground, "A box to let GPT write on from your own prompt; above it stand two of its texts.")
 
 # %% [markdown]
-# Greedy goes round in a circle; sampling loses its thread. At which temperature do the sentences break?
+# Greedy goes round in a circle; sampling loses its thread. In the box, raise the temperature until the sentences break.
 #
 # ## 5. Context
 #
@@ -345,14 +349,14 @@ for name, filler in fillers.items():
 #
 # **To write: GPT**, today for example Llama. (GPT-1 itself was fine-tuned to classify, too.)
 #
-# **To turn one text into another: T5.** “The absolute industry standard”? Not shown: in 2019, the largest T5 led on its
-# authors' one set of summaries, [not on translation](deeper/01_guessing_and_probing.ipynb); and to lead is not to be
-# used.
+# **To turn one text into another: T5**, today for example NLLB, which translates. “The absolute industry standard”? Not
+# shown: in 2019, the largest T5 led on the one summary benchmark that was tried, [not on
+# translation](deeper/01_guessing_and_probing.ipynb).
 #
 # **To classify, or to search: BERT**, today for example ModernBERT. Its vectors collect from both sides. To classify,
 # you put a linear layer on the top layer's `[CLS]` vector and fine-tune all, as with a ResNet. To search, you compare
 # vectors by cosine, after further training. BERT's authors trained a left-only twin on the same text: it did worse on
-# all five tasks, by half a point (sentiment) to ten (questions; Devlin et al., 2018, table 5).
+# all five tasks, by half a point (sentiment) to ten (finding answers in a text; Devlin et al., 2018, table 5).
 #
 # Much larger decoders, trained to follow instructions, write, rewrite and classify: the chat assistants.
 
@@ -362,8 +366,8 @@ for name, filler in fillers.items():
 # - “Both ways, at the same millisecond”: BERT and T5's encoder look both ways, GPT only to the left; each in one run.
 # - “Wikipedia; internet articles; 15% of the words”: BERT read books, too; GPT-1 only books, GPT-2 web pages. It is 15%
 #   of the [tokens](deeper/01_objectives.ipynb), most of them hidden.
-# - “Understands words in context, robustly”: vectors separate by sense, and partly by topic; that is less than
-#   understanding. A nearer noun misleads the small network, rarely the large.
+# - “Understands words in context, robustly”: this encoder's vectors separate by sense, and partly by topic; that is
+#   less than understanding. A nearer noun misleads the small network, rarely the large.
 # - “Every task into text to text”: as a format, yes; each task must be trained. “Industry standard”: not shown.
 # - To classify or search: BERT. To write: GPT. Text to text: T5. Only attention connects positions; a mask limits it.
 #

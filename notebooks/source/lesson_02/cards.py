@@ -26,7 +26,7 @@ def beats_counting_words(profile, yours: Number, labels: int) -> None:
         "02.2",
         f"With {LABELS} labels, fine-tuned all-mpnet-base-v2 beats counting words.",
         tests={"right more often on the same reviews": gain.above(0)},
-        number={"right, more than by counting words": gain},
+        number={"lead over counting words": gain},
         context={
             "fine-tuning": over_seeds(100 * tuned, "%"),
             "counting words": over_seeds(100 * counted, "%"),

@@ -8,7 +8,7 @@
 #       - see which pieces a model looks up for another vocabulary's ids
 #       - say which mistakes raise an error and which pass in silence, and measure what they cost
 #       - compare a tokenizer with the model's own before you trust it
-#     minutes_yours: 50
+#     minutes_yours: 45
 #     minutes_cpu: about a minute
 #     needs: lessons 01 (the three models) and 02
 # ---
@@ -56,7 +56,7 @@ print(train["text"][6], ids[6], sep="\n")  # one of them, and its ids
 
 # %% [markdown]
 # Under the sentence stand its ids. The first and the last, 101 for `[CLS]` and 102 for `[SEP]`, are *special tokens*:
-# they stand for no text, but mark beginning and end.
+# these two stand for no text, but mark beginning and end.
 #
 # Now BERT's tokenizer and GPT-2's cut the same two opinions; the code adds BERT's `[CLS]` and `[SEP]` each time.
 # **Predict:** do GPT-2's ids raise an error? If not, does the classifier get both opinions right?
@@ -111,7 +111,7 @@ widgets.display(hearing, "A box to read a text's ids with another table; a cell 
 # %% [markdown]
 # ## 2. From pixels to tokens
 #
-# Some image files store numbers in place of colours, and with them a *palette*: it says which colour each number is. We
+# Some image files store a number for each pixel, and a *palette* that lists the colour of each number. We
 # draw such a picture of a flower twice, with its own palette and with that of another picture. **Predict:** what can
 # you still recognise in the second drawing?
 
@@ -225,8 +225,8 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 #
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
-# How many of the 1,706 test sentences have an id beyond the table, as *nostalgic* has? How many batches of 16 contain
-# such a sentence? **Predict** both shares.
+# Which share of the test sentences has an id beyond the table, as *nostalgic* has? Which share of batches of 16
+# contains such a sentence? **Predict** both.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -244,21 +244,21 @@ except IndexError as error:
 foreign = gpt2_tokenizer(list(sentences["test"]["text"]))["input_ids"]
 beyond = np.array([max(ids) >= table.num_embeddings for ids in foreign])
 batches = [beyond[start : start + 16].any() for start in range(0, len(beyond), 16)]
-print(f"{beyond.mean():.0%} of the sentences, {np.mean(batches):.0%} of the batches")
+print(f"{beyond.mean():.0%} of {len(beyond):,} sentences, {np.mean(batches):.0%} of the batches")
 
 # %% [markdown]
-# Rare words, which were merged late, have high ids, and one breaks its whole batch. Of single sentences, more than a
+# Pieces merged late, mostly rarer words, have high ids; one breaks its whole batch. Of single sentences, more than a
 # third pass in silence. (This is a CPU. An NVIDIA GPU reports `device-side assert triggered`; restart the kernel, and
 # look for the cause on the CPU.)
 #
-# A mistake is *loud* if any of the texts raises an error, else *silent*. Five wrong tokenizers cut 200 endings
-# of film reviews for BERT: GPT-2's, T5's, and three of BERT's own, set up wrongly:
+# A mistake is *loud* if any of the texts raises an error, else *silent*. We make five mistakes with 200 endings of film
+# reviews for BERT: GPT-2's tokenizer, T5's, and BERT's own, set up wrongly in three ways:
 #
 # - *`[CLS]` and `[SEP]` left out*: beginning and end are not marked.
-# - *Capitals kept*: BERT's vocabulary has none, so every word with a capital becomes `[UNK]`.
+# - *Capitals kept*: this uncased vocabulary has none, so every word with a capital becomes `[UNK]`.
 # - *`<br />` added, table not enlarged*: the reviews' line break gets the first id after the last row.
 #
-# The last column says how many of our classifier's verdicts differ from those with BERT's own ids; a coin's would
+# The last column is the share of answers of our classifier that differ from those with BERT's own ids; a coin's would
 # differ in half. **Predict** for each: loud or silent? Which silent one changes most?
 
 # %%
@@ -269,8 +269,8 @@ outcomes = mistakes.try_each(profile, endings, classifier)
 cards.raises_an_error(profile, outcomes, beyond)
 
 # %% [markdown]
-# Silent does not mean harmless. Under `embedded`, all of T5's ids have a row, and about as many verdicts change as with
-# a coin.
+# Silent does not mean harmless. All of mini-t5's ids have a row, and about as many answers change as with a coin. (The
+# full T5 has more pieces than BERT has rows.)
 #
 # ## 5. The damage
 #
@@ -304,14 +304,14 @@ cards.is_junk(profile, hits)
 
 # %% [markdown]
 # With BERT's ids the classifier is somewhat ahead of counting words. With GPT-2's ids it is right for about 50%, as by
-# guessing: it had learned the colours, not the shapes. Do the cuts hurt, or the ids? [Deeper: the
-# damage](deeper/03_the_damage.ipynb) separates them.
+# guessing: most ids now mean another piece. Do the cuts hurt, or the ids? And if one trains on wrong ids? [Deeper: the
+# damage](deeper/03_the_damage.ipynb) measures both.
 #
 # ## 6. A guard
 #
 # Silent mistakes need a check. A model's own tokenizer usually lies beside it, in its folder or on its page of the hub;
 # `model.name_or_path` says where. So we load it and compare: the vocabulary, and the ids of three texts. **Predict:**
-# which of the five wrong tokenizers does this find? Which of them would comparing vocabularies alone miss?
+# which of the five mistakes does this find? Which of them would comparing vocabularies alone miss?
 
 
 # %%
@@ -328,7 +328,8 @@ for name, tokenizer in {"its own": bert_tokenizer, **mistakes.wrong_tokenizers(p
     print(f"{name:<34} belongs: {belongs_to(encoder, tokenizer)!s:<6} vocabulary the same: {same}")
 
 # %% [markdown]
-# It finds all five. Comparing vocabularies alone would miss two, where only the ids of the texts differ.
+# It finds all five (but no wrong *call*, such as with `add_special_tokens=False`). Comparing vocabularies alone would
+# miss two, where only the ids of the texts differ.
 #
 # A mistake that is harder to see: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the
 # classifier say about a good film? Does the check notice?
@@ -360,9 +361,9 @@ print("it belongs:", belongs_to(encoder, swapped))
 #
 # - An id is the number of a row. BERT's and GPT-2's vocabularies share many words, and a single one has the same id.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
-# - In PyTorch, an id beyond the table raises an error. An id within it passes in silence.
-# - Wrong ids took a classifier that learned from right ones down to about 50%.
-# - Load and save model and tokenizer together, and compare them once with the original.
+# - On a CPU or an NVIDIA GPU, an id beyond the table raises an error. An id within it passes in silence.
+# - GPT-2's ids took a classifier that learned from BERT's down to about 50%.
+# - Load and save model and tokenizer together, and compare the tokenizer once with the original.
 #
 # ## Exercises
 #

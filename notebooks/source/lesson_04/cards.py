@@ -126,7 +126,7 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         "04.4",
         "LoRA saves as much time as memory.",
         tests={f"as much of the time as of the memory, within {MUCH} points": saved("memory") - saved("step") < MUCH},
-        number={f"saves {saved('step'):.0f}% of a step's time (one timing), {saved('memory'):.0f}% of its memory; "
+        number={f"saves {saved('step'):.0f}% of a step's time, {saved('memory'):.0f}% of its memory; "
                 "difference": Number(saved("step") - saved("memory"), unit=" points")},
         context={
             "time of a step that it saves": Number(saved("step"), unit="%"),
@@ -138,8 +138,8 @@ def saves_training(profile, costs: dict, measured: dict[str, np.ndarray]) -> Non
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
         source="A step of 16 sentences of 32 tokens, the fastest of ten here; on other machines, LoRA saved 17 to 44 "
-        "points less of the time. Memory is computed; accuracies came with the course. Rank 8, queries and values; "
-        "Hu et al. 2021, arXiv 2106.09685",
+        "points less of the time than of the memory. Memory is computed; accuracies came with the course. Rank 8, "
+        "queries and values; Hu et al. 2021, arXiv 2106.09685",
         profile=profile.name,
     )  # fmt: skip
 

@@ -60,7 +60,7 @@ print(f"counting words: {np.mean(counted == truth):.1%} right")
 print(f"fine-tuned:     {np.mean(tuned == truth):.1%} right")
 
 # %% [markdown]
-# The next figure has several draws, and other numbers of labels, from stored trainings.
+# The next figure has more draws, and other numbers of labels. Its trainings came with the course.
 #
 # Two of the six lines are your classifiers: *counting words*, and *all trained*, which is fine-tuning. The other four:
 #
@@ -70,9 +70,10 @@ print(f"fine-tuned:     {np.mean(tuned == truth):.1%} right")
 #
 # The *base* encoder is lesson 02's all-mpnet-base-v2, a sentence encoder with 109 million weights; *mini* is lesson
 # 01's mini-bert, with 5 million. Each faint dot is one *seed*: one draw, and one start of the training. The large marks
-# are means, with 95% intervals.
+# are means, with 95% intervals over seeds and sentences.
 #
-# The thin line is what counting words gets with 4,000 labels. **Predict:** which frozen encoders are above it with 200?
+# Black line: counting words with 4,000 labels; grey line: guessing. **Predict:** which frozen encoders are above the
+# black line with 200?
 
 # %%
 right = runs.lines()
@@ -80,20 +81,19 @@ figures.labels_saved(right)
 cards.saves_labels(runs, right)
 
 # %% [markdown]
-# How many labels it takes depends on the encoder. With 50 the frozen base encoder does what takes counting words about
-# 4,000.
+# How many labels it takes depends on the encoder. Read across: with 50, the frozen base encoder matches counting words
+# with 4,000. (Rates and `C` were chosen on 400 more.)
 #
 # What was learned before saves labels: all trained, the small encoder gets more right with 200 than from a random
 # start with 1,000.
 #
 # ## 2. What did it know before it saw a label?
 #
-# A frozen encoder learns nothing from the labels, yet it is ahead of counting words with as many. So opinion is already
-# easier to read in its vectors. Pretraining needed it: who is to fill “It was dull: I `[MASK]` it” must notice the
-# opinion.
+# Labels never change a frozen encoder, yet with equally many it is ahead of counting words. So opinion is already
+# easier to read in its vectors. Perhaps pretraining needed it: filling “It was dull: I `[MASK]` it” takes opinion.
 #
 # The small encoder, not yet fine-tuned, turns each test sentence into a vector. A sentence's *neighbour* is the nearest
-# by cosine. We keep pairs that share no words but *the* and the like: counting words would miss them.
+# by cosine among those that share no word with it but *the* and the like; counting words would miss it.
 #
 # **Predict:** what will the closest pairs have in common?
 
@@ -122,9 +122,9 @@ print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval 
 #
 # ## 3. How tiny must the learning rate be?
 #
-# “Or you destroy what it knows”: new learning that overwrites the old is *catastrophic forgetting*. We test it with
-# something that the film task does not need: the topics of 500 BBC headlines, five in all. “Nigeria to boost cocoa
-# production” is about business. We ask in two ways:
+# “Or you destroy what it knows”: new learning that overwrites the old is *catastrophic forgetting*. It matters if the
+# encoder is to serve other tasks, too. We test it with something that the film task does not need: 500 BBC headlines on
+# five topics. “Nigeria to boost cocoa production” is about business. We ask in two ways:
 #
 # - **neighbours**: is the headline with the nearest vector about business too?
 # - **linear classifier** (*linear probe*): fitted to this network's vectors of other headlines, does it say “business”?
@@ -146,15 +146,15 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# At the smallest rate nothing is forgotten, but in 75 steps almost nothing is learned. At the largest, training
+# At the smallest rate, 75 steps (three epochs) forget nothing and learn almost nothing. At the largest, training
 # collapsed, and most topics went with it.
 #
 # 1e-4 and 3e-4 do about equally well on the task. But at 3e-4 far fewer neighbours share a topic, while
 # topics stay mostly readable: the vectors are rearranged more than emptied. ([Deeper](deeper/04_forgetting.ipynb): does
 # grammar survive?)
 #
-# Try rates a factor of 3 apart on validation sentences (BERT's authors, for larger encoders: 2e-5 to 5e-5). Of equals,
-# the smallest forgets least.
+# Try rates a factor of 3 apart on validation sentences (BERT's authors, for larger encoders: 2e-5 to 5e-5). If two tie,
+# take the smaller.
 #
 # ## 4. Is one epoch enough?
 #
@@ -210,7 +210,7 @@ lora = get_peft_model(plain, config)
 lora.print_trainable_parameters()
 
 # %% [markdown]
-# About one weight in 300.
+# About one weight in 300: 24 · 8 · 384, and the head.
 #
 # ## 6. What does training cost?
 #
@@ -221,7 +221,7 @@ lora.print_trainable_parameters()
 # - two running means for each trained weight, which AdamW uses;
 # - the *activations*, which the forward pass keeps for the backward pass.
 #
-# **Predict:** which of the four shrink with LoRA? Does it save as large a share of a step's time as of its memory?
+# **Predict:** which of the four shrink with LoRA? Does it cut a step's time as much as its memory?
 #
 # Your machine times a step of 16 sentences; for *frozen*, one forward pass, needed once for each text. The last row is
 # the accuracy with 200 labels.
@@ -239,12 +239,12 @@ costs.show(cost, {method: over_seeds(of_seeds, "%") for method, of_seeds in corr
 cards.saves_training(profile, cost, correct)
 
 # %% [markdown]
-# - **Memory:** gradients and running means nearly vanish. The weights stay, and the activations, except those kept only
-#   for gradients of frozen weights. Of the total, about a third is left.
+# - **Memory:** gradients and running means nearly vanish. The weights stay. Activations shrink: those kept only for
+#   frozen weights' gradients go. Of the total, about a third is left.
 # - **Time:** the forward pass stays, and the backward pass still crosses every layer. LoRA skips the frozen weights'
 #   gradients, and AdamW's work on them. How much that saves depends on the machine.
 #
-# LoRA's best rate is 30 times as large: do not reuse section 3's. LoRA's interval is too wide to rank the accuracies.
+# LoRA's best rate is 30 times as large: do not reuse section 3's. LoRA's accuracy interval is too wide to rank it.
 #
 # ## 7. Fifty labels at work
 #
@@ -275,14 +275,15 @@ for name in ("base encoder, frozen", "base encoder, all trained"):
 cards.freeze_and_read(runs, right)
 
 # %% [markdown]
-# With fifty labels the base encoder did better fine-tuned than frozen; for the small one it stays open. These means,
-# unlike your cell, used 400 more labels to choose rate and `C`. With 50 labels of your own:
+# With fifty labels the base encoder did better fine-tuned than frozen, and about as well as frozen with 200. For the
+# small one it stays open. These means, unlike your cell, used 400 more labels to choose rate and `C`. With 50 labels of
+# your own:
 #
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
-# 3. Fine-tune it for 70 steps, at 3e-5, as we did.
-# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. Among 50 texts,
-#    a lead of four may be luck: then take the cheaper, or label more.
+# 3. Fine-tune it for 70 steps, at 3e-5 (a larger encoder takes a smaller rate).
+# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. Our 7 points
+#    are under four texts of 50: luck could hide them. Then take the cheaper, or label more.
 
 # %% [markdown]
 # ## To remember

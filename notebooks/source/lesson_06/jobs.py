@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from utils.claims import Claim
 
 STORED = "what is stored for a task that it saves"
@@ -16,11 +19,16 @@ JOBS = (  # job, what to try first, what then, the claims nearby
         "fine-tune it, ten epochs",
         ("04.5",),
     ),
-    ("classify texts, with hundreds of labels or more", "fine-tune a base encoder", "LoRA", ("02.2",)),
+    (
+        "classify texts, with hundreds of labels or more",
+        "fine-tune a base encoder",
+        "LoRA, if memory is short",
+        ("02.2",),
+    ),
     (
         "many classification tasks, little storage",
-        "a frozen encoder, a head for each task",
-        "LoRA for each",
+        "LoRA for each task",
+        "a frozen encoder, a head for each",
         ("04.4",),
     ),
     ("search by meaning", "a sentence encoder", "a larger one", ()),
@@ -28,6 +36,16 @@ JOBS = (  # job, what to try first, what then, the claims nearby
     ("continue a text, answer, chat", "a decoder (GPT's family)", "a larger one", ("01.5",)),
     ("turn one text into another", "an encoder–decoder (T5's family)", "a large decoder", ("01.7",)),
 )
+
+
+def explain(glossary: Path, *terms: str) -> None:
+    """Print what the glossary says of each term, without its links."""
+    sections = glossary.read_text(encoding="utf-8").split("\n### ")[1:]
+    said = dict(section.split("\n", 1) for section in sections)
+    for term in terms:
+        text = re.sub(r"\AAlso: .*\n\n", "", said[term]).strip()
+        plain = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", text).replace("\n", " ")
+        print(f"{term}: {plain}\n")
 
 
 def table(recorded: list[Claim]) -> str:
