@@ -54,7 +54,8 @@ for text in (
 # Most guesses fit the grammar, and fewer fit the facts.
 #
 # **GPT writes on.** It guesses the next *token*, a word or a piece of one, adds it to the text, and guesses again. Here
-# each token is drawn at random, likely ones more often, repeated ones less. (Section 4 explains `temperature`.)
+# each token is drawn at random, likely ones more often, repeated ones less. (It stops after 30 tokens. Section 4
+# explains `temperature`.)
 #
 # **Predict** how “This movie was” and “Paris is” will go on. Will it be true?
 
@@ -118,7 +119,7 @@ for name, (tokenizer, _) in networks.items():
 # BERT is the encoder alone. GPT is the decoder alone, without the part that looks at an encoder: it continues a text.
 # T5 is both, an *encoder–decoder*.
 #
-# Read the drawing from the bottom up; *add & norm* is drawn as in 2017. A frame is one layer, repeated N times.
+# Read the drawing from the bottom up. A frame is one layer, repeated N times.
 #
 # **Predict:** in T5, the decoder looks at the encoder by attention. Who gives the queries? Who the keys and values?
 
@@ -136,8 +137,8 @@ drawings.families()
 #   say how much from which. A layer does this several times side by side, in *attention heads*.
 # - **Masked self-attention** collects from the position itself and from its left only.
 # - **Cross-attention** lets each decoder layer collect from what the encoder read.
-# - **Add & norm** adds a part's input to its output, as in a ResNet, and normalizes each vector (GPT-2 and T5: before
-#   the part).
+# - **Add & norm** adds a part's input to its output, as in a ResNet, then normalizes each vector (drawn as in 2017;
+#   GPT-2 and T5 normalize first).
 # - **Feed-forward**, two linear layers with a nonlinearity between, works on each position alone. Only attention
 #   connects positions.
 # - The **output layer** gives each token of the vocabulary a score, its *logit*.
@@ -145,9 +146,9 @@ drawings.families()
 # %% [markdown]
 # ## 3. Who may look where?
 #
-# In the sentence above, *great* becomes *bad*. A position that may look at this word gets another vector in the last
-# layer. GPT's text begins with `<|endoftext|>`. T5 is tested twice: the word changes first in the encoder's text, then
-# only in the decoder's, which begins with `<pad>`.
+# In the sentence above, *great* becomes *bad*. A position that may look at this word gets a different last-layer
+# vector. T5 is tested twice: the word changes in the encoder's text, then only in the decoder's. As start marks, GPT
+# has `<|endoftext|>`, T5's decoder `<pad>`.
 #
 # **Predict** for BERT, GPT and T5's two halves: does anything change left of *great*?
 
@@ -181,8 +182,7 @@ figures.attention_means(attentions)
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
-# Nearly half: all to the right. (Dark first columns are common: a row sums to 1, even where a head finds little to
-# collect.)
+# Nearly half: all to the right. (First columns are often dark: a row must sum to 1, so unneeded weight goes there.)
 #
 # Two sentences begin alike: “She opened the `[MASK]` and read.” and “… and drank.” **Predict** the first guess for
 # each. From the left alone, it would be the same.
@@ -206,20 +206,20 @@ widgets.display(box, "A box to fill blanks in your own sentences; above stand tw
 #
 # > “… at the exact same millisecond.”
 #
-# GPT, too, reads a text in [one run](deeper/01_objectives.ipynb): like BERT, it computes layer by layer, and within a
-# layer all positions side by side. Thanks to the mask, each position gets what it would get if the text ended there.
+# True, and no difference: GPT, too, reads a text in [one run](deeper/01_objectives.ipynb), layer by layer, all
+# positions of a layer side by side. Thanks to the mask, each position gets what it would get if the text ended there.
 # Only *writing* goes token by token.
 #
 # ## 4. What each learned to guess
 #
-# *Pretraining* means here to guess tokens of a text. It is *self-supervised*: unlike the usual training of a ResNet, it
-# needs no labels. The originals:
+# *Pretraining* means here to guess tokens of a text. It is *self-supervised*: no labels, unlike the usual training of a
+# ResNet. (T5 mixed in tasks with labels.) The originals:
 #
 # | | year | weights | learned from |
 # |---|---|---|---|
 # | BERT (Devlin et al.) | 2018 | 110 or 340 million | Wikipedia, books |
 # | GPT-1 (Radford et al.) | 2018 | 117 million | books (GPT-2: web pages) |
-# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages, and tasks with labels |
+# | T5 (Raffel et al.) | 2019 | 60 million to 11 billion | web pages, tasks |
 #
 # BERT sees both sides, so some tokens must be hidden. GPT cannot see the next token, so each position can guess it.
 # For BERT and T5, more is hidden here than in training:
@@ -230,11 +230,11 @@ widgets.display(box, "A box to fill blanks in your own sentences; above stand tw
 # - **T5** reads “The actors `<extra_id_0>` because the story is `<extra_id_1>`”. It must write “`<extra_id_0>` are good
 #   `<extra_id_1>` great. `<extra_id_2>`”.
 #
-# BERT's objective is *masked language modelling*, as masked autoencoders do it with patches of an image: it is asked
-# for 15% of the tokens, [most of them hidden](deeper/01_objectives.ipynb). GPT's is *causal language modelling*. T5's
-# is *span corruption*: 15% of the tokens are taken out in short runs, and a *sentinel*, such as `<extra_id_0>`, marks
-# each gap. Each loss is a cross-entropy over the vocabulary. GPT: at every position; BERT: at 15%; T5: at all it
-# writes. (The original BERT also learned to say whether one passage follows another.)
+# BERT's objective is *masked language modelling*: it is asked for 15% of the tokens, [most of them
+# hidden](deeper/01_objectives.ipynb). GPT's is *causal language modelling*. T5's is *span corruption*: 15% of the
+# tokens are taken out in short runs, and a *sentinel*, such as `<extra_id_0>`, marks each gap. Each loss is a
+# cross-entropy over the vocabulary. GPT: at every position; BERT: at 15%; T5: at all it writes. (The original BERT also
+# learned to say whether one passage follows another.)
 #
 # **Predict:** at which positions will GPT guess right?
 
@@ -294,8 +294,8 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # - The *bank* lent him money for the house.
 # - We sat on the *bank* and watched the boats.
 #
-# all-mpnet-base-v2 reads them. This relative of BERT learned to fill blanks, then which texts belong together. The
-# *cosine* of two vectors is 1 if they point the same way.
+# all-mpnet-base-v2 reads them, the network under mpnet-blanks: trained on blanks, then on which texts belong together.
+# The *cosine* of two vectors is 1 if they point the same way.
 #
 # **Predict** the cosine of the first *bank* with the other two: before the first layer, and after the last.
 
@@ -325,13 +325,13 @@ for word in ("bank", "bat", "spring"):
 figures.senses(words)
 
 # %% [markdown]
-# After the last layer they do. In these sentences even the full stops, with one sense, stand a little apart
-# ([deeper](deeper/01_guessing_and_probing.ipynb)). So topic counts, too.
+# After the last layer they do. Even these sentences' full stops (not drawn), which have one sense, [separate a
+# little](deeper/01_guessing_and_probing.ipynb): topic counts, too.
 #
 # > “… robustly.”
 #
-# A robust reader is not misled by a word that only stands nearer. In “the fight between the brothers … too
-# long” the subject is *fight*, but *brothers* stands next to the verb.
+# A robust reader finds the subject, not the nearest noun. In “the fight between the brothers … too long” it is *fight*,
+# but *brothers* stands next to the verb.
 #
 # **Predict:** which will each model prefer, *is* or *are*?
 
@@ -341,9 +341,9 @@ for name, filler in fillers.items():
         print(f"{name:<18} {guess['score']:6.2%}  {guess['sequence']}")
 
 # %% [markdown]
-# *is* is right. One sentence proves little, so sixty such pairs were written:
-# [mini-bert](../models/mini-bert/README.md#grammar) is right in fewer than a third, so it mostly follows the nearer
-# noun; [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) is right in nearly all.
+# *is* is right (other words share the rest). On sixty such pairs, [mini-bert](../models/mini-bert/README.md#grammar) is
+# right in fewer than a third: it mostly follows the nearer noun;
+# [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) is right in nearly all.
 #
 # ## 6. Which for which job?
 #

@@ -5,7 +5,7 @@
 #     title: "Lesson 02: Fine-tuning with the Trainer"
 #     goals:
 #       - fine-tune a pretrained encoder with Hugging Face's `Trainer`, and say what each line does
-#       - name what its lines decide without telling you
+#       - name the choices that its lines make silently
 #       - compare the result with counting words, a frozen encoder and a random start
 #       - save the model and load it with `pipeline`; fine-tune the encoder on a file of your own
 #     minutes_yours: 45
@@ -87,11 +87,11 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# **While it trains**, read section 2, and run its cells: they wait.
+# **While it trains**, read section 2, predict, and run its cells: their outputs come later.
 #
 # Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks,
 # and then, from a billion pairs such as question and answer, which texts belong together. We count both as pretraining.
-# Plain BERT never saw these pairs.
+# Plain BERT never saw these pairs, so these are not its numbers.
 
 # %% [markdown]
 # ## 2. Line by line
@@ -111,8 +111,8 @@ in_order = load_dataset(profile.imdb)["train"]["label"]
 print(f"before the shuffle, the first positive review is number {in_order.index(1) + 1:,} of {len(in_order):,}")
 
 # %% [markdown]
-# All negative reviews come first. Without the shuffle, the model would see only those, and always “negative”
-# would be 100% right.
+# All negative reviews come first, in the test part, too. Without the shuffle, the model would see only those, and
+# always “negative” would be 100% right.
 #
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #
@@ -151,7 +151,7 @@ print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_specia
 
 # %% [markdown]
 # `truncation_side="left"` cuts away the beginning of a long review; with the end alone, Sun et al. (2019) did slightly
-# better.
+# better than with the beginning alone.
 #
 # The reviews of one step form a *batch*, in which all must be equally long. The Trainer's *data collator* fills up the
 # shorter ones with *padding*. There the *attention mask* is 0, so no token attends to it.
@@ -206,9 +206,8 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 #
 # The script has one bad habit: its `eval_dataset` is the *test* reviews. Measured once, your number stands. But if you
 # keep the best of three learning rates, part of its lead is luck. So choose on other reviews, the *validation* reviews.
-# `dataset["train"].train_test_split(test_size=0.2, seed=0)` splits them off. Then measure on the test reviews once.
-# (The course's test reviews are of [other films](deeper/02_an_honest_split.ipynb) than the training reviews; this split
-# mixes films.)
+# `dataset["train"].train_test_split(test_size=0.2, seed=0)` splits them off, as its `"test"`. Then measure on the real
+# test reviews once. (They are of [other films](deeper/02_an_honest_split.ipynb); this split mixes films.)
 #
 # ### `trainer.train()`
 #
@@ -273,7 +272,7 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
     print(f"{name:<20} {share(hits)}")
 
 # %% [markdown]
-# The brackets hold 95% intervals: where each share of these trained models would plausibly lie on all such reviews.
+# The brackets hold 95% intervals: each trained model's plausible accuracy on all such reviews.
 #
 # ### How many labels does it take?
 #
@@ -294,20 +293,20 @@ figures.accuracy_by_labels()
 # %% [markdown]
 # About 1,000; 500 are too few.
 #
-# The random start, trained in the same way on 500 labels, stays at 50%, like a constant answer. With this recipe the
-# network learns nothing useful without pretraining: what that adds is *transfer*. (More steps or another rate might
+# The random start, trained in the same way on 500 labels, stays at 50%, like a constant answer. Without pretraining,
+# this recipe teaches the network nothing useful; what pretraining adds is *transfer*. (More steps or another rate might
 # help random weights.)
 #
-# The small encoder does [not clearly beat](deeper/02_hard_to_beat.ipynb) counting words with 500: what was pretrained
-# matters, not only the ten lines.
+# The small encoder does [not clearly beat](deeper/02_hard_to_beat.ipynb) counting words with 500: the encoder matters,
+# not only the ten lines.
 #
 # ### Is the difference real?
 #
 # Compare two classifiers **review by review**: +1 if only fine-tuning is right, −1 if only the other is, and 0
 # otherwise. The mean is the difference in accuracy. If its interval does not contain 0, the difference is clear for
-# these two trained models. The intervals of the two accuracies may still overlap.
+# these two trained models.
 #
-# **Predict:** which of the three differences is the closest to 0?
+# **Predict:** which of the three intervals contain 0?
 
 # %%
 ours = right["fine-tuning"]
@@ -319,6 +318,8 @@ plots.number_figure(gains, title, unit, text="{:+.1f}")
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
 
 # %% [markdown]
+# Look back: do the intervals of the accuracies overlap? They may, and the difference still be clear.
+#
 # The card tests its sentence on the course's runs, so its numbers differ from yours. Fine-tuning minus feature
 # extraction says roughly what training the encoder's weights adds; pooling differs, too.
 #
@@ -348,7 +349,7 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# **Predict** the bus below. Then copy in a sentence that misled the model, and change single words. Or write your own.
+# **Predict** the bus below. Then paste a misjudged sentence into `my_texts`, and change one word. Which word flips it?
 
 # %%
 my_texts = [

@@ -57,13 +57,13 @@ def is_junk(profile, hits: dict) -> None:
     below, limit = mean(LITTLE * right - wrong, " points"), 50 + LITTLE * right.mean()
     claims.record(
         "03.3",
-        "For a classifier that learned from BERT's ids, the output for GPT-2's is junk.",
-        tests={"less than a fifth is left of what right ids are worth": below.above(0)},
+        "A classifier that learned from BERT's ids gives junk on GPT-2's ids.",
+        tests={"GPT-2's ids keep less than a fifth of BERT's points above 50": below.above(0)},
         number={f"GPT-2's ids: {shares[foreign].value:.1f}% right, below junk's limit of {limit:.1f}% by": below},
         context=shares | {f"{own} minus counting words": paired_difference(hits[own], hits["counting words"])},
         model=Path(profile.small_encoder).name,
         origin=claims.MEASURED_HERE,
-        source="By a classifier that learned from right ids; worth: points above the 50% of guessing. "
+        source="By a classifier that learned from right ids; 50% is guessing, a fifth our choice. "
         "Of sentences whose GPT-2 ids all have a row in BERT's table. One training; intervals over sentences",
         profile=profile.name,
     )

@@ -109,7 +109,7 @@ hearing = widgets.what_the_model_hears(tokenizers, texts[0])
 widgets.display(hearing, "A box to read a text's ids with another table; a cell above shows this text.")
 
 # %% [markdown]
-# ## 2. From pixels to tokens
+# ## 2. The table is a palette
 #
 # Some image files store a number for each pixel, and a *palette* that lists the colour of each number. We
 # draw such a picture of a flower twice, with its own palette and with that of another picture. **Predict:** what can
@@ -127,8 +127,8 @@ _, other_palette = plots.with_palette(temple)
 figures.two_palettes(palette[numbers], other_palette[numbers])
 
 # %% [markdown]
-# The shape survives: equal numbers still get equal colours. In a text, too, equal pieces still get equal rows. But the
-# meaning lies in the row, as the colour lies in the palette.
+# You still see the flower: equal numbers keep equal colours, so its shape survives. A text, too, keeps its pattern. But
+# a pattern is no meaning: that lies in the rows.
 #
 # An embedding table is such a palette: BERT looks up `table[ids]` before its first layer. The *vocabulary* is the list
 # that says which piece has which row. Before pretraining the rows are random, and any numbering would do. Pretraining
@@ -150,8 +150,8 @@ same = [word for word in shared if in_bert[word] == in_gpt2[f"Ġ{word}"]]
 print(f"BERT and GPT-2 share {len(shared):,} words; with the same id: {', '.join(same)}")
 
 # %% [markdown]
-# Of 14,124 shared words, a single one has the same id: *publicly*. (Write it into the box above, with a space before
-# it. Under `embedded`, T5's list is the shorter one of the course's mini-t5.)
+# The fifth fate: of 14,124 shared words, only *publicly* has the same id. (Write it into the box above, with a space
+# before it. Under `embedded`, T5's list is the shorter one of the course's mini-t5.)
 #
 # ## 3. How text is cut
 #
@@ -208,7 +208,7 @@ for name, tokenizer in tokenizers.items():
 # %% [markdown]
 # - BERT's *WordPiece* takes the longest piece with which the word begins, then the longest for the rest, and so on.
 #   `##` marks a piece that continues a word. Where nothing fits, the whole word becomes `[UNK]`, for *unknown*. Before
-#   it cuts, this *uncased* tokenizer makes capitals small and drops accents.
+#   it cuts, this *uncased* tokenizer lower-cases letters and drops accents.
 # - GPT-2's *byte-level BPE* makes its merges in their order. It loses nothing: each of the 256 bytes is a piece. Each
 #   byte is shown as a sign: the space is `Ġ`, and é, two bytes, is `Ã©`.
 # - T5's *Unigram* has learned a probability for each piece. It takes the cut whose probabilities have the largest
@@ -225,8 +225,8 @@ widgets.display(playground, "A box to cut your own text with the three tokenizer
 #
 # > “You will notice a wrong tokenizer: it raises an error.”
 #
-# Which share of the test sentences has an id beyond the table, as *nostalgic* has? Which share of batches of 16
-# contains such a sentence? **Predict** both.
+# **Predict:** how many test sentences, in percent, have an id beyond the table, as *nostalgic* has? How many batches of
+# 16 contain such a sentence?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -269,16 +269,16 @@ outcomes = mistakes.try_each(profile, endings, classifier)
 cards.raises_an_error(profile, outcomes, beyond)
 
 # %% [markdown]
-# Silent does not mean harmless. All of mini-t5's ids have a row, and about as many answers change as with a coin. (The
-# full T5 has more pieces than BERT has rows.)
+# Silent is not harmless: mini-t5's ids all have a row, yet about as many answers change as with a coin. (The full T5
+# has ids beyond BERT's rows.)
 #
 # ## 5. The damage
 #
 # > “The output is junk.”
 #
 # Our classifier judges 1,000 sentences that it never learned from, with BERT's ids and with GPT-2's. All their GPT-2
-# ids have a row: no errors. Half are positive, so always giving the same answer is right for 50%. We count the points
-# above 50: if GPT-2's ids keep less than a fifth of BERT's, the output is *junk*.
+# ids have a row: no errors. Half are positive, so always giving the same answer is right for 50%. Our limit for *junk*:
+# GPT-2's ids keep less than a fifth of BERT's points above 50.
 #
 # For comparison, a second classifier learned from the same labels by counting words. A bar is the share judged right, a
 # thin line its 95% interval. **Predict:** is the bar of GPT-2's ids near that of BERT's, near counting words, or near
@@ -304,14 +304,14 @@ cards.is_junk(profile, hits)
 
 # %% [markdown]
 # With BERT's ids the classifier is somewhat ahead of counting words. With GPT-2's ids it is right for about 50%, as by
-# guessing: most ids now mean another piece. Do the cuts hurt, or the ids? And if one trains on wrong ids? [Deeper: the
+# guessing: hardly any id keeps its meaning. Do the cuts hurt, or the ids? And if one trains on wrong ids? [Deeper: the
 # damage](deeper/03_the_damage.ipynb) measures both.
 #
 # ## 6. A guard
 #
 # Silent mistakes need a check. A model's own tokenizer usually lies beside it, in its folder or on its page of the hub;
 # `model.name_or_path` says where. So we load it and compare: the vocabulary, and the ids of three texts. **Predict:**
-# which of the five mistakes does this find? Which of them would comparing vocabularies alone miss?
+# which of the five mistakes does `belongs_to` find? Which would the vocabularies alone not show?
 
 
 # %%
@@ -328,7 +328,7 @@ for name, tokenizer in {"its own": bert_tokenizer, **mistakes.wrong_tokenizers(p
     print(f"{name:<34} belongs: {belongs_to(encoder, tokenizer)!s:<6} vocabulary the same: {same}")
 
 # %% [markdown]
-# It finds all five (but no wrong *call*, such as with `add_special_tokens=False`). Comparing vocabularies alone would
+# It finds all five. (A wrong *call*, with `add_special_tokens=False`, stays unseen.) Comparing vocabularies alone would
 # miss two, where only the ids of the texts differ.
 #
 # A mistake that is harder to see: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the

@@ -34,16 +34,16 @@ def lora(width: int = 384, rank: int = 8) -> None:
 
     def thin(corners, words, x, y):
         ax.add_patch(Polygon(corners, facecolor=(ORANGE, 0.45), edgecolor=ORANGE, linewidth=2))
-        text(x, y, words)
+        text(x, y, words, fontsize=11)
 
     text(3, 6.4, "while training", weight="bold", fontsize=14)
     text(3, 0.1, f"x: {width} numbers")
     arrow((2.6, 0.4), (1.3, 1.85))
     arrow((3.4, 0.4), (4.6, 1.25))
     frozen(1.3, 2.8, f"W\n{width} × {width}\nfrozen")
-    thin([(3.6, 1.3), (5.8, 1.3), (4.95, 2.35), (4.45, 2.35)], f"A: {rank} × {width}", 4.7, 1.7)
+    thin([(3.6, 1.3), (5.8, 1.3), (4.95, 2.35), (4.45, 2.35)], f"A: {rank} × {width}", 4.7, 1.6)
     text(4.7, 2.72, f"{rank} numbers", fontsize=12)
-    thin([(4.45, 3.1), (4.95, 3.1), (5.8, 4.15), (3.6, 4.15)], f"B: {width} × {rank}", 4.7, 3.75)
+    thin([(4.45, 3.1), (4.95, 3.1), (5.8, 4.15), (3.6, 4.15)], f"B: {width} × {rank}", 4.7, 3.85)
     text(4.15, 4.85, "× α / r", fontsize=13, ha="left")
     text(5.9, 3.55, "trained;\n0 at first", fontsize=10.5, ha="left")
     text(5.9, 1.9, "trained;\nrandom\nat first", fontsize=10.5, ha="left")

@@ -60,7 +60,7 @@ print(f"counting words: {np.mean(counted == truth):.1%} right")
 print(f"fine-tuned:     {np.mean(tuned == truth):.1%} right")
 
 # %% [markdown]
-# The next figure has more draws, and other numbers of labels. Its trainings came with the course.
+# The next figure has more draws, and other numbers of labels. Its results came with the course.
 #
 # Two of the six lines are your classifiers: *counting words*, and *all trained*, which is fine-tuning. The other four:
 #
@@ -82,18 +82,18 @@ cards.saves_labels(runs, right)
 
 # %% [markdown]
 # How many labels it takes depends on the encoder. Read across: with 50, the frozen base encoder matches counting words
-# with 4,000. (Rates and `C` were chosen on 400 more.)
+# with 4,000. (Settings were chosen on 400 more labels.)
 #
-# What was learned before saves labels: all trained, the small encoder gets more right with 200 than from a random
-# start with 1,000.
+# So pretraining saves labels: the small encoder, all trained, is right more often with 200 than its random start with
+# 1,000.
 #
 # ## 2. What did it know before it saw a label?
 #
-# Labels never change a frozen encoder, yet with equally many it is ahead of counting words. So opinion is already
-# easier to read in its vectors. Perhaps pretraining needed it: filling “It was dull: I `[MASK]` it” takes opinion.
+# A frozen encoder never changes, yet with the same labels it beats counting words. So its vectors already show opinion
+# more clearly. Perhaps pretraining needed opinion, to fill “It was dull: I `[MASK]` it”.
 #
 # The small encoder, not yet fine-tuned, turns each test sentence into a vector. A sentence's *neighbour* is the nearest
-# by cosine among those that share no word with it but *the* and the like; counting words would miss it.
+# by cosine among those that share only words like *the* with it; counting words would miss it.
 #
 # **Predict:** what will the closest pairs have in common?
 
@@ -153,8 +153,8 @@ cards.destroys(runs, before)
 # topics stay mostly readable: the vectors are rearranged more than emptied. ([Deeper](deeper/04_forgetting.ipynb): does
 # grammar survive?)
 #
-# Try rates a factor of 3 apart on validation sentences (BERT's authors, for larger encoders: 2e-5 to 5e-5). If two tie,
-# take the smaller.
+# On validation sentences, try 1e-5, 3e-5, 1e-4 and so on (for larger encoders, BERT's authors advise 2e-5 to 5e-5). If
+# two tie, take the smaller.
 #
 # ## 4. Is one epoch enough?
 #
@@ -192,11 +192,11 @@ drawings.lora()
 #
 # $A$ turns the input into $r$ numbers, and $B$ turns these into a full vector. So $\Delta W$ changes the output in at
 # most $r$ directions: that is *low-rank*. The *rank* $r$ is 8 here. $\alpha$, here 16, scales what is added. $B$ starts
-# at 0, so the encoder begins exactly as pretraining left it. ($A$ begins at random: were both 0, neither would get a
+# at 0, so the encoder begins exactly as pretraining left it. ($A$ begins at random: if both were 0, neither would get a
 # gradient.)
 #
 # Afterwards one can [merge](deeper/04_forgetting.ipynb): keep only $W + \Delta W$, as fast as before. Or one keeps $A$
-# and $B$ apart, a small file for each task.
+# and $B$ apart, a small file for each task; without them, the old encoder is back.
 #
 # **Predict:** with LoRA beside the query and the value matrix of all 6 layers, what share of the weights is trained?
 
@@ -210,7 +210,7 @@ lora = get_peft_model(plain, config)
 lora.print_trainable_parameters()
 
 # %% [markdown]
-# About one weight in 300: 24 · 8 · 384, and the head.
+# About one weight in 300: 6 layers · 4 thin matrices · 8 · 384, and the head.
 #
 # ## 6. What does training cost?
 #
@@ -223,7 +223,7 @@ lora.print_trainable_parameters()
 #
 # **Predict:** which of the four shrink with LoRA? Does it cut a step's time as much as its memory?
 #
-# Your machine times a step of 16 sentences; for *frozen*, one forward pass, needed once for each text. The last row is
+# Your machine times a step of 16 sentences; for *frozen*, one forward pass, which each text needs once. The last row is
 # the accuracy with 200 labels.
 
 # %%
@@ -239,8 +239,8 @@ costs.show(cost, {method: over_seeds(of_seeds, "%") for method, of_seeds in corr
 cards.saves_training(profile, cost, correct)
 
 # %% [markdown]
-# - **Memory:** gradients and running means nearly vanish. The weights stay. Activations shrink: those kept only for
-#   frozen weights' gradients go. Of the total, about a third is left.
+# - **Memory:** gradients and running means nearly vanish. The weights stay. Activations shrink: some served only the
+#   gradients that LoRA skips. Of the total, about a third is left.
 # - **Time:** the forward pass stays, and the backward pass still crosses every layer. LoRA skips the frozen weights'
 #   gradients, and AdamW's work on them. How much that saves depends on the machine.
 #
@@ -289,7 +289,7 @@ cards.freeze_and_read(runs, right)
 # ## To remember
 #
 # - “A few labels are enough”: how few depends on the encoder.
-# - “Use a tiny learning rate”: too small teaches nothing, too large breaks the training.
+# - “Use a tiny learning rate”: too small teaches nothing, too large breaks the training; the best rearranges.
 # - “One epoch is enough”: with 200 labels, its 25 steps were too few.
 # - “Train only a small part”: LoRA saves memory and storage; how much time depends on the machine.
 # - “With few labels, freeze”: with 50, the base encoder did better fine-tuned.

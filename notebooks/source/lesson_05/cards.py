@@ -56,7 +56,7 @@ def is_this_loop(profile, model, losses: list[float], logged: list[float]) -> No
     largest = max(abs(ours - theirs) for ours, theirs in zip(losses, logged, strict=True))
     claims.record(
         "05.1",
-        "Hugging Face's Trainer does what lesson 05's hand-written loop does.",
+        "Hugging Face's Trainer and lesson 05's hand-written loop have the same losses.",
         tests={f"no loss differs by more than {SAME}": largest <= SAME},
         number={"largest difference of a loss": largest},
         context={"steps": len(losses)},
@@ -77,7 +77,7 @@ def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str
         f"{LEAST} points or more over training without it.",
         tests={arm: is_gain(gain) for arm, gain in gains.items()},
         on="the recipe",
-        number={f"right, {_minus(weakest, gains, controls)}, the weakest of {len(gains)} by interval": weakest},
+        number={f"right, {_minus(weakest, gains, controls)}, the lowest of {len(gains)} intervals": weakest},
         context={f"right, {arm} minus {controls[arm]}": gain for arm, gain in gains.items()}
         | {f"right, {arm}": over_seeds(100.0 * found["right"], "%") for arm, found in results.items() if arm != LARGER}
         | {f"right, {arm} minus plain": over_seeds(_points(results, arm, "plain"), " points")

@@ -16,7 +16,7 @@
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
 # *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned an LSTM that had learned to guess the next word, before
-# BERT. First it went on guessing in the texts of the task, which we leave out. Three of its recipes live on: a learning
+# BERT. Its first step, more guessing in the task's texts, we leave out. Three of its recipes live on: a learning
 # rate for each layer, a schedule shaped like a triangle, and layers unfrozen one after the other.
 #
 # ## 1. The loop
@@ -62,9 +62,9 @@ def new_model():
     ).to(profile.device)
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # keeps nothing for a backward pass
 def evaluate(model, rows):
-    model.eval()
+    model.eval()  # switches dropout off, where there is some
     loader = DataLoader(dataset=rows, batch_size=50, collate_fn=collator)
     answers = [model(**batch.to(profile.device)).logits.argmax(dim=1).cpu() for batch in loader]
     return (torch.cat(answers) == torch.tensor(list(rows["labels"]))).float().mean().item()
@@ -101,15 +101,15 @@ _ = model.load_state_dict(best_weights)
 
 # %% [markdown]
 # The training loss keeps falling, but validation need not follow (here by a few sentences). So the loop keeps the best
-# weights.
+# weights. (The best of several scores is partly luck; report on a test.)
 #
 # - **Gradient accumulation.** `backward` *adds* each gradient to the one already there. So two batches of 8 act as one
 #   of 16, once each loss is divided by 2. The optimizer steps after every second batch; then `zero_grad` clears the
 #   sum.
 # - **Gradient clipping.** All gradients together are one long vector. If it is longer than 1, it is shortened to 1, so
 #   that no odd batch dominates.
-# - **Schedule.** Four epochs have 32 steps. The rate rises from 0 over the first 4, the *warm-up*, then falls to 0 in a
-#   straight line.
+# - **Schedule.** Four epochs have 32 steps. The rate rises from 0 over the first 4, the *warm-up*, so that the random
+#   head harms little, then falls to 0 in a straight line.
 # - **Best weights.** `state_dict` hands out the model's own tensors, which go on changing. So the loop keeps a copy of
 #   the best, and puts it back.
 #
@@ -234,12 +234,13 @@ def slanted_triangular(step, steps, cut_frac=0.1, ratio=32):
 figures.schedules([slanted_triangular(step, steps=100) for step in range(100)], warmup_steps=10)
 
 # %% [markdown]
-# Nearly the same. So its rival in section 5 is a constant rate.
+# Nearly the same. Section 5's rival is therefore a constant rate.
 #
 # ## 4. Gradual unfreezing
 #
 # The third recipe trains the head alone at first, then frees the layers from the top down; here, in four epochs,
-# several at once. Training all at once, says the paper, risks forgetting. `requires_grad` says which weights learn.
+# several at once. Training all at once, says the paper, risks forgetting. `requires_grad` says which of the optimizer's
+# weights learn.
 #
 # The schedule can be one triangle for all epochs or, as in the paper's code, a new one when parts join. In the figure,
 # white is frozen.
@@ -303,8 +304,8 @@ for epoch in range(4):
 # - Against plain: **discriminative rates**; one **slanted triangle** over four epochs; **all three** recipes.
 # - Against that triangle: **gradual unfreezing** with a triangle for each epoch (two changes at once).
 #
-# Validation chose each peak rate (the head's). The sixth row that is printed serves section 6. To *help* means 2
-# points, what the paper gained with all three.
+# Validation chose each way's peak rate, of three to five. (Section 6 needs the sixth row.) To *help* means 2 points,
+# what the paper gained with all three.
 #
 # A dot is one seed's difference: both ways share the seed's sentences and head. A bar is the mean's 95% interval. If it
 # lies right of the dashed 2, the verdict is yes; left of it, no; across it, open.
@@ -330,20 +331,20 @@ cards.each_helps(task, results, counted, recipes)
 cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
-# All are far above counting words. Of the recipes' bars only the triangle's lies wholly above 0; whether any gains 2
-# points stays open. Highest is unfreezing with triangles, almost four points above plain.
+# Counting words (grey) is far below. Among the recipes only the triangle's bar lies wholly above 0; none settles 2
+# points. Unfreezing and triangles together gain most, almost four points over plain.
 #
-# Gains do not add up: at the chosen rates, all three lie about three points below unfreezing with triangles.
+# Gains do not add up: add discriminative rates, and about three points are lost, at the chosen rates.
 #
 # ## 6. Do they forget less?
 #
 # The recipes were made against forgetting. Measure it on 250 headlines: a headline's topic is *found* if its mean token
 # vector lies nearest to the mean of that topic's other headlines. *Lost*: the drop after training.
 #
-# In the figure, each line is one way of training. Each mark is a peak rate, about three times the one before (written
-# for plain), averaged over ten seeds. The ring is the rate that validation chose.
+# In the figure, each line is one way of training. Each mark is the mean of ten seeds at one peak rate, about three
+# times the one before (written for plain). The ring is validation's choice.
 #
-# **Predict:** how do right answers and forgetting change along a line?
+# **Predict:** at its chosen rate, which way forgets least? How do right answers and forgetting change along a line?
 
 # %%
 before = task.topics_before()
@@ -358,15 +359,15 @@ cards.forgets_less(task, results, without, rates, runs.searched(profile, "plain"
 # mostly stall or fall. The answer depends on the rates that you compare:
 #
 # - **At the rings** (the card), every recipe forgets *more* than training without it: its peak rate is higher.
-# - **At one peak rate**, the recipes forget less: at 0.0003, discriminative rates lose 5 points, one triangle nearly 30, plain nearly 40. Averaged over layers and steps, the recipes' rates are lower.
+# - **At one peak rate**, the recipes forget less: at 0.0003, discriminative rates lose 5 points, one triangle nearly
+#   30, plain nearly 40. Averaged over layers and steps, the recipes' rates are lower.
 # - **Plain at ten times its own rate** is about as often right as at its own, but forgets 15 to 34 points more than the
 #   recipes.
 #
-# Plain's two best rates nearly tie on validation; at the higher one it forgets ten times as much, and more than most
-# recipes. For equal forgetting, between 4 and 11 points, most recipes are right more often than plain (ten seeds, not
-# tested).
+# The first answer hangs on a near tie: at 0.0001, plain does almost as well on validation, and forgets ten times as
+# much. And where recipes lose 4 to 11 points, they lie above plain's line (ten seeds, not tested).
 #
-# “Works better”? The triangle does, at these rates. “Forgets less”? Not at the chosen rates.
+# “Works better”? The triangle does, somewhat, at these rates. “Forgets less”? Not at the chosen rates.
 
 # %% [markdown]
 # ## To remember

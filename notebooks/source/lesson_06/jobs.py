@@ -16,7 +16,7 @@ JOBS = (  # job, what to try first, what then, the claims nearby
     (
         "classify texts, with tens of labels",
         "a frozen base encoder",
-        "fine-tune it, ten epochs",
+        "fine-tune it",
         ("04.5",),
     ),
     (

@@ -14,7 +14,7 @@
 # %% [markdown]
 # > “BERT looks both ways.” “One epoch is enough.” “With few labels, freeze the encoder.”
 #
-# All day, sentences like these were tested. How many do you remember?
+# All day, sentences like these were tested. Which of the three survived?
 #
 # ## 1. Guess first
 
@@ -28,8 +28,8 @@ for claim in asked:
     print(f"{claim.id:<6}{claim.words}")
 
 # %% [markdown]
-# *Holds*: true in every case that was tested. *Depends*: true in some cases, false in others. *Does not hold*: false in
-# some, true in none. *Not settled here*: the rest.
+# A case is, say, one encoder or one recipe. *Holds*: true in all that were tested. *Depends*: true in some, false in
+# others. *Does not hold*: false in at least one, true in none. *Not settled here*: the rest.
 #
 # *Predict:* which would you **not** call *holds*? Write their numbers into the cell, then run it.
 
@@ -41,15 +41,15 @@ print(claims.score(asked, doubted))
 # %% [markdown]
 # ## 2. The ledger
 #
-# Each verdict has its main number, with an interval in brackets where chance plays a part. Open a row for the test, the
-# model, and where it ran.
+# Each verdict has its main number, with an interval in brackets where chance plays a part. Open the rows that you
+# guessed wrong.
 
 # %%
 claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
-# Many sentences that fail leave out a condition, such as the encoder, the labels or the rate. Repair one that surprised
-# you, such as: with 50 labels, fine-tuning beats freezing, *for our base encoder*.
+# Many sentences fail because they leave out a condition: the encoder, the labels, the rate. Repair one that surprised
+# you. 04.5, for example, becomes: with 50 labels, fine-tuning beats freezing, *for our base encoder*.
 #
 # ## 3. Which one for which job?
 #
@@ -72,7 +72,7 @@ from IPython.display import Markdown
 Markdown(jobs.table(recorded))
 
 # %% [markdown]
-# With tens of labels, begin frozen, because it is cheap. Then fine-tune: our base encoder gained 7 points (04.5).
+# With tens of labels, freezing is cheaper; fine-tuning gained our base encoder 7 points (04.5).
 # Whatever the job, load model and tokenizer from one place. To classify:
 #
 # - measure counting words, too;
