@@ -322,15 +322,10 @@ def test_what_section_6_says_of_the_rates_is_so_in_the_stored_runs(real_task):
     rings = sorted(lost[way][chosen[arm]] for way, arm in arms.items() if way != "plain")
     assert lost["plain"][1e-4] > rings[-2]
     assert 8 < lost["plain"][1e-4] / lost["plain"][3e-5] < 12  # “ten times as much”
-    assert 26 < lost["slanted triangle"][3e-4] < 30  # “nearly 30”
     plain = sorted((lost["plain"][rate], hits) for rate, hits in right["plain"].items())
-    better = []  # for equal forgetting
-    for way in list(arms)[1:]:
-        for rate, gone in lost[way].items():
-            if 4 <= gone <= 11.5:
-                better.append(right[way][rate] > np.interp(gone, *zip(*plain, strict=True)))
-    assert len(better) >= 3
-    assert all(better)
+    rings = {way: (lost[way][chosen[arm]], right[way][chosen[arm]]) for way, arm in list(arms.items())[1:]}
+    above = [way for way, (gone, hits) in rings.items() if hits > np.interp(gone, *zip(*plain, strict=True))]
+    assert above == list(rings)[:3]  # “three of the recipes' rings lie above plain's line”
     tried = sorted(((np.mean(found), rate) for rate, found in runs.searched(CPU, "plain").items()), reverse=True)
     (first, own), (second, other) = tried[:2]
     assert (own, other) == (chosen["plain"], 1e-4)
@@ -351,13 +346,13 @@ def test_what_sections_5_and_6_say_of_the_means_is_so_in_the_stored_runs(real_ta
     (card,) = [claim for claim in claims.in_notebooks(NOTEBOOKS) if claim.id == "05.4"]
     less = [card.context[f"topics found, {way} minus {runs.LARGER}"].value for way in cards.WAYS[1:-1]]
     assert [round(min(less)), round(max(less))] == [15, 34]
-    lost = []  # at 0.0003, “5 points, plain about 40”
+    lost = []  # at 0.0003, “5 points, plain more than 35”
     for arm in ("discriminative rates", "plain"):
         asked = [{"arm": arm, "rate": 3e-4, "seed": seed} for seed in runs.SEEDS[1:]]
         found = np.mean([real_task.experiments.read(real_task.run, run)["topics"] for run in asked])
         lost.append(83.6 - 100 * found)
     assert round(lost[0]) == 5
-    assert 38 < lost[1] < 42
+    assert lost[1] > 35
 
 
 def test_under_full_each_way_has_its_own_rate_and_plain_the_larger_one_too():

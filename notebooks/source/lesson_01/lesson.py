@@ -69,7 +69,7 @@ for prompt in ("This movie was", "Paris is"):
     print(write(prompt, max_new_tokens=30, **how)[0]["generated_text"], "\n")
 
 # %% [markdown]
-# It can lose its thread and be false: GPT writes what it considers likely.
+# It can lose its thread and be false: GPT was trained for what is likely, not for what is true.
 #
 # **T5 turns one text into another.** The beginning of the text, the *prefix*, says what to do.
 #
@@ -116,8 +116,8 @@ for name, (tokenizer, _) in networks.items():
 # All are built from the *Transformer* (Vaswani et al., 2017). Its **encoder** reads a text. Its **decoder** writes
 # another, while it looks at what the encoder read.
 #
-# BERT is the encoder alone. GPT is the decoder alone, without the part that looks at an encoder: it continues a text.
-# T5 is both, an *encoder–decoder*.
+# BERT is the encoder alone (*encoder-only*). GPT is *decoder-only*, without the part that looks at an encoder: it
+# continues a text. T5 is both, an *encoder–decoder*.
 #
 # Read the drawing from the bottom up. A frame is one layer, repeated N times.
 #
@@ -136,7 +136,7 @@ drawings.families()
 # - **Self-attention** lets each position collect information from all positions of the text. Its *attention weights*
 #   say how much from which. A layer does this several times side by side, in *attention heads*.
 # - **Masked self-attention** collects from the position itself and from its left only.
-# - **Cross-attention** lets each decoder layer collect from what the encoder read.
+# - **Cross-attention** lets each decoder layer collect from all that the encoder read.
 # - **Add & norm** adds a part's input to its output, as in a ResNet, then normalizes each vector (drawn as in 2017;
 #   GPT-2 and T5 normalize first).
 # - **Feed-forward**, two linear layers with a nonlinearity between, works on each position alone. Only attention
@@ -146,9 +146,9 @@ drawings.families()
 # %% [markdown]
 # ## 3. Who may look where?
 #
-# In the sentence above, *great* becomes *bad*. A position that may look at this word gets a different last-layer
-# vector. T5 is tested twice: the word changes in the encoder's text, then only in the decoder's. As start marks, GPT
-# has `<|endoftext|>`, T5's decoder `<pad>`.
+# In the sentence above, *great* becomes *bad*. We compare each position's last-layer vector before and after. T5 is
+# tested twice: the word changes in the encoder's text, then only in the decoder's. As start marks, GPT has
+# `<|endoftext|>`, T5's decoder `<pad>`.
 #
 # **Predict** for BERT, GPT and T5's two halves: does anything change left of *great*?
 
@@ -182,10 +182,11 @@ figures.attention_means(attentions)
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
-# Nearly half: all to the right. (First columns are often dark: a row must sum to 1, so unneeded weight goes there.)
+# Nearly half: all to the right. (BERT's first column is dark: heads with little to collect often look at `[CLS]`, since
+# a row must sum to 1.)
 #
 # Two sentences begin alike: “She opened the `[MASK]` and read.” and “… and drank.” **Predict** the first guess for
-# each. From the left alone, it would be the same.
+# each. A left-only reader would guess the same.
 
 # %%
 strongest = next(iter(fillers.values()))  # mpnet-blanks where the machine has it
@@ -206,14 +207,13 @@ widgets.display(box, "A box to fill blanks in your own sentences; above stand tw
 #
 # > “… at the exact same millisecond.”
 #
-# True, and no difference: GPT, too, reads a text in [one run](deeper/01_objectives.ipynb), layer by layer, all
-# positions of a layer side by side. Thanks to the mask, each position gets what it would get if the text ended there.
-# Only *writing* goes token by token.
+# In one run, yes. But so does GPT: [layer by layer](deeper/01_objectives.ipynb), all positions of a layer side by side.
+# Thanks to the mask, each position gets what it would get if the text ended there. Only *writing* goes token by token.
 #
 # ## 4. What each learned to guess
 #
-# *Pretraining* means here to guess tokens of a text. It is *self-supervised*: no labels, unlike the usual training of a
-# ResNet. (T5 mixed in tasks with labels.) The originals:
+# *Pretraining* means here to guess tokens of a text. It is *self-supervised*: the text is its own label, unlike in the
+# usual training of a ResNet. (T5 mixed in tasks with labels.) The originals:
 #
 # | | year | weights | learned from |
 # |---|---|---|---|
@@ -246,7 +246,7 @@ print("BERT  ", blanked, "→", "; ".join(guesses[0]["token_str"] for guesses in
 ids = gpt_tokenizer(gpt_tokenizer.eos_token + sentence, return_tensors="pt")["input_ids"].to(profile.device)
 guesses = gpt(ids).logits[0].argmax(dim=-1)  # the likeliest next token, at each position
 steps = [[gpt_tokenizer.decode(id).strip() for id in pair] for pair in zip(ids[0, 1:], guesses[:-1], strict=True)]
-print("GPT   ", " | ".join(f"{token}: {guess}{' ✓' * (guess == token)}" for token, guess in steps))
+print("GPT   ", "(true: guess)", " | ".join(f"{token}: {guess}{' ✓' * (guess == token)}" for token, guess in steps))
 
 gaps = "The actors <extra_id_0> because the story is <extra_id_1>"
 question = t5_tokenizer(gaps, return_tensors="pt").to(profile.device)
@@ -262,7 +262,7 @@ print("T5    ", gaps, "→", t5_tokenizer.decode(t5.generate(**question, max_new
 # *temperature* divides the logits: below 1, likely tokens get likelier. (Here [top-p](deeper/01_sampling.ipynb) drops
 # unlikely ones.)
 #
-# **Predict:** which repeats itself, greedy or sampled?
+# **Predict:** what will go wrong in each?
 
 
 # %%
@@ -294,7 +294,7 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # - The *bank* lent him money for the house.
 # - We sat on the *bank* and watched the boats.
 #
-# all-mpnet-base-v2 reads them, the network under mpnet-blanks: trained on blanks, then on which texts belong together.
+# all-mpnet-base-v2 reads them. It is mpnet-blanks' network: trained on blanks, then on which texts belong together.
 # The *cosine* of two vectors is 1 if they point the same way.
 #
 # **Predict** the cosine of the first *bank* with the other two: before the first layer, and after the last.
@@ -311,8 +311,8 @@ for bottom, top, text in zip(bank[0] @ bank[0, 0], bank[-1] @ bank[-1, 0], sente
     print(f"before {bottom:.2f}   after {top:.2f}   {text}")
 
 # %% [markdown]
-# Before the first layer, *bank* is one row of the table, and only its position makes a difference. After the last, the
-# money banks are nearer to the first than the river banks.
+# Before the first layer, *bank* is one row of the table, and only its position makes a difference. After the last,
+# every money bank is nearer to the first than any river bank.
 #
 # Next, each point is a word's vector in one sentence, drawn along the two directions in which the eight differ most
 # (*PCA*). **Predict:** will the senses stand apart?
@@ -330,8 +330,8 @@ figures.senses(words)
 #
 # > “… robustly.”
 #
-# A robust reader finds the subject, not the nearest noun. In “the fight between the brothers … too long” it is *fight*,
-# but *brothers* stands next to the verb.
+# One test: does it find the subject, or the nearest noun? In “the fight between the brothers … too long” the subject is
+# *fight*, but *brothers* stands next to the verb.
 #
 # **Predict:** which will each model prefer, *is* or *are*?
 
@@ -349,26 +349,27 @@ for name, filler in fillers.items():
 #
 # **To write: GPT**, today for example Llama. (GPT-1 itself was fine-tuned to classify, too.)
 #
-# **To turn one text into another: T5**, today for example NLLB, which translates. “The absolute industry standard”? Not
-# shown: in 2019, the largest T5 led on the one summary benchmark that was tried, [not on
-# translation](deeper/01_guessing_and_probing.ipynb).
+# **To turn one text into another: an encoder–decoder**, T5, or NLLB for translation. “The
+# absolute industry standard”? Not shown: in 2019, the largest T5 led on the one summary benchmark that was tried, [not
+# on translation](deeper/01_guessing_and_probing.ipynb).
 #
 # **To classify, or to search: BERT**, today for example ModernBERT. Its vectors collect from both sides. To classify,
-# you put a linear layer on the top layer's `[CLS]` vector and fine-tune all, as with a ResNet. To search, you compare
-# vectors by cosine, after further training. BERT's authors trained a left-only twin on the same text: it did worse on
-# all five tasks, by half a point (sentiment) to ten (finding answers in a text; Devlin et al., 2018, table 5).
+# you put a linear layer on the top layer's `[CLS]` vector and fine-tune all, as with a ResNet. To search, you train
+# further, then compare vectors by cosine. BERT's authors trained a left-only twin on the same text: it did worse on all
+# five tasks, by half a point (sentiment) and up to ten (finding answers in a text; Devlin et al., 2018, table 5).
 #
 # Much larger decoders, trained to follow instructions, write, rewrite and classify: the chat assistants.
 
 # %% [markdown]
 # ## To remember
 #
-# - “Both ways, at the same millisecond”: BERT and T5's encoder look both ways, GPT only to the left; each in one run.
+# - “Both ways, at the same millisecond”: BERT and T5's encoder read both ways, GPT and T5's decoder only to the left;
+#   each in one run.
 # - “Wikipedia; internet articles; 15% of the words”: BERT read books, too; GPT-1 only books, GPT-2 web pages. It is 15%
 #   of the [tokens](deeper/01_objectives.ipynb), most of them hidden.
-# - “Understands words in context, robustly”: this encoder's vectors separate by sense, and partly by topic; that is
-#   less than understanding. A nearer noun misleads the small network, rarely the large.
-# - “Every task into text to text”: as a format, yes; each task must be trained. “Industry standard”: not shown.
+# - “Understands words in context, robustly”: this encoder's vectors separate by sense, and partly by topic; whether
+#   that is understanding, they cannot say. A nearer noun fools mini-bert often, mpnet-blanks rarely.
+# - “Every task into text to text”: as a format, yes; each task was trained. “Industry standard”: not shown.
 # - To classify or search: BERT. To write: GPT. Text to text: T5. Only attention connects positions; a mask limits it.
 #
 # ## Exercises

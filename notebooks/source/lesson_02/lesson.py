@@ -22,9 +22,9 @@
 # review → tokenizer → ids → encoder: 12 layers, pretrained → vector of the first token → head: new → neg or pos
 # ```
 #
-# An *encoder* such as BERT turns each token into a vector that depends on all the others. By convention the first one
-# stands for the whole text. The encoder learned its weights on other texts: that is *pretraining*. The new part is
-# called the *head*. *Fine-tuning* trains encoder and head together, on labelled examples of your task.
+# An *encoder* such as BERT turns each token into a vector that depends on all the others. It learned its weights on
+# other texts: that is *pretraining*. The new part, the *head*, reads the first vector. *Fine-tuning* trains both
+# together, on labelled examples of your task, so that this vector stands for the whole text.
 #
 # ## 1. See it work
 #
@@ -87,11 +87,11 @@ trainer = Trainer(
 trainer.train()
 
 # %% [markdown]
-# **While it trains**, read section 2, predict, and run its cells: their outputs come later.
+# **While it trains**, read section 2, predict, and run its cells: they wait in the queue.
 #
-# Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks,
-# and then, from a billion pairs such as question and answer, which texts belong together. We count both as pretraining.
-# Plain BERT never saw these pairs, so these are not its numbers.
+# Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks.
+# Then it learned from a billion pairs, such as question and answer, which texts belong together. We call both
+# pretraining. BERT never saw the pairs: its accuracy would differ.
 
 # %% [markdown]
 # ## 2. Line by line
@@ -116,8 +116,8 @@ print(f"before the shuffle, the first positive review is number {in_order.index(
 #
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #
-# The tokenizer cuts a text into *tokens* and looks up a number for each. The tokenizer must be the encoder's own, since
-# only that encoder knows its numbers (lesson 03).
+# The tokenizer cuts a text into *tokens* and looks up a number for each. It must be the encoder's own: its numbers pick
+# the vectors that this encoder learned (lesson 03).
 #
 # **Predict:** how many tokens is “An unwatchable mess.”?
 
@@ -133,8 +133,8 @@ print(ids)
 #
 # ### `tokenized = dataset.map(tokenize, batched=True)`
 #
-# `map` runs `tokenize` on all reviews. BERT takes at most 512 tokens. They cost time, so `tokenize` keeps fewer:
-# `max_length`, which the first cell shows. Half of the reviews have more than 170 words, and a token is about three
+# `map` runs `tokenize` on all reviews. BERT takes at most 512 tokens. To save time, `tokenize` keeps fewer:
+# `max_length`, the first cell's “tokens each”. Half of the reviews have more than 170 words, and a token is about three
 # quarters of a word.
 #
 # **Predict:** which share of the reviews is cut?
@@ -150,8 +150,8 @@ print("it begins:           ", review["text"][:90])
 print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_special_tokens=True)[:90])
 
 # %% [markdown]
-# `truncation_side="left"` cuts away the beginning of a long review; with the end alone, Sun et al. (2019) did slightly
-# better than with the beginning alone.
+# `truncation_side="left"` cuts away the beginning of a long review; on IMDB, Sun et al. (2019) did slightly better with
+# the end than with the beginning.
 #
 # The reviews of one step form a *batch*, in which all must be equally long. The Trainer's *data collator* fills up the
 # shorter ones with *padding*. There the *attention mask* is 0, so no token attends to it.
@@ -201,13 +201,14 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 #
 # ### `trainer = Trainer(…, eval_dataset=tokenized["test"], compute_metrics=accuracy)`
 #
-# For each review the model gives two numbers, one for each label, the *logits*. The larger is its answer; `accuracy`
-# compares it with the true label. `processing_class=tokenizer` is for the padding, and is saved with the model.
+# For each review the model gives two numbers, one for each label, the *logits*. The label with the larger is its
+# answer; `accuracy` compares it with the true one. `processing_class=tokenizer` is for the padding, and is saved with
+# the model.
 #
 # The script has one bad habit: its `eval_dataset` is the *test* reviews. Measured once, your number stands. But if you
-# keep the best of three learning rates, part of its lead is luck. So choose on other reviews, the *validation* reviews.
-# `dataset["train"].train_test_split(test_size=0.2, seed=0)` splits them off, as its `"test"`. Then measure on the real
-# test reviews once. (They are of [other films](deeper/02_an_honest_split.ipynb); this split mixes films.)
+# keep the best of three learning rates, part of its score is luck. So choose on other reviews, the *validation*
+# reviews. `dataset["train"].train_test_split(test_size=0.2, seed=0)` splits them off, but names them `"test"`. Then
+# measure once on the real test reviews, which are of [other films](deeper/02_an_honest_split.ipynb).
 #
 # ### `trainer.train()`
 #
@@ -276,8 +277,8 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
 #
 # ### How many labels does it take?
 #
-# The course comes with more runs, tested on 1,000 reviews, half of them positive. In the next figure marks are runs,
-# drawn side by side, and lines join the means of three. *Frozen* is feature extraction.
+# The course comes with more runs, tested on 1,000 reviews, half of them positive. In the next figure each mark is a
+# run, moved sideways a little, and lines join the means of three. *Frozen* is feature extraction.
 #
 # The *base* encoder is all-mpnet-base-v2, the *small* one all-MiniLM-L6-v2, with 23 million weights. A *random start*
 # is the base network without its pretrained weights.
@@ -291,14 +292,14 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# About 1,000; 500 are too few.
+# About 1,000, some twenty times as many.
 #
 # The random start, trained in the same way on 500 labels, stays at 50%, like a constant answer. Without pretraining,
 # this recipe teaches the network nothing useful; what pretraining adds is *transfer*. (More steps or another rate might
 # help random weights.)
 #
-# The small encoder does [not clearly beat](deeper/02_hard_to_beat.ipynb) counting words with 500: the encoder matters,
-# not only the ten lines.
+# With 500 labels, the small encoder does [not clearly beat](deeper/02_hard_to_beat.ipynb) counting words: the ten lines
+# alone are not enough.
 #
 # ### Is the difference real?
 #
@@ -318,10 +319,10 @@ plots.number_figure(gains, title, unit, text="{:+.1f}")
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
 
 # %% [markdown]
-# Look back: do the intervals of the accuracies overlap? They may, and the difference still be clear.
+# Look back: do the intervals of the accuracies overlap? Even then, the difference can be clear.
 #
 # The card tests its sentence on the course's runs, so its numbers differ from yours. Fine-tuning minus feature
-# extraction says roughly what training the encoder's weights adds; pooling differs, too.
+# extraction says roughly what training the encoder's weights adds.
 #
 # ## 4. Your own sentences
 #
@@ -349,7 +350,8 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# **Predict** the bus below. Then paste a misjudged sentence into `my_texts`, and change one word. Which word flips it?
+# **Predict:** how positive is the bus? Then paste a misjudged sentence into `my_texts`, and change one word. Which word
+# flips it?
 
 # %%
 my_texts = [
@@ -413,7 +415,7 @@ print(table.head(3).to_string(max_colwidth=70), "\n")
 # %% [markdown]
 # ## To remember
 #
-# - “Ten lines of code”? About ten statements, and they decide much: what is cut, held out, measured.
+# - “Ten lines of code”? About ten statements, and they decide much: what is cut, trained, measured.
 # - Fine-tuning takes a pretrained encoder, a new head and a small learning rate.
 # - An accuracy needs a baseline on the same texts, and an interval of the difference.
 # - Choose on validation reviews; measure on the test reviews once.

@@ -5,7 +5,7 @@
 #     title: "Lesson 03: The tokenizer must match the model"
 #     goals:
 #       - say what a vocabulary, an id and an embedding table are, and how a vocabulary is learned
-#       - see which pieces a model looks up for another vocabulary's ids
+#       - see what a model reads when another vocabulary numbered the text
 #       - say which mistakes raise an error and which pass in silence, and measure what they cost
 #       - compare a tokenizer with the model's own before you trust it
 #     minutes_yours: 45
@@ -127,8 +127,8 @@ _, other_palette = plots.with_palette(temple)
 figures.two_palettes(palette[numbers], other_palette[numbers])
 
 # %% [markdown]
-# You still see the flower: equal numbers keep equal colours, so its shape survives. A text, too, keeps its pattern. But
-# a pattern is no meaning: that lies in the rows.
+# You still see the flower: equal numbers keep equal colours. In a text, too, equal pieces stay equal. But their meaning
+# lies in the rows, and those are wrong.
 #
 # An embedding table is such a palette: BERT looks up `table[ids]` before its first layer. The *vocabulary* is the list
 # that says which piece has which row. Before pretraining the rows are random, and any numbering would do. Pretraining
@@ -150,8 +150,8 @@ same = [word for word in shared if in_bert[word] == in_gpt2[f"Ġ{word}"]]
 print(f"BERT and GPT-2 share {len(shared):,} words; with the same id: {', '.join(same)}")
 
 # %% [markdown]
-# The fifth fate: of 14,124 shared words, only *publicly* has the same id. (Write it into the box above, with a space
-# before it. Under `embedded`, T5's list is the shorter one of the course's mini-t5.)
+# The fifth fate is the right piece: of 14,124 shared words, only *publicly* meets it. (Try it in the box above, with a
+# space before it. Under `embedded`, T5's list is the shorter one of the course's mini-t5.)
 #
 # ## 3. How text is cut
 #
@@ -251,15 +251,15 @@ print(f"{beyond.mean():.0%} of {len(beyond):,} sentences, {np.mean(batches):.0%}
 # third pass in silence. (This is a CPU. An NVIDIA GPU reports `device-side assert triggered`; restart the kernel, and
 # look for the cause on the CPU.)
 #
-# A mistake is *loud* if any of the texts raises an error, else *silent*. We make five mistakes with 200 endings of film
-# reviews for BERT: GPT-2's tokenizer, T5's, and BERT's own, set up wrongly in three ways:
+# A mistake is *loud* if any of the texts raises an error, else *silent*. We give BERT 200 endings of film reviews, cut
+# by five wrong tokenizers: GPT-2's, T5's (under `embedded` mini-t5's), and BERT's own, set up wrongly in three ways:
 #
 # - *`[CLS]` and `[SEP]` left out*: beginning and end are not marked.
 # - *Capitals kept*: this uncased vocabulary has none, so every word with a capital becomes `[UNK]`.
 # - *`<br />` added, table not enlarged*: the reviews' line break gets the first id after the last row.
 #
-# The last column is the share of answers of our classifier that differ from those with BERT's own ids; a coin's would
-# differ in half. **Predict** for each: loud or silent? Which silent one changes most?
+# The last column: how many of the classifier's answers change, compared with BERT's own ids; a coin would change half.
+# **Predict** for each: loud or silent? Which silent one changes most?
 
 # %%
 from notebooks.source.lesson_03 import cards, mistakes
@@ -277,8 +277,8 @@ cards.raises_an_error(profile, outcomes, beyond)
 # > “The output is junk.”
 #
 # Our classifier judges 1,000 sentences that it never learned from, with BERT's ids and with GPT-2's. All their GPT-2
-# ids have a row: no errors. Half are positive, so always giving the same answer is right for 50%. Our limit for *junk*:
-# GPT-2's ids keep less than a fifth of BERT's points above 50.
+# ids have a row: no errors. Half are positive, so always giving the same answer is right for 50%. We call it *junk* if
+# less than a fifth of BERT's points above 50 remain.
 #
 # For comparison, a second classifier learned from the same labels by counting words. A bar is the share judged right, a
 # thin line its 95% interval. **Predict:** is the bar of GPT-2's ids near that of BERT's, near counting words, or near
@@ -311,7 +311,7 @@ cards.is_junk(profile, hits)
 #
 # Silent mistakes need a check. A model's own tokenizer usually lies beside it, in its folder or on its page of the hub;
 # `model.name_or_path` says where. So we load it and compare: the vocabulary, and the ids of three texts. **Predict:**
-# which of the five mistakes does `belongs_to` find? Which would the vocabularies alone not show?
+# which of the five mistakes does `belongs_to` find? Which ones leave the vocabulary unchanged?
 
 
 # %%
@@ -331,8 +331,8 @@ for name, tokenizer in {"its own": bert_tokenizer, **mistakes.wrong_tokenizers(p
 # It finds all five. (A wrong *call*, with `add_special_tokens=False`, stays unseen.) Comparing vocabularies alone would
 # miss two, where only the ids of the texts differ.
 #
-# A mistake that is harder to see: in the vocabulary, *good* and *bad* exchange their ids. **Predict:** what does the
-# classifier say about a good film? Does the check notice?
+# A wicked one: same pieces, same size, no error, but *good* and *bad* have exchanged their ids. **Predict:** what does
+# the classifier say about a good film? Does the check notice?
 
 # %%
 swapped = mistakes.exchanged(bert_tokenizer, "good", "bad")
@@ -362,7 +362,7 @@ print("it belongs:", belongs_to(encoder, swapped))
 # - An id is the number of a row. BERT's and GPT-2's vocabularies share many words, and a single one has the same id.
 # - A vocabulary is learned: BPE joins the most frequent neighbours, again and again.
 # - On a CPU or an NVIDIA GPU, an id beyond the table raises an error. An id within it passes in silence.
-# - GPT-2's ids took a classifier that learned from BERT's down to about 50%.
+# - With GPT-2's ids, a classifier that learned from BERT's only guesses: about 50% right.
 # - Load and save model and tokenizer together, and compare the tokenizer once with the original.
 #
 # ## Exercises

@@ -82,7 +82,7 @@ cards.saves_labels(runs, right)
 
 # %% [markdown]
 # How many labels it takes depends on the encoder. Read across: with 50, the frozen base encoder matches counting words
-# with 4,000. (Settings were chosen on 400 more labels.)
+# with 4,000. (To tune the settings took 400 labels more.)
 #
 # So pretraining saves labels: the small encoder, all trained, is right more often with 200 than its random start with
 # 1,000.
@@ -93,7 +93,7 @@ cards.saves_labels(runs, right)
 # more clearly. Perhaps pretraining needed opinion, to fill “It was dull: I `[MASK]` it”.
 #
 # The small encoder, not yet fine-tuned, turns each test sentence into a vector. A sentence's *neighbour* is the nearest
-# by cosine among those that share only words like *the* with it; counting words would miss it.
+# by cosine that shares no word with it except ones like *the*; counting words would miss it.
 #
 # **Predict:** what will the closest pairs have in common?
 
@@ -127,13 +127,13 @@ print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval 
 # five topics. “Nigeria to boost cocoa production” is about business. We ask in two ways:
 #
 # - **neighbours**: is the headline with the nearest vector about business too?
-# - **linear classifier** (*linear probe*): fitted to this network's vectors of other headlines, does it say “business”?
-#   Then the topic is *readable*.
+# - **linear classifier** (*linear probe*): fitted to vectors of other headlines, does it call this one “business”? Then
+#   its topic is *readable*.
 #
 # In the figure, the upper panel is the task, on 400 *validation* sentences. The lower one: the share of headlines
 # right. Each dot is one of three seeds.
 #
-# **Predict** three lines, from a tiny rate to a large one: task, neighbours, linear classifier.
+# **Predict:** sketch three lines, from a tiny rate to a large one: task, neighbours, linear classifier.
 
 # %%
 from transformers import AutoModel
@@ -223,7 +223,7 @@ lora.print_trainable_parameters()
 #
 # **Predict:** which of the four shrink with LoRA? Does it cut a step's time as much as its memory?
 #
-# Your machine times a step of 16 sentences; for *frozen*, one forward pass, which each text needs once. The last row is
+# Your machine times a step of 16 sentences; for *frozen*, its only forward pass. The last row is
 # the accuracy with 200 labels.
 
 # %%
@@ -282,14 +282,15 @@ cards.freeze_and_read(runs, right)
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
 # 3. Fine-tune it for 70 steps, at 3e-5 (a larger encoder takes a smaller rate).
-# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. Our 7 points
-#    are under four texts of 50: luck could hide them. Then take the cheaper, or label more.
+# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. A gap of few
+#    texts (ours: under four of 50) may be luck: then take the cheaper, or label more.
 
 # %% [markdown]
 # ## To remember
 #
 # - “A few labels are enough”: how few depends on the encoder.
-# - “Use a tiny learning rate”: too small teaches nothing, too large breaks the training; the best rearranges.
+# - “Use a tiny learning rate”: too small teaches nothing, too large breaks the training; the best rearranges the
+#   vectors.
 # - “One epoch is enough”: with 200 labels, its 25 steps were too few.
 # - “Train only a small part”: LoRA saves memory and storage; how much time depends on the machine.
 # - “With few labels, freeze”: with 50, the base encoder did better fine-tuned.

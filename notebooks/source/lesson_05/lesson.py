@@ -16,12 +16,12 @@
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
 # *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned an LSTM that had learned to guess the next word, before
-# BERT. Its first step, more guessing in the task's texts, we leave out. Three of its recipes live on: a learning
+# BERT. We skip its first step: more guessing in the task's texts. Three of its recipes live on: a learning
 # rate for each layer, a schedule shaped like a triangle, and layers unfrozen one after the other.
 #
 # ## 1. The loop
 #
-# Is a sentence about a film positive (1) or negative (0)? You train on 128, cut at 24 tokens.
+# Is a sentence about a film positive (1) or negative (0)? You train on 128 sentences, cut at 24 tokens.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -234,7 +234,7 @@ def slanted_triangular(step, steps, cut_frac=0.1, ratio=32):
 figures.schedules([slanted_triangular(step, steps=100) for step in range(100)], warmup_steps=10)
 
 # %% [markdown]
-# Nearly the same. Section 5's rival is therefore a constant rate.
+# Nearly the same, so section 5 compares the triangle with a constant rate.
 #
 # ## 4. Gradual unfreezing
 #
@@ -242,7 +242,7 @@ figures.schedules([slanted_triangular(step, steps=100) for step in range(100)], 
 # several at once. Training all at once, says the paper, risks forgetting. `requires_grad` says which of the optimizer's
 # weights learn.
 #
-# The schedule can be one triangle for all epochs or, as in the paper's code, a new one when parts join. In the figure,
+# One triangle can span all epochs; in the paper's code, each unfreezing starts a new one. In the figure,
 # white is frozen.
 #
 # **Predict:** one triangle over 400 steps has its peak at step 40. How much of the peak rate is left at step 300, when
@@ -298,8 +298,8 @@ for epoch in range(4):
 #
 # ## 5. Do they help?
 #
-# One run tells little, so each way ran with 20 *seeds*: 64 new sentences and a new head, here one layer on the mean
-# vector. *Plain* trains all parts at one constant rate.
+# One run tells little, so each way ran with 20 *seeds*. Each has its own 64 sentences and its own head, here one layer.
+# *Plain* trains all parts at one constant rate.
 #
 # - Against plain: **discriminative rates**; one **slanted triangle** over four epochs; **all three** recipes.
 # - Against that triangle: **gradual unfreezing** with a triangle for each epoch (two changes at once).
@@ -307,8 +307,8 @@ for epoch in range(4):
 # Validation chose each way's peak rate, of three to five. (Section 6 needs the sixth row.) To *help* means 2 points,
 # what the paper gained with all three.
 #
-# A dot is one seed's difference: both ways share the seed's sentences and head. A bar is the mean's 95% interval. If it
-# lies right of the dashed 2, the verdict is yes; left of it, no; across it, open.
+# A dot is one seed's difference: both ways share the seed's sentences and head. A bar is the mean's 95% interval.
+# Wholly right of the dashed 2: yes; wholly left: no; across: open.
 #
 # **Predict:** does each recipe gain something? Do the gains add up?
 
@@ -331,8 +331,8 @@ cards.each_helps(task, results, counted, recipes)
 cards.together_help(task, results, "all three recipes", rates)
 
 # %% [markdown]
-# Counting words (grey) is far below. Among the recipes only the triangle's bar lies wholly above 0; none settles 2
-# points. Unfreezing and triangles together gain most, almost four points over plain.
+# Counting words (grey) is far below. Among the recipes only the triangle's bar lies wholly above 0; none lies wholly
+# above 2. Unfreezing and triangles together gain most, almost four points over plain.
 #
 # Gains do not add up: add discriminative rates, and about three points are lost, at the chosen rates.
 #
@@ -341,8 +341,8 @@ cards.together_help(task, results, "all three recipes", rates)
 # The recipes were made against forgetting. Measure it on 250 headlines: a headline's topic is *found* if its mean token
 # vector lies nearest to the mean of that topic's other headlines. *Lost*: the drop after training.
 #
-# In the figure, each line is one way of training. Each mark is the mean of ten seeds at one peak rate, about three
-# times the one before (written for plain). The ring is validation's choice.
+# In the figure, each line is one way of training. Each mark is ten seeds' mean at one peak rate, about triple the
+# previous mark's (written for plain). The ring is validation's choice.
 #
 # **Predict:** at its chosen rate, which way forgets least? How do right answers and forgetting change along a line?
 
@@ -359,15 +359,15 @@ cards.forgets_less(task, results, without, rates, runs.searched(profile, "plain"
 # mostly stall or fall. The answer depends on the rates that you compare:
 #
 # - **At the rings** (the card), every recipe forgets *more* than training without it: its peak rate is higher.
-# - **At one peak rate**, the recipes forget less: at 0.0003, discriminative rates lose 5 points, one triangle nearly
-#   30, plain nearly 40. Averaged over layers and steps, the recipes' rates are lower.
+# - **At one peak rate**, the recipes forget less: at 0.0003, discriminative rates (their ring) lose 5 points, plain
+#   more than 35. Averaged over layers and steps, the recipes' rates are lower.
 # - **Plain at ten times its own rate** is about as often right as at its own, but forgets 15 to 34 points more than the
 #   recipes.
 #
 # The first answer hangs on a near tie: at 0.0001, plain does almost as well on validation, and forgets ten times as
-# much. And where recipes lose 4 to 11 points, they lie above plain's line (ten seeds, not tested).
+# much. And three of the recipes' rings lie above plain's line (ten seeds, not tested).
 #
-# “Works better”? The triangle does, somewhat, at these rates. “Forgets less”? Not at the chosen rates.
+# “Works better”? Triangles do, somewhat, with unfreezing or without. “Forgets less”? Not at the chosen rates.
 
 # %% [markdown]
 # ## To remember
