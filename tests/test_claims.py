@@ -184,6 +184,21 @@ def test_the_ledger_can_be_kept_elsewhere(shown, monkeypatch, tmp_path):
     assert claims.ledger("embedded") == []
 
 
+def test_a_guess_is_scored_beside_the_two_simplest(shown):
+    record({"a": True})
+    record({"a": False}, id="01.2")
+    record({"a": True, "b": False}, id="01.3")
+    asked = claims.ledger("embedded")
+    assert claims.tally(asked) == "✓ holds: 1 · ◐ depends: 1 · ✗ does not hold: 1 · ? not settled here: 0"
+    assert claims.score(asked, set()).startswith("Write numbers into `doubted`")
+    assert claims.score(asked, {"01.2", "01.3"}).splitlines() == [
+        "you guessed 3 of 3 right", "believing all gets 1, doubting all 2", "look again at: none"
+    ]  # fmt: skip
+    wrong = claims.score(asked, {"01.1", "99.1"})
+    assert "you guessed 0 of 3 right" in wrong
+    assert wrong.endswith("look again at: 01.1, 01.2, 01.3\nno such sentence: 99.1")
+
+
 def test_lesson_06_says_which_lessons_were_not_run(monkeypatch, capsys, tmp_path):
     """Its own cells that show the ledger, where no lesson has left a card."""
     from tests.conftest import cells_of

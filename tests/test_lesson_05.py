@@ -319,8 +319,6 @@ def test_what_section_6_says_of_the_rates_is_so_in_the_stored_runs(real_task):
         shared = set(lost[way]) & set(lost[control])
         assert shared
         assert all(lost[way][rate] < lost[control][rate] for rate in shared)  # at one rate, recipes forget less
-    rings = sorted(lost[way][chosen[arm]] for way, arm in arms.items() if way != "plain")
-    assert lost["plain"][1e-4] > rings[-2]
     assert 8 < lost["plain"][1e-4] / lost["plain"][3e-5] < 12  # “ten times as much”
     plain = sorted((lost["plain"][rate], hits) for rate, hits in right["plain"].items())
     rings = {way: (lost[way][chosen[arm]], right[way][chosen[arm]]) for way, arm in list(arms.items())[1:]}
@@ -424,7 +422,7 @@ def test_the_figures_say_their_numbers(monkeypatch):
     assert "plain at 0.00001 70% and 0, at 0.00003 75% and 11." in alts[1]
     curves = {"plain": {1e-5: results["one"], 3e-5: results["plain"]}}
     figures.forgetting(curves, results["plain"]["topics"], {"plain": 3e-5})
-    assert alts.pop().startswith("Higher rates do not always forget more. ") or alts
+    assert alts[3].startswith("Higher rates do not always forget more. ")
     assert "never more than 0.032 apart" in alts[2]  # 1/32, rounded up
 
 

@@ -21,3 +21,10 @@ def test_the_table_shows_the_numbers_of_this_machine():
     key, shown = jobs.SHOWN["04.4"]
     assert f"| 04.4: {shown}: {claim.context[key]} |" in jobs.table(recorded)
     assert "01.4: not run yet" in jobs.table([])
+
+
+def test_the_glossary_explains_a_term_without_links_and_other_forms(tmp_path, capsys):
+    glossary = tmp_path / "glossary.md"
+    glossary.write_text("# Glossary\n\n### one\nAlso: ones\n\nFirst\nline. See [there](a.md).\n\n### two\n\nSecond.\n")
+    jobs.explain(glossary, "two", "one")
+    assert capsys.readouterr().out == "two: Second.\n\none: First line. See there.\n\n"

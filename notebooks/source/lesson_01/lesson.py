@@ -15,9 +15,9 @@
 
 # %% [markdown]
 # > “BERT reads a sentence both ways at the exact same millisecond. It learned from Wikipedia, hides 15% of the words
-# > and guesses them: it understands words in context, robustly, for classification. GPT learned from internet
-# > articles, reads from left to right and guesses the next word: for generation. T5 turns every task into text to
-# > text: the absolute industry standard for translation and summarization.”
+# > and guesses them: it understands words in context, robustly, for classification. GPT learned from internet articles,
+# > reads from left to right and guesses the next word: for generation. T5 turns every task into text to text: the
+# > absolute industry standard for translation and summarization.”
 #
 # Which phrases hold?
 #
@@ -349,9 +349,9 @@ for name, filler in fillers.items():
 #
 # **To write: GPT**, today for example Llama. (GPT-1 itself was fine-tuned to classify, too.)
 #
-# **To turn one text into another: an encoder–decoder**, T5, or NLLB for translation. “The
-# absolute industry standard”? Not shown: in 2019, the largest T5 led on the one summary benchmark that was tried, [not
-# on translation](deeper/01_guessing_and_probing.ipynb).
+# **To turn one text into another: an encoder–decoder**, T5, or NLLB for translation. “The absolute industry standard”?
+# Not shown: in 2019, the largest T5 led on the one summary benchmark that was tried, [not on
+# translation](deeper/01_guessing_and_probing.ipynb).
 #
 # **To classify, or to search: BERT**, today for example ModernBERT. Its vectors collect from both sides. To classify,
 # you put a linear layer on the top layer's `[CLS]` vector and fine-tune all, as with a ResNet. To search, you train

@@ -29,8 +29,8 @@
 # ## 1. See it work
 #
 # Is a film review negative (`neg`) or positive (`pos`)? The next three cells are the whole script,
-# `scripts/day4_ex.py`. `profile` holds what the first cell chose. In a script of
-# your own you name a model on Hugging Face's hub, such as `"google-bert/bert-base-uncased"`.
+# `scripts/day4_ex.py`. `profile` holds what the first cell chose. In a script of your own you name a model on Hugging
+# Face's hub, such as `"google-bert/bert-base-uncased"`.
 #
 # **Predict:** of 100 test reviews, how many will the fine-tuned encoder get right? And how many a classifier that only
 # counts words (section 3)?
@@ -111,8 +111,7 @@ in_order = load_dataset(profile.imdb)["train"]["label"]
 print(f"before the shuffle, the first positive review is number {in_order.index(1) + 1:,} of {len(in_order):,}")
 
 # %% [markdown]
-# All negative reviews come first, in the test part, too. Without the shuffle, the model would see only those, and
-# always “negative” would be 100% right.
+# All negative reviews come first. Without the shuffle, the model would learn from those only.
 #
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #

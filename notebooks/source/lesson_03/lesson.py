@@ -111,9 +111,9 @@ widgets.display(hearing, "A box to read a text's ids with another table; a cell 
 # %% [markdown]
 # ## 2. The table is a palette
 #
-# Some image files store a number for each pixel, and a *palette* that lists the colour of each number. We
-# draw such a picture of a flower twice, with its own palette and with that of another picture. **Predict:** what can
-# you still recognise in the second drawing?
+# Some image files store a number for each pixel, and a *palette* that lists the colour of each number. We draw such a
+# picture of a flower twice, with its own palette and with that of another picture. **Predict:** what can you still
+# recognise in the second drawing?
 
 # %%
 from sklearn.datasets import load_sample_images

@@ -149,9 +149,9 @@ cards.destroys(runs, before)
 # At the smallest rate, 75 steps (three epochs) forget nothing and learn almost nothing. At the largest, training
 # collapsed, and most topics went with it.
 #
-# 1e-4 and 3e-4 do about equally well on the task. But at 3e-4 far fewer neighbours share a topic, while
-# topics stay mostly readable: the vectors are rearranged more than emptied. ([Deeper](deeper/04_forgetting.ipynb): does
-# grammar survive?)
+# 1e-4 and 3e-4 do about equally well on the task. But at 3e-4 far fewer neighbours share a topic, while topics stay
+# mostly readable: the vectors are rearranged more than emptied. ([Deeper](deeper/04_forgetting.ipynb): does grammar
+# survive?)
 #
 # On validation sentences, try 1e-5, 3e-5, 1e-4 and so on (for larger encoders, BERT's authors advise 2e-5 to 5e-5). If
 # two tie, take the smaller.
@@ -223,8 +223,8 @@ lora.print_trainable_parameters()
 #
 # **Predict:** which of the four shrink with LoRA? Does it cut a step's time as much as its memory?
 #
-# Your machine times a step of 16 sentences; for *frozen*, its only forward pass. The last row is
-# the accuracy with 200 labels.
+# Your machine times a step of 16 sentences; for *frozen*, its only forward pass. The last row is the accuracy with 200
+# labels.
 
 # %%
 from utils.intervals import over_seeds
@@ -266,8 +266,8 @@ classifier.fit(vectors[:50], labels[:50])
 print(f"{share(classifier.predict(vectors[50:]) == some_truth)} right")
 
 # %% [markdown]
-# Next come means over section 1's draws. **Predict:** would it be better or worse to fine-tune the same
-# encoder on the 50, for ten epochs (70 steps)? By how many points?
+# Next come means over section 1's draws. **Predict:** would it be better or worse to fine-tune the same encoder on the
+# 50, for ten epochs (70 steps)? By how many points?
 
 # %%
 for name in ("base encoder, frozen", "base encoder, all trained"):

@@ -16,8 +16,8 @@
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
 # *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned an LSTM that had learned to guess the next word, before
-# BERT. We skip its first step: more guessing in the task's texts. Three of its recipes live on: a learning
-# rate for each layer, a schedule shaped like a triangle, and layers unfrozen one after the other.
+# BERT. We skip its first step: more guessing in the task's texts. Three of its recipes live on: a learning rate for
+# each layer, a schedule shaped like a triangle, and layers unfrozen one after the other.
 #
 # ## 1. The loop
 #
@@ -242,8 +242,8 @@ figures.schedules([slanted_triangular(step, steps=100) for step in range(100)], 
 # several at once. Training all at once, says the paper, risks forgetting. `requires_grad` says which of the optimizer's
 # weights learn.
 #
-# One triangle can span all epochs; in the paper's code, each unfreezing starts a new one. In the figure,
-# white is frozen.
+# One triangle can span all epochs; in the paper's code, each unfreezing starts a new one. In the figure, white is
+# frozen.
 #
 # **Predict:** one triangle over 400 steps has its peak at step 40. How much of the peak rate is left at step 300, when
 # the embeddings join?
@@ -305,7 +305,7 @@ for epoch in range(4):
 # - Against that triangle: **gradual unfreezing** with a triangle for each epoch (two changes at once).
 #
 # Validation chose each way's peak rate, of three to five. (Section 6 needs the sixth row.) To *help* means 2 points,
-# what the paper gained with all three.
+# about what the paper gained with all three.
 #
 # A dot is one seed's difference: both ways share the seed's sentences and head. A bar is the mean's 95% interval.
 # Wholly right of the dashed 2: yes; wholly left: no; across: open.

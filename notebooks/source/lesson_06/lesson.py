@@ -72,8 +72,8 @@ from IPython.display import Markdown
 Markdown(jobs.table(recorded))
 
 # %% [markdown]
-# With tens of labels, freezing is cheaper; fine-tuning gained our base encoder 7 points (04.5).
-# Whatever the job, load model and tokenizer from one place. To classify:
+# With tens of labels, freezing is cheaper; fine-tuned, our base encoder did better (04.5). Whatever the job, load model
+# and tokenizer from one place. To classify:
 #
 # - measure counting words, too;
 # - keep related texts, such as reviews of one film, on one side of the split;
