@@ -182,8 +182,8 @@ figures.attention_means(attentions)
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
-# Nearly half: all to the right. (BERT's first column is dark: heads with little to collect often look at `[CLS]`, since
-# a row must sum to 1.)
+# Nearly half: all to the right. (BERT's first column is dark, probably since a row must sum to 1, also where a head
+# finds little to collect.)
 #
 # Two sentences begin alike: “She opened the `[MASK]` and read.” and “… and drank.” **Predict** the first guess for
 # each. A left-only reader would guess the same.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 from utils.claims import Claim
@@ -44,8 +45,8 @@ def explain(glossary: Path, *terms: str) -> None:
     said = dict(section.split("\n", 1) for section in sections)
     for term in terms:
         text = re.sub(r"\AAlso: .*\n\n", "", said[term]).strip()
-        plain = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", text).replace("\n", " ")
-        print(f"{term}: {plain}\n")
+        plain = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", text)
+        print(textwrap.fill(f"{term}: {plain}", width=88), end="\n\n")
 
 
 def table(recorded: list[Claim]) -> str:
