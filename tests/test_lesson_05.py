@@ -23,7 +23,6 @@ from transformers import (
 
 from notebooks.source.lesson_05 import beforehand, cards, figures, runs
 from tests.conftest import ROOT, cells_of, parsed
-from tools.notebooks.files import NOTEBOOKS
 from utils import claims
 from utils.intervals import Number
 
@@ -291,8 +290,7 @@ def test_each_way_of_the_lesson_was_run_at_every_rate_that_its_search_tried(real
     for arm in arms:
         assert [run["rate"] for run in asked if run["arm"] == arm] == sorted(runs.searched(CPU, arm))
     found = cards.ways_by_rate(SimpleNamespace(at_each_rate=lambda arms: {arm: arm for arm in arms}))
-    assert list(found) == list(cards.WAYS[:-1])
-    assert found["gradual unfreezing"] == "gradual, a triangle per stage"
+    assert found == cards.ARMS
     stored = real_task.at_each_rate(["slanted triangle"], seeds=[1, 2])["slanted triangle"]
     assert list(stored) == sorted(runs.searched(CPU, "slanted triangle"))
     assert {found["right"].shape for found in stored.values()} == {(2, 729)}
@@ -310,15 +308,12 @@ def test_what_section_6_says_of_the_rates_is_so_in_the_stored_runs(real_task):
         assert right[way][lowest] < right[way][own] - 3 or way == "all three recipes"  # hence “most lines”
         higher = [rate for rate in right[way] if rate > own]
         assert min(lost[way][rate] for rate in higher) > lost[way][own] + 10
-        assert max(right[way][rate] for rate in higher) < right[way][own] + 2  # “little gained”
+        assert max(right[way][rate] for rate in higher) < right[way][own] + 2  # “learns nothing more”
         assert way == "plain" or own > chosen["plain"]
-    for way in arms:
-        control = "slanted triangle" if way == "gradual unfreezing" else "plain"
-        if way == control:
-            continue
-        shared = set(lost[way]) & set(lost[control])
-        assert shared
-        assert all(lost[way][rate] < lost[control][rate] for rate in shared)  # at one rate, recipes forget less
+    shared = {way: set(lost[way]) & set(lost["plain"]) for way in arms if way != "plain"}
+    assert all(shared.values())
+    for way, both in shared.items():
+        assert all(lost[way][rate] < lost["plain"][rate] for rate in both)  # at one rate, recipes forget less
     assert 8 < lost["plain"][1e-4] / lost["plain"][3e-5] < 12  # “ten times as much”
     plain = sorted((lost["plain"][rate], hits) for rate, hits in right["plain"].items())
     rings = {way: (lost[way][chosen[arm]], right[way][chosen[arm]]) for way, arm in list(arms.items())[1:]}
@@ -337,13 +332,10 @@ def test_what_sections_5_and_6_say_of_the_means_is_so_in_the_stored_runs(real_ta
         asked = [{"arm": arm, "rate": chosen[arm], "seed": seed} for seed in runs.SEEDS[1:]]
         return 100 * np.mean([real_task.experiments.read(real_task.run, run)["right"] for run in asked])
 
-    gradual = right(cards.ARMS["gradual unfreezing"])
+    gradual = right(cards.ARMS[cards.UNFREEZING])
     assert 3.5 < gradual - right("plain") < 4.2  # “almost four points”
     assert 2.5 < gradual - right("all three recipes") < 3.7  # “about three points”
     assert gradual > max(right("slanted triangle"), right("discriminative rates"))
-    (card,) = [claim for claim in claims.in_notebooks(NOTEBOOKS) if claim.id == "05.4"]
-    less = [card.context[f"topics found, {way} minus {runs.LARGER}"].value for way in cards.WAYS[1:-1]]
-    assert [round(min(less)), round(max(less))] == [15, 34]
     lost = []  # at 0.0003, “5 points, plain more than 35”
     for arm in ("discriminative rates", "plain"):
         asked = [{"arm": arm, "rate": 3e-4, "seed": seed} for seed in runs.SEEDS[1:]]
@@ -382,9 +374,8 @@ def test_the_ways_of_the_lesson_are_arms_of_the_runs():
     results = {arm: {"right": number} for number, arm in enumerate((*runs.RECIPES, runs.LARGER))}
     found, rates = cards.ways_of_training(SimpleNamespace(profile=CPU, results=lambda: results))
     chosen = runs.chosen_rates(CPU)
-    assert list(found) == list(rates) == list(cards.WAYS)
-    for way in cards.WAYS:
-        arm = cards.IN_RUNS.get(way, way)
+    assert list(found) == list(rates) == list(cards.ARMS)
+    for way, arm in cards.ARMS.items():
         assert (found[way], rates[way]) == (results[arm], chosen[arm])
 
 
@@ -412,7 +403,7 @@ def test_the_figures_say_their_numbers(monkeypatch):
     alts = []
     monkeypatch.setattr("utils.plots.show", lambda fig, alt: alts.append(alt))
     results = outcomes(5, -10)
-    figures.gains(results, {"one": "plain"}, counted=results["plain"]["right"] & False)
+    figures.gains(results, counted=results["plain"]["right"] & False)
     curves = {"plain": {1e-5: results["plain"], 3e-5: results["one"]}}
     figures.forgetting(curves, results["plain"]["topics"], {"plain": 3e-5})
     figures.schedules([runs.slanted_triangular(step, 100) for step in range(100)], warmup_steps=10)
@@ -427,7 +418,7 @@ def test_the_figures_say_their_numbers(monkeypatch):
 
 
 def outcomes(gain, kept=0.0):
-    """Results of two arms and their controls: the other gains points on the task, and keeps points of topics."""
+    """Results of a way and of plain training: the first gains points on the task, and keeps points of topics."""
     rng = np.random.default_rng(0)
     plain = rng.random((20, 700)) < 0.7
     flipped = rng.random(plain.shape) < abs(gain) / 100 / (0.3 if gain > 0 else 0.7)
@@ -436,7 +427,7 @@ def outcomes(gain, kept=0.0):
     turned = rng.random(topics.shape) < abs(kept) / 100 / (0.3 if kept > 0 else 0.7)
     found = {"right": other, "topics": topics | turned if kept > 0 else topics & ~turned}
     control = {"right": plain, "topics": topics}
-    return {"one": found} | dict.fromkeys(("plain", "slanted triangle", runs.LARGER), control)
+    return {"plain": control, "one": found}
 
 
 def noisy(results):
@@ -449,18 +440,17 @@ def helped(results):
     return made, results
 
 
-def each_helps(results, *arms):
-    counted = np.zeros_like(results["plain"]["right"])
-    cards.each_helps(*helped(results), counted, dict.fromkeys(arms, "plain"))
+def each_helps(results):
+    cards.each_helps(*helped(results), np.zeros_like(results["plain"]["right"]))
 
 
 def together_help(results):
-    cards.together_help(*helped(results), "one", {"plain": 1e-4, "one": 1e-3})
+    named = {"plain": results["plain"], cards.TOGETHER: results["one"]}
+    cards.together_help(*helped(named), {"plain": 1e-4, cards.TOGETHER: 1e-3})
 
 
-def forgets_less(results, *arms):
-    controls, rates = dict.fromkeys(arms, "plain"), dict.fromkeys((*arms, "plain"), 3e-5)
-    cards.forgets_less(*helped(results), controls, rates, {3e-5: np.array([68.0, 70.0])})
+def forgets_less(results):
+    cards.forgets_less(*helped(results), dict.fromkeys(results, 3e-5), {3e-5: np.array([68.0, 70.0])})
 
 
 HOLDS, FAILS, OPEN = claims.HOLDS, claims.FAILS, claims.OPEN
@@ -469,14 +459,13 @@ GAINS = [(outcomes(3), HOLDS), (outcomes(-3), FAILS), (outcomes(0), FAILS), (noi
 CASES = [
     ("05.1", lambda: cards.is_this_loop(CPU, torch.nn.Linear(9, 9), LOSSES, [1.0, 0.5 + 1e-6]), HOLDS),
     ("05.1", lambda: cards.is_this_loop(CPU, torch.nn.Linear(9, 9), LOSSES, [1.0, 0.6]), FAILS),
-    *[("05.2", lambda given=given: each_helps(given, "one"), verdict) for given, verdict in GAINS],
-    ("05.2", lambda: each_helps(outcomes(3) | {"two": outcomes(-3)["one"]}, "one", "two"), claims.DEPENDS),
+    *[("05.2", lambda given=given: each_helps(given), verdict) for given, verdict in GAINS],
+    ("05.2", lambda: each_helps(outcomes(3) | {"two": outcomes(-3)["one"]}), claims.DEPENDS),
     *[("05.3", lambda given=given: together_help(given), verdict) for given, verdict in GAINS],
-    ("05.4", lambda: forgets_less(outcomes(0, 3), "one"), HOLDS),
-    ("05.4", lambda: forgets_less(outcomes(0, -3), "one"), FAILS),
-    ("05.4", lambda: forgets_less(outcomes(3, 0), "one"), OPEN),
-    ("05.4", lambda: forgets_less(outcomes(0, 3) | {"two": outcomes(0, -3)["one"]}, "one", "two"),
-     claims.DEPENDS),
+    ("05.4", lambda: forgets_less(outcomes(0, 3)), HOLDS),
+    ("05.4", lambda: forgets_less(outcomes(0, -3)), FAILS),
+    ("05.4", lambda: forgets_less(outcomes(3, 0)), OPEN),
+    ("05.4", lambda: forgets_less(outcomes(0, 3) | {"two": outcomes(0, -3)["one"]}), claims.DEPENDS),
     ("05.5", lambda: cards.same_losses(CPU, LOSSES, [1.0, 0.5 + 1e-7]), HOLDS),
     ("05.5", lambda: cards.same_losses(CPU, LOSSES, [1.1, 0.5]), FAILS),
 ]  # fmt: skip
@@ -505,11 +494,13 @@ def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
 
 def test_sections_5_and_6_say_what_the_committed_cards_say():
     cards_of = {card.id: card.number | card.context for card in claims.in_notebooks(ROOT / "notebooks")}
-    assert 3.5 < cards_of["05.2"]["right, gradual unfreezing minus plain"].value < 4
-    assert cards_of["05.3"]["right, all three recipes minus gradual unfreezing"].high < 0
+    helps = cards_of["05.2"]
+    assert 3.5 < helps["right, unfreezing with triangles minus plain"].value < 4  # “almost four points”
+    above = [name for name, found in helps.items() if name.endswith("minus plain") and found.low > 0]
+    assert above == ["right, slanted triangle minus plain", "right, unfreezing with triangles minus plain"]
+    lost = cards_of["05.3"]["right, all three recipes minus unfreezing with triangles"]
+    assert lost.high < 0
+    assert 2.5 < -lost.value < 3.5  # “about three of the four points are lost”
     rates = runs.chosen_rates(SimpleNamespace(name="embedded"))
-    assert (rates["plain"], rates[runs.LARGER]) == (3e-5, 3e-4)
-    assert rates["gradual, a triangle per stage"] == rates[runs.LARGER]
-    beyond = [number for name, number in cards_of["05.4"].items() if name.endswith(f"minus {runs.LARGER}")]
-    assert len(beyond) == 4
-    assert all(number.low > 0 for number in beyond)  # at that rate plain forgets more than each
+    assert min(cards.ARMS, key=lambda way: rates[cards.ARMS[way]]) == "plain"  # “its rate is the lowest”
+    assert all(found.value < 0 for name, found in cards_of["05.4"].items() if name.startswith("topics found"))

@@ -24,9 +24,29 @@ assert max(faults[-3:]) * 100 < faults[0], faults
 """
 
 
+CELLS = """
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from utils.memory import give_back_after_each_cell, keep_freed_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+
+shell = InteractiveShell.instance()
+shell.push({"resident": resident, "torch": torch})
+assert keep_freed_memory()
+for _ in range(2):
+    give_back_after_each_cell()
+assert len([f for f in shell.events.callbacks["post_run_cell"] if f.__name__ == "_give_back"]) == 1
+shell.run_cell("blocks = [torch.ones(2**18) for _ in range(512)]; end = torch.ones(9); del blocks; kept = resident()")
+assert shell.user_ns["kept"] - resident() > 400, (shell.user_ns["kept"], resident())
+"""
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
-def test_a_large_block_is_used_again():
-    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True)
+@pytest.mark.parametrize("program", [TWICE, CELLS], ids=["a large block is used again", "and given back after a cell"])
+def test_freed_memory(program):
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -58,13 +58,14 @@ def begin(profile_name: str | None = None, uses: Iterable[str] | None = None, sh
     for name, value in (QUIET | files.library_folders() | within_container()).items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", OLD_NAME, FutureWarning)
-    from utils.memory import give_back_freed_memory, keep_freed_memory
+    from utils.memory import give_back_after_each_cell, give_back_freed_memory, keep_freed_memory
     from utils.profiles import banner, detect, prepare_gpu
 
     if machine.is_small():
         give_back_freed_memory()
     else:
         keep_freed_memory()
+        give_back_after_each_cell()
     profile = detect(profile_name, uses)
     if profile.device == "cuda":
         prepare_gpu()

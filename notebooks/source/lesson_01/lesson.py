@@ -207,8 +207,9 @@ widgets.display(box, "A box to fill blanks in your own sentences; above stand tw
 #
 # > “… at the exact same millisecond.”
 #
-# In one run, yes. But so does GPT: [layer by layer](deeper/01_objectives.ipynb), all positions of a layer side by side.
-# Thanks to the mask, each position gets what it would get if the text ended there. Only *writing* goes token by token.
+# In one run, yes. But GPT, too, reads a given text in one run: [layer by layer](deeper/01_objectives.ipynb), all
+# positions side by side. Thanks to the mask, each position gets what it would get if the text ended there. Only
+# *writing* goes token by token.
 #
 # ## 4. What each learned to guess
 #
@@ -253,14 +254,14 @@ question = t5_tokenizer(gaps, return_tensors="pt").to(profile.device)
 print("T5    ", gaps, "→", t5_tokenizer.decode(t5.generate(**question, max_new_tokens=8)[0, 1:]))
 
 # %% [markdown]
-# GPT gets some small words. *Story* is hard: even mini-bert, which sees both sides, says *acting*. mini-t5 writes its
-# sentinels in order, but fills the gaps badly.
+# GPT gets some small words. Some guesses that count as wrong would fit, too. mini-t5 writes its sentinels in order, but
+# fills the gaps badly.
 #
 # ### From guesses to a text
 #
-# GPT writes by guessing on. *Greedy* takes the likeliest token each time. *Sampling* draws one by its probability. The
-# *temperature* divides the logits: below 1, likely tokens get likelier. (Here [top-p](deeper/01_sampling.ipynb) drops
-# unlikely ones.)
+# *Greedy* takes the likeliest token each time. *Sampling* draws one by its probability. The *temperature* $T$ makes it
+# softmax(logits / $T$): below 1, likely tokens get likelier. (Here [top-p](deeper/01_sampling.ipynb) drops unlikely
+# ones.)
 #
 # **Predict:** what will go wrong in each?
 
@@ -294,8 +295,8 @@ widgets.display(playground, "A box to let GPT write on from your own prompt; abo
 # - The *bank* lent him money for the house.
 # - We sat on the *bank* and watched the boats.
 #
-# all-mpnet-base-v2 reads them. It is mpnet-blanks' network: trained on blanks, then on which texts belong together.
-# The *cosine* of two vectors is 1 if they point the same way.
+# all-mpnet-base-v2 reads them. It learned to fill blanks, then which texts belong together; mpnet-blanks is the same
+# network, taught again to fill blanks. The *cosine* of two vectors is 1 if they point the same way.
 #
 # **Predict** the cosine of the first *bank* with the other two: before the first layer, and after the last.
 
@@ -342,7 +343,7 @@ for name, filler in fillers.items():
 
 # %% [markdown]
 # *is* is right (other words share the rest). On sixty such pairs, [mini-bert](../models/mini-bert/README.md#grammar) is
-# right in fewer than a third: it mostly follows the nearer noun;
+# right in fewer than a third, worse than a coin: it mostly follows the nearer noun;
 # [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) is right in nearly all.
 #
 # ## 6. Which for which job?
@@ -364,12 +365,13 @@ for name, filler in fillers.items():
 # ## To remember
 #
 # - “Both ways, at the same millisecond”: BERT and T5's encoder read both ways, GPT and T5's decoder only to the left;
-#   each in one run.
+#   reading takes each one run.
 # - “Wikipedia; internet articles; 15% of the words”: BERT read books, too; GPT-1 only books, GPT-2 web pages. It is 15%
 #   of the [tokens](deeper/01_objectives.ipynb), most of them hidden.
 # - “Understands words in context, robustly”: this encoder's vectors separate by sense, and partly by topic; whether
 #   that is understanding, they cannot say. A nearer noun fools mini-bert often, mpnet-blanks rarely.
-# - “Every task into text to text”: as a format, yes; each task was trained. “Industry standard”: not shown.
+# - “Every task into text to text”: as a format, yes; the model was trained on each task. “Industry standard”: not
+#   shown.
 # - To classify or search: BERT. To write: GPT. Text to text: T5. Only attention connects positions; a mask limits it.
 #
 # ## Exercises

@@ -90,8 +90,9 @@ def judged(start: str, labels: int, seed: int) -> np.ndarray:
     if start == "counting words":
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        counter = searched(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True))
-        return counter.fit(list(train["text"]), list(train["label"])).predict(list(test["text"])) == truth
+        counter = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+        classifier = searched().fit(counter.fit_transform(train["text"]), list(train["label"]))
+        return classifier.predict(counter.transform(test["text"])) == truth
     folder = str(assets.small_encoder() if start == "small encoder" else assets.encoder())
     length, batch = profiles.BY_RATE[60][2:] if start == FLOAT32 else (LENGTH, BATCH)
     tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
@@ -129,14 +130,13 @@ def by_features(folder: str, tokenizer, learned, labels, tried) -> np.ndarray:
     return searched().fit(read(learned), list(labels)).predict(read(tried))
 
 
-def searched(*steps):
-    """The lesson's logistic regression behind some steps; cross-validation on the labelled reviews chooses C."""
+def searched():
+    """The lesson's logistic regression; cross-validation on the labelled reviews chooses C."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV
-    from sklearn.pipeline import make_pipeline
 
-    line = make_pipeline(*steps, LogisticRegression(max_iter=1000, class_weight="balanced"))
-    return GridSearchCV(line, {"logisticregression__C": [0.1, 1, 10, 100]}, cv=5)
+    regression = LogisticRegression(max_iter=1000, class_weight="balanced")
+    return GridSearchCV(regression, {"C": [0.1, 1, 10, 100]}, cv=5)
 
 
 if __name__ == "__main__":

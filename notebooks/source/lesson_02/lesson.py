@@ -24,13 +24,13 @@
 #
 # An *encoder* such as BERT turns each token into a vector that depends on all the others. It learned its weights on
 # other texts: that is *pretraining*. The new part, the *head*, reads the first vector. *Fine-tuning* trains both
-# together, on labelled examples of your task, so that this vector stands for the whole text.
+# together, on labelled examples of your task, so that this vector holds what the task needs.
 #
 # ## 1. See it work
 #
-# Is a film review negative (`neg`) or positive (`pos`)? The next three cells are the whole script,
-# `scripts/day4_ex.py`. `profile` holds what the first cell chose. In a script of your own you name a model on Hugging
-# Face's hub, such as `"google-bert/bert-base-uncased"`.
+# Is a film review negative (`neg`) or positive (`pos`)? With the first cell's `profile`, the next three cells are the
+# whole script, `scripts/day4_ex.py`. In a script of your own you name a model on Hugging Face's hub, such as
+# `"google-bert/bert-base-uncased"`.
 #
 # **Predict:** of 100 test reviews, how many will the fine-tuned encoder get right? And how many a classifier that only
 # counts words (section 3)?
@@ -89,17 +89,17 @@ trainer.train()
 # %% [markdown]
 # **While it trains**, read section 2, predict, and run its cells: they wait in the queue.
 #
-# Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Like BERT it learned to fill blanks.
-# Then it learned from a billion pairs, such as question and answer, which texts belong together. We call both
-# pretraining. BERT never saw the pairs: its accuracy would differ.
+# Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Much as BERT did, it learned to fill
+# blanks. Then it learned from a billion pairs, such as question and answer, which texts belong together. BERT never
+# saw these pairs: the numbers here are not BERT's.
 
 # %% [markdown]
 # ## 2. Line by line
 #
 # ### `dataset = load_dataset(profile.imdb)`
 #
-# IMDB (Maas et al., 2011) holds film reviews, labelled 0 for negative or 1 for positive; lukewarm ones were left out.
-# The script shuffles them before it takes some.
+# IMDB (Maas et al., 2011) holds 50,000 film reviews, labelled 0 for negative or 1 for positive; lukewarm ones were left
+# out. The course brings about half of them. The script shuffles them before it takes some.
 #
 # **Predict:** what would go wrong without the shuffle?
 
@@ -107,11 +107,14 @@ trainer.train()
 # NBVAL_CHECK_OUTPUT
 review = dataset["train"][0]
 print("label", review["label"], "|", review["text"][:300], "…\n")
-in_order = load_dataset(profile.imdb)["train"]["label"]
-print(f"before the shuffle, the first positive review is number {in_order.index(1) + 1:,} of {len(in_order):,}")
+in_order = load_dataset(profile.imdb)
+for part in ("train", "test"):
+    every = in_order[part]["label"]
+    print(f"{part}, before the shuffle: the first positive review is number {every.index(1) + 1:,} of {len(every):,}")
 
 # %% [markdown]
-# All negative reviews come first. Without the shuffle, the model would learn from those only.
+# The negative reviews come first, in both parts. Without the shuffle, the model would learn from those only, and be
+# tested on those only: always “neg”, and 100% right.
 #
 # ### `tokenizer = AutoTokenizer.from_pretrained(profile.encoder, …)`
 #
@@ -150,7 +153,7 @@ print("the model sees from: ", tokenizer.decode(review["input_ids"], skip_specia
 
 # %% [markdown]
 # `truncation_side="left"` cuts away the beginning of a long review; on IMDB, Sun et al. (2019) did slightly better with
-# the end than with the beginning.
+# the end.
 #
 # The reviews of one step form a *batch*, in which all must be equally long. The Trainer's *data collator* fills up the
 # shorter ones with *padding*. There the *attention mask* is 0, so no token attends to it.
@@ -189,14 +192,15 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 # ### `args = TrainingArguments(…)`
 #
 # - `output_dir` is the training's folder.
-# - A small `learning_rate` keeps what pretraining learned: usually 1e-5 to 5e-5; here 5e-5.
+# - A small `learning_rate` helps to keep what pretraining learned: usually 1e-5 to 5e-5; here 5e-5.
 # - `per_device_train_batch_size` is the number of reviews in a step; the bar above counts the steps.
 # - `num_train_epochs=1`, `eval_strategy="epoch"`: pass over the training reviews once, then measure.
 # - `save_strategy="no"`: keep no *checkpoint*, a saved state.
 # - `**profile.arithmetic`: *16-bit arithmetic* where the processor is fast at it.
 #
-# The library chooses the rest: AdamW is the *optimizer*, gradients are clipped, the learning rate falls in a straight
-# line to 0 at the last step, and its own `seed=42` sets the order of the reviews and the dropout.
+# The library chooses the rest. AdamW is the *optimizer*, without *weight decay*. There is no *warm-up*: the learning
+# rate falls in a straight line to 0 at the last step. Gradients longer than 1 are shortened to 1. `seed=42` sets the
+# order of the reviews and the dropout. Columns that the model does not take are dropped; `label` becomes `labels`.
 #
 # ### `trainer = Trainer(…, eval_dataset=tokenized["test"], compute_metrics=accuracy)`
 #
@@ -222,18 +226,18 @@ plots.training(trainer, baseline=np.log(2))
 
 # %% [markdown]
 # It begins near ln 2, and does not fall evenly, since a point averages only five batches. The last point is *Training
-# Loss* in section 1's table, which has a row for each *epoch* (`train_loss` is the mean of all steps). The diamond is
-# *Validation Loss*, here on the test reviews: measured after the last step and without dropout, it can lie lower.
-# *Accuracy* answers your first prediction.
+# Loss* in section 1's table, which has a row for each *epoch*. The diamond is *Validation Loss*, here on the test
+# reviews: measured after the last step and without dropout, it can lie lower. *Accuracy* answers your first prediction.
 #
 # ## 3. What is it worth?
 #
 # Three others judge the same reviews:
 #
 # - **always “pos”**;
-# - **counting words**: a whole review becomes a vector, with an entry for each word and each pair of neighbours. An
-#   entry is large if the word is frequent in this review and rare in others (*TF-IDF*). Logistic regression learns from
-#   these vectors; its setting `C` is chosen within the training reviews;
+# - **counting words** asks: are the words enough, almost without their order? A whole review becomes a vector, with an
+#   entry for each word and each pair of neighbours. An entry is large if the word is frequent in this review and rare
+#   in others (*TF-IDF*). Logistic regression learns from these vectors; its setting `C` is chosen within the training
+#   reviews;
 # - **feature extraction** (*linear probing*), as in vision: the encoder is *frozen*, as pretraining left it (`fresh`,
 #   from section 2). Logistic regression learns from the mean of the token vectors, which all-mpnet was trained to use.
 #
@@ -243,20 +247,19 @@ plots.training(trainer, baseline=np.log(2))
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
 
 
-def searched(*steps):
-    line = make_pipeline(*steps, LogisticRegression(max_iter=1000, class_weight="balanced"))
-    return GridSearchCV(line, {"logisticregression__C": [0.1, 1, 10, 100]}, cv=5)
+def searched():
+    regression = LogisticRegression(max_iter=1000, class_weight="balanced")
+    return GridSearchCV(regression, {"C": [0.1, 1, 10, 100]}, cv=5)
 
 
 truth, labels = np.array(tokenized["test"]["label"]), tokenized["train"]["label"]
 right = {"always “pos”": truth == 1}
 right["fine-tuning"] = trainer.predict(tokenized["test"]).predictions.argmax(axis=1) == truth
-counter = searched(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True))
-counter.fit(list(dataset["train"]["text"]), labels)
-right["counting words"] = counter.predict(list(dataset["test"]["text"])) == truth
+counter = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+classifier = searched().fit(counter.fit_transform(dataset["train"]["text"]), labels)
+right["counting words"] = classifier.predict(counter.transform(dataset["test"]["text"])) == truth
 
 # %%
 from utils.intervals import paired_difference, share
@@ -272,12 +275,12 @@ for name, hits in sorted(right.items(), key=lambda pair: pair[1].mean()):
     print(f"{name:<20} {share(hits)}")
 
 # %% [markdown]
-# The brackets hold 95% intervals: each trained model's plausible accuracy on all such reviews.
+# The brackets hold 95% intervals: where the accuracy on all such reviews plausibly lies.
 #
 # ### How many labels does it take?
 #
-# The course comes with more runs, tested on 1,000 reviews, half of them positive. In the next figure each mark is a
-# run, moved sideways a little, and lines join the means of three. *Frozen* is feature extraction.
+# The course comes with more runs, tested on 1,000 reviews, half of them positive. In the figure each mark is a run;
+# lines join means. *Frozen* is feature extraction.
 #
 # The *base* encoder is all-mpnet-base-v2, the *small* one all-MiniLM-L6-v2, with 23 million weights. A *random start*
 # is the base network without its pretrained weights.
@@ -291,14 +294,13 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# About 1,000, some twenty times as many.
+# About 1,000, some twenty times as many. Second comes *frozen*, a mere logistic regression.
 #
-# The random start, trained in the same way on 500 labels, stays at 50%, like a constant answer. Without pretraining,
-# this recipe teaches the network nothing useful; what pretraining adds is *transfer*. (More steps or another rate might
-# help random weights.)
+# The random start, trained in the same way on 500 labels, stays at 50%, like a constant answer. With so few
+# labels, this recipe needs pretrained weights; what they bring is *transfer*. (More steps might help random weights.)
 #
-# With 500 labels, the small encoder does [not clearly beat](deeper/02_hard_to_beat.ipynb) counting words: the ten lines
-# alone are not enough.
+# With 500 labels, three runs cannot tell the small encoder from [counting words](deeper/02_hard_to_beat.ipynb): the
+# lines are the same, the encoder matters.
 #
 # ### Is the difference real?
 #
@@ -318,10 +320,12 @@ plots.number_figure(gains, title, unit, text="{:+.1f}")
 cards.beats_counting_words(profile, gains["counting words"], len(labels))
 
 # %% [markdown]
-# Look back: do the intervals of the accuracies overlap? Even then, the difference can be clear.
+# Look back: even if the intervals of fine-tuning and feature extraction overlap, their difference can be clear.
 #
-# The card tests its sentence on the course's runs, so its numbers differ from yours. Fine-tuning minus feature
-# extraction says roughly what training the encoder's weights adds.
+# The card tests its sentence on the course's three runs, and its intervals include how far these differ. Another seed
+# gives another model: train several before you call a recipe better.
+#
+# Fine-tuning minus feature extraction says roughly what training the encoder adds; vector and head differ, too.
 #
 # ## 4. Your own sentences
 #
@@ -343,14 +347,14 @@ def probability_of_pos(texts):
 
 answers = probability_of_pos([text for text, _ in OPINIONS])
 hits = [(answer > 0.5) == (label == "pos") for answer, (_, label) in zip(answers, OPINIONS, strict=True)]
-print(f"{sum(hits)} of {len(hits)} right. The others:")
+print(f"{sum(hits)} of {len(hits)} right, {share(np.array(hits))}. The others:")
 for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
     if not hit:
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# **Predict:** how positive is the bus? Then paste a misjudged sentence into `my_texts`, and change one word. Which word
-# flips it?
+# What do the misjudged ones share? **Predict:** how positive is “The bus leaves at noon.”? Then paste a misjudged
+# sentence into `my_texts`, and change one word. Which word flips it?
 
 # %%
 my_texts = [
@@ -385,12 +389,13 @@ for review in dataset["test"].select(range(4, 8)):
 # %% [markdown]
 # It holds the weights, the tokenizer, a configuration with the labels' names, and the arguments of the training.
 # `pipeline` cuts only when told, so the call to `classify` repeats the limit. The percentage is the model's probability
-# for the printed label, not a hit rate.
+# for the printed label, not a hit rate: compare it with the accuracy.
 #
 # ## 6. Your own file
 #
-# `scripts/finetune.py` does all this for a file with a column of texts and one of labels, two or more. The next cell
-# writes 160 sentences about films (Pang and Lee, 2005) to such a file. The program learns from 128 and is tested on 32.
+# `scripts/finetune.py` fine-tunes on a file with a column of texts and one of labels, two or more. It splits off the
+# test texts, numbers the labels, and gives the head an output for each. The next cell writes 160 sentences about films
+# (Pang and Lee, 2005) to such a file. It learns from 128 and is tested on 32.
 #
 # **Predict:** are 32 enough to show that it beats counting words?
 

@@ -76,7 +76,7 @@ def destroys(runs, before: dict[str, list[int]]) -> None:
     }  # fmt: skip
     claims.record(
         "04.2",
-        "Too large a learning rate destroys what the encoder knew; the best one for the task leaves topics readable.",
+        "Too large a learning rate loses the headlines' topics; the best one for the task leaves them readable.",
         tests={
             f"{larger:.0e}, {larger / best:.0f} times the best, loses the topics": lost["topics", larger].above(MUCH),
             f"{best:.0e}, best for the task, keeps them for a linear classifier": lost["topics", best].below(MUCH),

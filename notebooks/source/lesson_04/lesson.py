@@ -81,8 +81,8 @@ figures.labels_saved(right)
 cards.saves_labels(runs, right)
 
 # %% [markdown]
-# How many labels it takes depends on the encoder. Read across: with 50, the frozen base encoder matches counting words
-# with 4,000. (To tune the settings took 400 labels more.)
+# How many labels it takes depends on the encoder. Read across: the frozen base encoder does with 50 what counting words
+# does with 4,000, 80 times as many. (The encoders' settings were chosen with 400 more.)
 #
 # So pretraining saves labels: the small encoder, all trained, is right more often with 200 than its random start with
 # 1,000.
@@ -90,7 +90,7 @@ cards.saves_labels(runs, right)
 # ## 2. What did it know before it saw a label?
 #
 # A frozen encoder never changes, yet with the same labels it beats counting words. So its vectors already show opinion
-# more clearly. Perhaps pretraining needed opinion, to fill “It was dull: I `[MASK]` it”.
+# more clearly.
 #
 # The small encoder, not yet fine-tuned, turns each test sentence into a vector. A sentence's *neighbour* is the nearest
 # by cosine that shares no word with it except ones like *the*; counting words would miss it.
@@ -117,8 +117,8 @@ print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval 
 
 # %% [markdown]
 # Neighbours compare all that a vector holds: subject, tone, opinion. Section 1's linear classifier reads the same
-# vectors, and gets 70% right with 200 labels. The labels told it which direction means opinion.
-# ([Deeper](deeper/04_layer_by_layer.ipynb): which layer tells the opinion best?)
+# vectors, and gets 70% right with 200 labels. So opinion was there, among much else; the labels only had to point to
+# it. ([Deeper](deeper/04_layer_by_layer.ipynb): which layer tells the opinion best?)
 #
 # ## 3. How tiny must the learning rate be?
 #
@@ -130,8 +130,8 @@ print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval 
 # - **linear classifier** (*linear probe*): fitted to vectors of other headlines, does it call this one “business”? Then
 #   its topic is *readable*.
 #
-# In the figure, the upper panel is the task, on 400 *validation* sentences. The lower one: the share of headlines
-# right. Each dot is one of three seeds.
+# The cell first asks *your* encoder. In the figure, above: the task, on 400 *validation* sentences. Below: the share of
+# headlines right. Each dot is one of three seeds.
 #
 # **Predict:** sketch three lines, from a tiny rate to a large one: task, neighbours, linear classifier.
 
@@ -147,14 +147,14 @@ cards.destroys(runs, before)
 
 # %% [markdown]
 # At the smallest rate, 75 steps (three epochs) forget nothing and learn almost nothing. At the largest, training
-# collapsed, and most topics went with it.
+# collapsed: nothing was learned, and most topics were lost.
 #
 # 1e-4 and 3e-4 do about equally well on the task. But at 3e-4 far fewer neighbours share a topic, while topics stay
 # mostly readable: the vectors are rearranged more than emptied. ([Deeper](deeper/04_forgetting.ipynb): does grammar
 # survive?)
 #
-# On validation sentences, try 1e-5, 3e-5, 1e-4 and so on (for larger encoders, BERT's authors advise 2e-5 to 5e-5). If
-# two tie, take the smaller.
+# On validation sentences, try 1e-5, 3e-5, 1e-4, 3e-4 (for larger encoders, BERT's authors advise 2e-5 to 5e-5). If two
+# tie, take the smaller: it forgets less.
 #
 # ## 4. Is one epoch enough?
 #
@@ -173,7 +173,7 @@ cards.one_epoch(runs, once, thrice)
 
 # %% [markdown]
 # One epoch is not enough here: after 25 steps some networks hardly beat guessing. What counts is probably the number of
-# steps.
+# steps (Mosbach et al., 2020).
 #
 # ## 5. What to train?
 #
@@ -191,12 +191,12 @@ drawings.lora()
 # $$\Delta W = \frac{\alpha}{r}\, B A$$
 #
 # $A$ turns the input into $r$ numbers, and $B$ turns these into a full vector. So $\Delta W$ changes the output in at
-# most $r$ directions: that is *low-rank*. The *rank* $r$ is 8 here. $\alpha$, here 16, scales what is added. $B$ starts
-# at 0, so the encoder begins exactly as pretraining left it. ($A$ begins at random: if both were 0, neither would get a
-# gradient.)
+# most $r$ directions: that is *low-rank*. After pretraining, few directions are often enough (Aghajanyan et al., 2020).
+# The *rank* $r$ is 8 here. $\alpha$, here 16, scales what is added. $B$ starts at 0, so the encoder begins exactly as
+# pretraining left it. ($A$ begins at random: if both were 0, neither would get a gradient.)
 #
-# Afterwards one can [merge](deeper/04_forgetting.ipynb): keep only $W + \Delta W$, as fast as before. Or one keeps $A$
-# and $B$ apart, a small file for each task; without them, the old encoder is back.
+# Afterwards one can [merge](deeper/04_forgetting.ipynb): keep only $W + \Delta W$, which takes no extra time. Or one
+# keeps $A$ and $B$ apart, a small file for each task.
 #
 # **Predict:** with LoRA beside the query and the value matrix of all 6 layers, what share of the weights is trained?
 
@@ -223,8 +223,8 @@ lora.print_trainable_parameters()
 #
 # **Predict:** which of the four shrink with LoRA? Does it cut a step's time as much as its memory?
 #
-# Your machine times a step of 16 sentences; for *frozen*, its only forward pass. The last row is the accuracy with 200
-# labels.
+# Your machine times a step of 16 sentences; for *frozen*, one forward pass, which is needed only once. The last row is
+# the accuracy with 200 labels.
 
 # %%
 from utils.intervals import over_seeds
@@ -240,11 +240,13 @@ cards.saves_training(profile, cost, correct)
 
 # %% [markdown]
 # - **Memory:** gradients and running means nearly vanish. The weights stay. Activations shrink: some served only the
-#   gradients that LoRA skips. Of the total, about a third is left.
+#   gradients that LoRA skips. Of the total, about a third is left here. With 7 billion weights of 32 bits, training all
+#   holds 112 GB beside the activations; LoRA little over 28.
 # - **Time:** the forward pass stays, and the backward pass still crosses every layer. LoRA skips the frozen weights'
-#   gradients, and AdamW's work on them. How much that saves depends on the machine.
+#   gradients, and AdamW's work on them.
 #
-# LoRA's best rate is 30 times as large: do not reuse section 3's. LoRA's accuracy interval is too wide to rank it.
+# LoRA's best rate is 30 times as large: do not reuse section 3's. Which of the two is right more often, the
+# runs cannot tell.
 #
 # ## 7. Fifty labels at work
 #
@@ -281,18 +283,19 @@ cards.freeze_and_read(runs, right)
 #
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
-# 3. Fine-tune it for 70 steps, at 3e-5 (a larger encoder takes a smaller rate).
-# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. A gap of few
-#    texts (ours: under four of 50) may be luck: then take the cheaper, or label more.
+# 3. Fine-tune it for 70 steps, at 3e-5 (our best rate with 200).
+# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. On 50 texts
+#    even our gap is under four texts, which may be luck: then take the cheaper, or label more.
 
 # %% [markdown]
 # ## To remember
 #
+# - Transfer works because the vectors already hold what the task needs, among much else; labels point to it.
 # - “A few labels are enough”: how few depends on the encoder.
-# - “Use a tiny learning rate”: too small teaches nothing, too large breaks the training; the best rearranges the
-#   vectors.
+# - “Use a tiny learning rate”: too small teaches too little in 75 steps, too large breaks the training; the best
+#   rearranges the vectors.
 # - “One epoch is enough”: with 200 labels, its 25 steps were too few.
-# - “Train only a small part”: LoRA saves memory and storage; how much time depends on the machine.
+# - “Train only a small part”: LoRA saves memory and storage; how much time depends on the machine. Accuracy stays open.
 # - “With few labels, freeze”: with 50, the base encoder did better fine-tuned.
 #
 # ## Exercises

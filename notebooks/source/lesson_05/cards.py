@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from notebooks.source.lesson_05.runs import EPOCHS, LABELS, LARGER, chosen_rates
+from notebooks.source.lesson_05.runs import EPOCHS, LABELS, chosen_rates
 from utils import claims
 from utils.intervals import Number, mean, over_seeds, smallest
 
@@ -19,16 +19,17 @@ CHOSEN = {
     False: ", not searched",
 }  # under `embedded`?
 STUCK = 55  # %; a run below it has hardly learned
-IN_RUNS = {"gradual unfreezing": "gradual, a triangle per stage"}  # a name in the lesson -> another one in `runs`
-WAYS = ("plain", "discriminative rates", "slanted triangle", "gradual unfreezing", "all three recipes", LARGER)
-ARMS = {way: IN_RUNS.get(way, way) for way in WAYS if way != LARGER}  # way of the lesson -> its name in `runs`
+PLAIN, TRIANGLE, TOGETHER = "plain", "slanted triangle", "all three recipes"
+UNFREEZING = "unfreezing with triangles"
+ARMS = {way: way for way in (PLAIN, "discriminative rates", TRIANGLE, UNFREEZING, TOGETHER)} | {
+    UNFREEZING: "gradual, a triangle per stage"
+}  # way of the lesson -> its name in `runs`
 
 
 def ways_of_training(task) -> tuple[dict, dict[str, float]]:
     """The results and the rates of the arms that the lesson compares, by the lesson's names; what is missing is run."""
     results, rates = task.results(), chosen_rates(task.profile)
-    names = {way: IN_RUNS.get(way, way) for way in WAYS}
-    return {way: results[arm] for way, arm in names.items()}, {way: rates[arm] for way, arm in names.items()}
+    return {way: results[arm] for way, arm in ARMS.items()}, {way: rates[arm] for way, arm in ARMS.items()}
 
 
 def ways_by_rate(task) -> dict[str, dict[float, dict]]:
@@ -67,33 +68,34 @@ def is_this_loop(profile, model, losses: list[float], logged: list[float]) -> No
     )
 
 
-def each_helps(task, results: dict, counted: np.ndarray, controls: dict[str, str]) -> None:
-    """05.2. Arm -> control, which lacks its recipe: are more test sentences right? `counted`: by counting words."""
-    gains = {arm: over_seeds(_points(results, arm, control), " points") for arm, control in controls.items()}
+def each_helps(task, results: dict, counted: np.ndarray) -> None:
+    """05.2. Are more test sentences right with a recipe than by plain training? `counted`: by counting words."""
+    ways = [way for way in results if way not in (PLAIN, TOGETHER)]
+    gains = {way: over_seeds(_points(results, way), " points") for way in ways}
     weakest = smallest(gains, LEAST)
     claims.record(
         "05.2",
-        "Each of ULMFiT's three recipes (a rate for each layer, a slanted triangle, gradual unfreezing) helps, by "
-        f"{LEAST} points or more over training without it.",
-        tests={arm: is_gain(gain) for arm, gain in gains.items()},
+        f"Each of ULMFiT's recipes (a rate for each layer, a slanted triangle, {UNFREEZING}) helps, by "
+        f"{LEAST} points or more over plain training.",
+        tests={way: is_gain(gain) for way, gain in gains.items()},
         on="the recipe",
-        number={f"right, {_minus(weakest, gains, controls)}, the lowest of {len(gains)} intervals": weakest},
-        context={f"right, {arm} minus {controls[arm]}": gain for arm, gain in gains.items()}
-        | {f"right, {arm}": over_seeds(100.0 * found["right"], "%") for arm, found in results.items() if arm != LARGER}
-        | {f"right, {arm} minus plain": over_seeds(_points(results, arm, "plain"), " points")
-           for arm, control in controls.items() if control != "plain"}
-        | {"right, plain minus counting words":
-           over_seeds(100.0 * results["plain"]["right"] - 100.0 * counted, " points")},
+        number={f"right, {_minus(weakest, gains)}, the lowest of {len(gains)} intervals": weakest},
+        context={f"right, {way} minus {PLAIN}": gain for way, gain in gains.items()}
+        | {f"right, {way}": over_seeds(100.0 * found["right"], "%") for way, found in results.items()}
+        | ({f"right, {UNFREEZING} minus {TRIANGLE}": over_seeds(_points(results, UNFREEZING, TRIANGLE), " points")}
+           if {UNFREEZING, TRIANGLE} <= results.keys() else {})
+        | {f"right, {PLAIN} minus counting words":
+           over_seeds(100.0 * results[PLAIN]["right"] - 100.0 * counted, " points")},
         model=Path(task.profile.small_encoder).name,
-        origin=_origin(task, *controls, *controls.values()),
+        origin=_origin(task, PLAIN, *ways),
         source=f"{TASK}; Howard and Ruder 2018, section 3; {RULE}{CHOSEN[task.profile.name != 'full']}",
         profile=task.profile.name,
     )  # fmt: skip
 
 
-def together_help(task, results: dict, arm: str, rates: dict[str, float]) -> None:
-    """05.3. Are more test sentences right by all recipes together than by plain fine-tuning? `rates`: of the arms."""
-    gain, seeds = over_seeds(_points(results, arm, "plain"), " points"), len(results[arm]["right"])
+def together_help(task, results: dict, rates: dict[str, float]) -> None:
+    """05.3. Are more test sentences right by all recipes together than by plain training? `rates`: of the ways."""
+    gain, seeds = over_seeds(_points(results, TOGETHER), " points"), len(results[TOGETHER]["right"])
 
     def stuck(name: str) -> int:
         return int((100 * results[name]["right"].mean(axis=1) < STUCK).sum())
@@ -102,13 +104,13 @@ def together_help(task, results: dict, arm: str, rates: dict[str, float]) -> Non
         "05.3",
         f"ULMFiT's three recipes together help, by {LEAST} points or more.",
         tests={f"{LEAST} points or more above plain": is_gain(gain)},
-        number={f"right, {arm} minus plain": gain},
+        number={f"right, {TOGETHER} minus {PLAIN}": gain},
         context={f"right, {name} at {rates[name]:g}, {stuck(name)} of {seeds} seeds below {STUCK}%":
-                 over_seeds(100.0 * results[name]["right"], "%") for name in (arm, "plain")}
-        | {f"right, {arm} minus {other}": over_seeds(_points(results, arm, other), " points")
-           for other in ("slanted triangle", "gradual unfreezing") if other in results},
+                 over_seeds(100.0 * results[name]["right"], "%") for name in (TOGETHER, PLAIN)}
+        | {f"right, {TOGETHER} minus {other}": over_seeds(_points(results, TOGETHER, other), " points")
+           for other in (TRIANGLE, UNFREEZING) if other in results},
         model=Path(task.profile.small_encoder).name,
-        origin=_origin(task, arm, "plain"),
+        origin=_origin(task, TOGETHER, PLAIN),
         source=f"{TASK}; Howard and Ruder 2018, whose table 7 has 1.9 points on IMDb, gradual unfreezing alone 0.5; "
         f"{RULE}{CHOSEN[task.profile.name != 'full']}",
         profile=task.profile.name,
@@ -120,26 +122,24 @@ def is_gain(gain: Number) -> bool | None:
     return gain.above(LEAST)
 
 
-def forgets_less(task, results: dict, controls: dict[str, str], rates: dict, plain: dict[float, np.ndarray]) -> None:
-    """05.4. Arm -> control, which lacks its recipe: are more topics found?
+def forgets_less(task, results: dict, rates: dict, plain: dict[float, np.ndarray]) -> None:
+    """05.4. Are more topics found with a recipe than by plain training?
 
-    `rates`: of the arms; `plain`: `runs.searched` of that arm.
+    `rates`: of the ways; `plain`: `runs.searched` of plain training.
     """
-    kept = {arm: over_seeds(_points(results, arm, control, "topics"), " points") for arm, control in controls.items()}
+    ways = [way for way in results if way != PLAIN]
+    kept = {way: over_seeds(_points(results, way, what="topics"), " points") for way in ways}
     weakest = smallest(kept)
     claims.record(
         "05.4",
-        "ULMFiT's recipes forget less than training without them, each at its own rate.",
-        tests={arm: number.above(0) for arm, number in kept.items()},
+        "ULMFiT's recipes forget less than plain training, each at its own rate.",
+        tests={way: number.above(0) for way, number in kept.items()},
         on="the recipe",
-        number={f"topics kept, {_minus(weakest, kept, controls, rates)}, the weakest of {len(kept)}": weakest},
-        context={f"topics found, {arm} minus {controls[arm]}": number for arm, number in kept.items()}
-        | {f"topics found, {arm} minus {LARGER}":
-           over_seeds(_points(results, arm, LARGER, "topics"), " points") for arm in controls}
-        | {f"right on the task, {LARGER} minus plain": over_seeds(_points(results, LARGER, "plain"), " points")}
+        number={f"topics kept, {_minus(weakest, kept, rates)}, the weakest of {len(kept)}": weakest},
+        context={f"topics found, {way} minus {PLAIN}": number for way, number in kept.items()}
         | {f"right on validation, plain at {rate:g}": mean(right, "%") for rate, right in sorted(plain.items())},
         model=Path(task.profile.small_encoder).name,
-        origin=_origin(task, *controls, *controls.values()),
+        origin=_origin(task, PLAIN, *ways),
         source=f"{TASK}; topics of {len(task.topics)} BBC headlines by the nearest mean vector; given these rates"
         f"{CHOSEN[task.profile.name != 'full']}",
         profile=task.profile.name,
@@ -162,16 +162,15 @@ def same_losses(profile, one: list[float], two: list[float]) -> None:
     )
 
 
-def _minus(difference: Number, differences: dict, controls: dict[str, str], rates: dict | None = None) -> str:
+def _minus(difference: Number, differences: dict, rates: dict | None = None) -> str:
     """Whose difference it is: all three recipes minus plain; with `rates`, each with its own."""
-    arm = next(arm for arm, found in differences.items() if found is difference)
-    at = {name: f" at {rates[name]:g}" if rates else "" for name in (arm, controls[arm])}
-    return f"{arm}{at[arm]} minus {controls[arm]}{at[controls[arm]]}"
+    way = next(way for way, found in differences.items() if found is difference)
+    return " minus ".join(f"{name} at {rates[name]:g}" if rates else name for name in (way, PLAIN))
 
 
 def _origin(task, *ways: str) -> claims.Origin:
-    return task.origin(*(IN_RUNS.get(way, way) for way in ways))
+    return task.origin(*(ARMS[way] for way in ways))
 
 
-def _points(results: dict, arm: str, control: str, what: str = "right") -> np.ndarray:
-    return 100.0 * results[arm][what] - 100.0 * results[control][what]
+def _points(results: dict, way: str, control: str = PLAIN, what: str = "right") -> np.ndarray:
+    return 100.0 * results[way][what] - 100.0 * results[control][what]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from notebooks.source.lesson_05.cards import LEAST
+from notebooks.source.lesson_05.cards import LEAST, PLAIN, TOGETHER, TRIANGLE, UNFREEZING
 from notebooks.source.lesson_05.runs import depth_of
 from utils import plots
 from utils.intervals import over_seeds
@@ -80,20 +80,20 @@ def stairs(model, unfreeze: Callable, schedules: dict[str, list[float]], epochs:
     plots.show(fig, f"{title}. {alt} On the left the colour fades from left to right; on the right it starts anew.")
 
 
-def gains(results: dict[str, dict], controls: dict[str, str], counted=None) -> None:
-    """Show what each recipe gains over the same training without it, and what counting words does; a dot is a seed.
+def gains(results: dict[str, dict], controls: dict[str, str] | None = None, counted=None) -> None:
+    """Show what each way of training gains over another, and what counting words does; a dot is a seed.
 
     Args:
-        results: arm -> "right", outcomes of shape (seeds, test sentences); "plain" among them.
-        controls: arm -> the arm that lacks its recipe.
+        results: way -> "right", outcomes of shape (seeds, test sentences); "plain" among them.
+        controls: way -> the one to subtract; None subtracts plain from all others.
         counted: outcomes of counting words, of the same shape; None leaves it out.
     """
-    right = {arm: 100.0 * found["right"] for arm, found in results.items()}
-    pairs = dict(controls)
+    right = {way: 100.0 * found["right"] for way, found in results.items()}
+    pairs = {way: PLAIN for way in right if way != PLAIN} if controls is None else dict(controls)
     if counted is not None:
-        right["counting words"], pairs["counting words"] = 100.0 * counted, "plain"
-    values = {f"{arm}\nminus {control}": right[arm] - right[control] for arm, control in pairs.items()}
-    sure = [arm for arm, found in zip(pairs, values.values(), strict=True) if over_seeds(found).low > LEAST]
+        right["counting words"], pairs["counting words"] = 100.0 * counted, PLAIN
+    values = {f"{way}\nminus {control}": right[way] - right[control] for way, control in pairs.items()}
+    sure = [way for way, found in zip(pairs, values.values(), strict=True) if over_seeds(found).low > LEAST]
     title = f"Surely {LEAST} points better: {', '.join(sure)}" if sure else f"No recipe is surely {LEAST} points better"
     fig, ax = plots.figure(0.8 + 0.48 * len(values))
     _rows(ax, values)
@@ -120,7 +120,7 @@ def forgetting(curves: dict[str, dict[float, dict]], before, rates: dict[str, fl
         lost = [100 * (before.mean() - found["topics"].mean()) for found in by_rate.values()]
         right = [100 * found["right"].mean() for found in by_rate.values()]
         ax.plot(lost, right, color=color, linestyle=line, marker=mark, markersize=5, label=way)
-        if way == "plain":
+        if way == PLAIN:
             for rate, x, y in zip(by_rate, lost, right, strict=True):
                 ax.annotate(
                     _plain(rate), (x, y), (9, -16), textcoords="offset points", fontsize=8, zorder=5,
@@ -143,11 +143,11 @@ def _plain(rate: float) -> str:
 
 
 STYLES = {
-    "plain": (plots.BLACK, "-", "o"),
+    PLAIN: (plots.BLACK, "-", "o"),
     "discriminative rates": (plots.ORANGE, "--", "s"),
-    "slanted triangle": (plots.GREEN, "-.", "^"),
-    "gradual unfreezing": (plots.BLUE, "-", "D"),
-    "all three recipes": (plots.RED, ":", "v"),
+    TRIANGLE: (plots.GREEN, "-.", "^"),
+    UNFREEZING: (plots.BLUE, "-", "D"),
+    TOGETHER: (plots.RED, ":", "v"),
 }
 COLORS = {"counting words": plots.GREY}
 
