@@ -409,6 +409,17 @@ def test_the_trained_epochs_and_budgets_are_those_of_the_text(lesson):
     assert (FEW, LABELS) == (50, 200)
 
 
+def test_the_luckiest_network_of_one_epoch_equals_the_average_of_three(lesson):
+    once, thrice = (lesson["runs"].results(lesson["runs"].run, lesson["runs"].final(arm, 200))
+                    for arm in ("one epoch", "all"))  # fmt: skip
+    assert len(once) == len(thrice) == 20
+    assert abs(once.mean(axis=1).max() - thrice.mean()) < 1
+
+
+def test_lora_has_three_seeds(lesson):
+    assert len(lesson["runs"].results(lesson["runs"].run, lesson["runs"].final("LoRA", 200))) == 3
+
+
 def test_the_rates_and_steps_that_the_text_names_are_those_of_the_runs(lesson):
     runs = lesson["runs"]
     assert (runs.best_rate("one epoch"), runs.best_rate("all")) == (3e-4, 1e-4)

@@ -24,7 +24,6 @@ from transformers import (
 from notebooks.source.lesson_05 import beforehand, cards, figures, runs
 from tests.conftest import ROOT, cells_of, parsed
 from utils import claims
-from utils.intervals import Number
 
 CPU = SimpleNamespace(device="cpu", name="test", small_encoder="an/encoder", bert="a/bert")
 
@@ -308,13 +307,13 @@ def test_what_section_6_says_of_the_rates_is_so_in_the_stored_runs(real_task):
         assert right[way][lowest] < right[way][own] - 3 or way == "all three recipes"  # hence “most lines”
         higher = [rate for rate in right[way] if rate > own]
         assert min(lost[way][rate] for rate in higher) > lost[way][own] + 10
-        assert max(right[way][rate] for rate in higher) < right[way][own] + 2  # “learns nothing more”
+        assert max(right[way][rate] for rate in higher) < right[way][own] + 2  # “mostly learns less”
         assert way == "plain" or own > chosen["plain"]
     shared = {way: set(lost[way]) & set(lost["plain"]) for way in arms if way != "plain"}
     assert all(shared.values())
     for way, both in shared.items():
         assert all(lost[way][rate] < lost["plain"][rate] for rate in both)  # at one rate, recipes forget less
-    assert 8 < lost["plain"][1e-4] / lost["plain"][3e-5] < 12  # “ten times as much”
+    assert lost["plain"][1e-4] > max(lost[way][chosen[arm]] for way, arm in list(arms.items())[1:])  # “any recipe”
     plain = sorted((lost["plain"][rate], hits) for rate, hits in right["plain"].items())
     rings = {way: (lost[way][chosen[arm]], right[way][chosen[arm]]) for way, arm in list(arms.items())[1:]}
     above = [way for way, (gone, hits) in rings.items() if hits > np.interp(gone, *zip(*plain, strict=True))]
@@ -336,12 +335,12 @@ def test_what_sections_5_and_6_say_of_the_means_is_so_in_the_stored_runs(real_ta
     assert 3.5 < gradual - right("plain") < 4.2  # “almost four points”
     assert 2.5 < gradual - right("all three recipes") < 3.7  # “about three points”
     assert gradual > max(right("slanted triangle"), right("discriminative rates"))
-    lost = []  # at 0.0003, “5 points, plain more than 35”
+    lost = []  # at 0.0003, “under 5 points, plain more than 35”
     for arm in ("discriminative rates", "plain"):
         asked = [{"arm": arm, "rate": 3e-4, "seed": seed} for seed in runs.SEEDS[1:]]
         found = np.mean([real_task.experiments.read(real_task.run, run)["topics"] for run in asked])
         lost.append(83.6 - 100 * found)
-    assert round(lost[0]) == 5
+    assert lost[0] < 5
     assert lost[1] > 35
 
 
@@ -404,17 +403,21 @@ def test_the_figures_say_their_numbers(monkeypatch):
     monkeypatch.setattr("utils.plots.show", lambda fig, alt: alts.append(alt))
     results = outcomes(5, -10)
     figures.gains(results, counted=results["plain"]["right"] & False)
-    curves = {"plain": {1e-5: results["plain"], 3e-5: results["one"]}}
+    curves = {"plain": {1e-5: results["plain"], 3e-5: results[ONE]}}
     figures.forgetting(curves, results["plain"]["topics"], {"plain": 3e-5})
     figures.schedules([runs.slanted_triangular(step, 100) for step in range(100)], warmup_steps=10)
-    assert alts[0].startswith("Surely 2 points better: one.")
-    assert "counting words minus plain -" in alts[0]
+    assert alts[0].startswith("Surely better: slanted triangle.")
+    assert "right, minus plain (points)" in alts[0]
+    assert "counting words -" in alts[0]
     assert alts[1].startswith("Higher rates forget more. Ring: the rate that validation chose. ")
     assert "plain at 0.00001 70% and 0, at 0.00003 75% and 11." in alts[1]
-    curves = {"plain": {1e-5: results["one"], 3e-5: results["plain"]}}
+    curves = {"plain": {1e-5: results[ONE], 3e-5: results["plain"]}}
     figures.forgetting(curves, results["plain"]["topics"], {"plain": 3e-5})
     assert alts[3].startswith("Higher rates do not always forget more. ")
     assert "never more than 0.032 apart" in alts[2]  # 1/32, rounded up
+
+
+ONE, TWO = cards.TRIANGLE, "discriminative rates"
 
 
 def outcomes(gain, kept=0.0):
@@ -427,7 +430,7 @@ def outcomes(gain, kept=0.0):
     turned = rng.random(topics.shape) < abs(kept) / 100 / (0.3 if kept > 0 else 0.7)
     found = {"right": other, "topics": topics | turned if kept > 0 else topics & ~turned}
     control = {"right": plain, "topics": topics}
-    return {"plain": control, "one": found}
+    return {"plain": control, ONE: found}
 
 
 def noisy(results):
@@ -445,7 +448,7 @@ def each_helps(results):
 
 
 def together_help(results):
-    named = {"plain": results["plain"], cards.TOGETHER: results["one"]}
+    named = {"plain": results["plain"], cards.TOGETHER: results[ONE]}
     cards.together_help(*helped(named), {"plain": 1e-4, cards.TOGETHER: 1e-3})
 
 
@@ -455,17 +458,17 @@ def forgets_less(results):
 
 HOLDS, FAILS, OPEN = claims.HOLDS, claims.FAILS, claims.OPEN
 LOSSES = [1.0, 0.5]
-GAINS = [(outcomes(3), HOLDS), (outcomes(-3), FAILS), (outcomes(0), FAILS), (noisy(outcomes(4)), OPEN)]
+GAINS = [(outcomes(3), HOLDS), (outcomes(-3), FAILS), (noisy(outcomes(4)), OPEN)]
 CASES = [
     ("05.1", lambda: cards.is_this_loop(CPU, torch.nn.Linear(9, 9), LOSSES, [1.0, 0.5 + 1e-6]), HOLDS),
     ("05.1", lambda: cards.is_this_loop(CPU, torch.nn.Linear(9, 9), LOSSES, [1.0, 0.6]), FAILS),
     *[("05.2", lambda given=given: each_helps(given), verdict) for given, verdict in GAINS],
-    ("05.2", lambda: each_helps(outcomes(3) | {"two": outcomes(-3)["one"]}), claims.DEPENDS),
+    ("05.2", lambda: each_helps(outcomes(3) | {TWO: outcomes(-3)[ONE]}), claims.DEPENDS),
     *[("05.3", lambda given=given: together_help(given), verdict) for given, verdict in GAINS],
     ("05.4", lambda: forgets_less(outcomes(0, 3)), HOLDS),
     ("05.4", lambda: forgets_less(outcomes(0, -3)), FAILS),
     ("05.4", lambda: forgets_less(outcomes(3, 0)), OPEN),
-    ("05.4", lambda: forgets_less(outcomes(0, 3) | {"two": outcomes(0, -3)["one"]}), claims.DEPENDS),
+    ("05.4", lambda: forgets_less(outcomes(0, 3) | {TWO: outcomes(0, -3)[ONE]}), claims.DEPENDS),
     ("05.5", lambda: cards.same_losses(CPU, LOSSES, [1.0, 0.5 + 1e-7]), HOLDS),
     ("05.5", lambda: cards.same_losses(CPU, LOSSES, [1.1, 0.5]), FAILS),
 ]  # fmt: skip
@@ -480,14 +483,6 @@ def test_the_verdict_of_a_card_turns_with_its_numbers(monkeypatch, tmp_path, id,
     assert (claim.id, claim.verdict) == (id, verdict)
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "gain"),
-    [(2.1, 5, True), (0.1, 5, None), (0.1, 1.9, False), (-5, -0.1, False), (-1, 1.9, False), (-1, 2.1, None)],
-)
-def test_a_gain_that_is_surely_small_is_none(low, high, gain):
-    assert cards.is_gain(Number((low + high) / 2, low, high)) is gain
-
-
 def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
     assert len(cards_are_turned("05", CASES)) >= 5
 
@@ -495,12 +490,15 @@ def test_each_card_of_the_committed_lesson_is_turned_above(cards_are_turned):
 def test_sections_5_and_6_say_what_the_committed_cards_say():
     cards_of = {card.id: card.number | card.context for card in claims.in_notebooks(ROOT / "notebooks")}
     helps = cards_of["05.2"]
-    assert 3.5 < helps["right, unfreezing with triangles minus plain"].value < 4  # “almost four points”
+    assert round(helps["right, unfreezing with triangles minus plain"].value, 1) == 3.9
+    assert round(helps["right, slanted triangle minus plain"].value, 1) == 2.3
     above = [name for name, found in helps.items() if name.endswith("minus plain") and found.low > 0]
     assert above == ["right, slanted triangle minus plain", "right, unfreezing with triangles minus plain"]
+    more = helps["right, unfreezing with triangles minus slanted triangle"]
+    assert [round(x, 1) for x in (more.value, more.low, more.high)] == [1.6, -0.4, 3.7]
     lost = cards_of["05.3"]["right, all three recipes minus unfreezing with triangles"]
     assert lost.high < 0
-    assert 2.5 < -lost.value < 3.5  # “about three of the four points are lost”
+    assert 2.5 < -lost.value < 3.5  # “about three points below”
     rates = runs.chosen_rates(SimpleNamespace(name="embedded"))
-    assert min(cards.ARMS, key=lambda way: rates[cards.ARMS[way]]) == "plain"  # “its rate is the lowest”
+    assert min(cards.ARMS, key=lambda way: rates[cards.ARMS[way]]) == "plain"  # “its peak rate is the lowest”
     assert all(found.value < 0 for name, found in cards_of["05.4"].items() if name.startswith("topics found"))

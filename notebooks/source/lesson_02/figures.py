@@ -41,6 +41,7 @@ def accuracy_by_labels() -> None:
         same = f" ({len(SEEDS)} runs alike)" if all(np.ptp(rights) == 0 for rights in runs.values()) else ""
         ax.plot([], [], color=color, linestyle=line, marker=mark, markerfacecolor="none", label=name + same)
     ax.axhline(50, color=plots.GREY, linewidth=0.8)
+    ax.text(LABELS[1], 50.6, "guessing", fontsize=8)
     ax.set(xscale="log", xlabel="labelled reviews to learn from", ylabel="right, of 1,000 test reviews (%)")
     ax.set_xticks(LABELS, [f"{labels:,}" for labels in LABELS])
     ax.minorticks_off()

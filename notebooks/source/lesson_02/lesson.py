@@ -28,9 +28,9 @@
 #
 # ## 1. See it work
 #
-# Is a film review negative (`neg`) or positive (`pos`)? With the first cell's `profile`, the next three cells are the
-# whole script, `scripts/day4_ex.py`. In a script of your own you name a model on Hugging Face's hub, such as
-# `"google-bert/bert-base-uncased"`.
+# Is a film review negative (`neg`) or positive (`pos`)? The next three cells are the whole script,
+# `scripts/day4_ex.py`; the first cell's `profile` names the model and the sizes. In your own script you name a model on
+# Hugging Face's hub, such as `"google-bert/bert-base-uncased"`.
 #
 # **Predict:** of 100 test reviews, how many will the fine-tuned encoder get right? And how many a classifier that only
 # counts words (section 3)?
@@ -90,7 +90,7 @@ trainer.train()
 # **While it trains**, read section 2, predict, and run its cells: they wait in the queue.
 #
 # Without a GPU your encoder is usually all-mpnet-base-v2, as large as BERT-base. Much as BERT did, it learned to fill
-# blanks. Then it learned from a billion pairs, such as question and answer, which texts belong together. BERT never
+# blanks. Then it learned which texts belong together, from a billion pairs such as question and answer. BERT never
 # saw these pairs: the numbers here are not BERT's.
 
 # %% [markdown]
@@ -99,7 +99,7 @@ trainer.train()
 # ### `dataset = load_dataset(profile.imdb)`
 #
 # IMDB (Maas et al., 2011) holds 50,000 film reviews, labelled 0 for negative or 1 for positive; lukewarm ones were left
-# out. The course brings about half of them. The script shuffles them before it takes some.
+# out. The course brings some of them. The script shuffles them before it takes some.
 #
 # **Predict:** what would go wrong without the shuffle?
 
@@ -215,7 +215,7 @@ print(f"loss before training: {loss:.3f}; ln 2 = {np.log(2):.3f}")
 #
 # ### `trainer.train()`
 #
-# The next figure shows the loss, logged every five steps (`logging_steps=5`).
+# The next figure shows the loss, logged every five steps (`logging_steps=5`; `disable_tqdm=False` shows the bar).
 #
 # **Predict:** where does the curve begin, and does it fall evenly?
 
@@ -227,17 +227,16 @@ plots.training(trainer, baseline=np.log(2))
 # %% [markdown]
 # It begins near ln 2, and does not fall evenly, since a point averages only five batches. The last point is *Training
 # Loss* in section 1's table, which has a row for each *epoch*. The diamond is *Validation Loss*, here on the test
-# reviews: measured after the last step and without dropout, it can lie lower. *Accuracy* answers your first prediction.
+# reviews: measured after the last step and without dropout, it can lie lower.
 #
 # ## 3. What is it worth?
 #
 # Three others judge the same reviews:
 #
 # - **always “pos”**;
-# - **counting words** asks: are the words enough, almost without their order? A whole review becomes a vector, with an
-#   entry for each word and each pair of neighbours. An entry is large if the word is frequent in this review and rare
-#   in others (*TF-IDF*). Logistic regression learns from these vectors; its setting `C` is chosen within the training
-#   reviews;
+# - **counting words** nearly ignores order: a whole review becomes a vector, with an entry for each word and each pair
+#   of neighbours. An entry is large if the word is frequent in this review and rare in others (*TF-IDF*). Logistic
+#   regression learns from these vectors; its setting `C` is chosen within the training reviews;
 # - **feature extraction** (*linear probing*), as in vision: the encoder is *frozen*, as pretraining left it (`fresh`,
 #   from section 2). Logistic regression learns from the mean of the token vectors, which all-mpnet was trained to use.
 #
@@ -294,13 +293,13 @@ from notebooks.source.lesson_02 import cards, figures
 figures.accuracy_by_labels()
 
 # %% [markdown]
-# About 1,000, some twenty times as many. Second comes *frozen*, a mere logistic regression.
+# About 1,000, some twenty times as many. Next best is *frozen*, only a logistic regression.
 #
 # The random start, trained in the same way on 500 labels, stays at 50%, like a constant answer. With so few
 # labels, this recipe needs pretrained weights; what they bring is *transfer*. (More steps might help random weights.)
 #
 # With 500 labels, three runs cannot tell the small encoder from [counting words](deeper/02_hard_to_beat.ipynb): the
-# lines are the same, the encoder matters.
+# same code, but the encoder matters.
 #
 # ### Is the difference real?
 #
@@ -322,10 +321,10 @@ cards.beats_counting_words(profile, gains["counting words"], len(labels))
 # %% [markdown]
 # Look back: even if the intervals of fine-tuning and feature extraction overlap, their difference can be clear.
 #
-# The card tests its sentence on the course's three runs, and its intervals include how far these differ. Another seed
-# gives another model: train several before you call a recipe better.
+# Another seed gives another model. So the card takes three runs of each from the course, and its intervals include
+# their spread. Train several before you call a recipe better.
 #
-# Fine-tuning minus feature extraction says roughly what training the encoder adds; vector and head differ, too.
+# Fine-tuning minus feature extraction says roughly what training the encoder adds, though vector and head differ too.
 #
 # ## 4. Your own sentences
 #
@@ -353,8 +352,8 @@ for answer, (text, label), hit in zip(answers, OPINIONS, hits, strict=True):
         print(f"{label}, but {answer:.0%} positive: {text}")
 
 # %% [markdown]
-# What do the misjudged ones share? **Predict:** how positive is “The bus leaves at noon.”? Then paste a misjudged
-# sentence into `my_texts`, and change one word. Which word flips it?
+# Do the misjudged ones say what they mean, or hint at it? **Predict:** how positive is “The bus leaves at noon.”? Then
+# paste a misjudged sentence into `my_texts`, and change one word. Which word flips it?
 
 # %%
 my_texts = [
@@ -389,13 +388,13 @@ for review in dataset["test"].select(range(4, 8)):
 # %% [markdown]
 # It holds the weights, the tokenizer, a configuration with the labels' names, and the arguments of the training.
 # `pipeline` cuts only when told, so the call to `classify` repeats the limit. The percentage is the model's probability
-# for the printed label, not a hit rate: compare it with the accuracy.
+# for the printed label, not a hit rate: is your accuracy higher or lower?
 #
 # ## 6. Your own file
 #
 # `scripts/finetune.py` fine-tunes on a file with a column of texts and one of labels, two or more. It splits off the
-# test texts, numbers the labels, and gives the head an output for each. The next cell writes 160 sentences about films
-# (Pang and Lee, 2005) to such a file. It learns from 128 and is tested on 32.
+# test texts, and gives the head an output for each label. The next cell writes 160 sentences about films (Pang and Lee,
+# 2005) to such a file. It learns from 128; the test has 32.
 #
 # **Predict:** are 32 enough to show that it beats counting words?
 

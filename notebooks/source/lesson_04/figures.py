@@ -25,6 +25,10 @@ STYLES = {  # colour, line, mark
     BASE_FROZEN: (plots.GREEN, "-", "<"), SMALL_FROZEN: (plots.GREEN, "--", "s"),
     MINI_FROZEN: (plots.GREEN, ":", "P"), RANDOM: (plots.ORANGE, "--", "v"), WORDS: (plots.BLACK, ":", "D"),
 }  # fmt: skip
+NAMED = {  # at which of a line's marks its name stands, and how many points above
+    SMALL_TUNED: (-1, 4), BASE_FROZEN: (-1, 0), SMALL_FROZEN: (-1, 3), MINI_FROZEN: (-1, 2), RANDOM: (-1, -10),
+    WORDS: (0, -12),
+}  # fmt: skip
 
 
 def labels_saved(right: dict[str, dict[int, np.ndarray]]) -> None:
@@ -35,23 +39,28 @@ def labels_saved(right: dict[str, dict[int, np.ndarray]]) -> None:
     """
     right = {name: line for name, line in right.items() if name != BASE_TUNED}
     numbers = {(name, n): over_seeds(of, "%") for name, line in right.items() for n, of in line.items()}
-    fig, ax = plots.figure(4.4)
+    fig, ax = plots.figure(3.8)
     for shift, (name, line) in enumerate(right.items()):
         color, style, mark = STYLES[name]
         at = np.array(list(line)) * 1.05 ** (shift - 3)  # side by side, so that all can be seen
         for place, of_seeds in zip(at, line.values(), strict=True):
             ax.plot([place] * len(of_seeds), of_seeds.mean(axis=1), ".", color=color, alpha=0.4, markersize=5)
         plots.number_line(
-            ax, at, [numbers[name, n] for n in line], color=color, linestyle=style, marker=mark, label=name, zorder=4,
+            ax, at, [numbers[name, n] for n in line], color=color, linestyle=style, marker=mark, zorder=4,
             markerfacecolor=color if name == WORDS else "white",
         )  # fmt: skip
+        mark, above = NAMED[name]
+        end = at[mark], numbers[name, list(line)[mark]].value
+        ax.annotate(name, end, (9, above), textcoords="offset points", fontsize=8, va="center")
+    most = numbers[WORDS, MOST].value
     ax.axhline(50, color=plots.GREY, linewidth=0.8)
-    ax.axhline(numbers[WORDS, MOST].value, color=plots.BLACK, linewidth=0.8, zorder=0)
+    ax.axhline(most, color=plots.BLACK, linewidth=0.8, zorder=0)
+    ax.text(MOST, 50.4, "guessing", fontsize=8, ha="center")
+    ax.text(1.1 * MANY, most + 0.5, f"counting words with {MOST:,}", fontsize=8)
     ax.set(xscale="log", xlabel="labelled sentences", ylabel="right (%)")
     budgets = (FEW, LABELS, MANY, MOST)
     ax.set_xticks(budgets, [f"{labels:,}" for labels in budgets])
     ax.minorticks_off()
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     title = (f"Base encoder, frozen, {LABELS} labels: {numbers[BASE_FROZEN, LABELS].value:.0f}%; "
              f"counting words, {MOST:,}: {numbers[WORDS, MOST].value:.0f}%")  # fmt: skip
     fig.suptitle(title)
@@ -80,6 +89,7 @@ def rates(runs, before: dict[str, list[int]]) -> None:
         ax.plot(list(found), [np.mean(of_seeds) for of_seeds in found.values()], color=color, marker=mark, markersize=0,
                 label=name)  # fmt: skip
     above.axhline(50, color=plots.GREY, linewidth=0.8)
+    above.text(runs.best_rate("all"), 50.3, "guessing", fontsize=8, ha="center")
     below.axhline(untouched["topics"], color=plots.RED, linestyle="--", linewidth=1)
     below.axhline(untouched["neighbours"], color=plots.GREEN, linestyle="--", linewidth=1)
     below.plot([], [], color=plots.BLACK, linestyle="--", linewidth=1, label="each before fine-tuning")

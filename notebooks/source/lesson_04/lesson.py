@@ -72,8 +72,7 @@ print(f"fine-tuned:     {np.mean(tuned == truth):.1%} right")
 # 01's mini-bert, with 5 million. Each faint dot is one *seed*: one draw, and one start of the training. The large marks
 # are means, with 95% intervals over seeds and sentences.
 #
-# Black line: counting words with 4,000 labels; grey line: guessing. **Predict:** which frozen encoders are above the
-# black line with 200?
+# **Predict:** which frozen encoders get more right with 200 labels than counting words with 4,000?
 
 # %%
 right = runs.lines()
@@ -81,8 +80,8 @@ figures.labels_saved(right)
 cards.saves_labels(runs, right)
 
 # %% [markdown]
-# How many labels it takes depends on the encoder. Read across: the frozen base encoder does with 50 what counting words
-# does with 4,000, 80 times as many. (The encoders' settings were chosen with 400 more.)
+# How many labels you save depends on the encoder. Follow the horizontal line to the left: the frozen base encoder
+# reaches it with 50 labels, one eightieth of 4,000. (400 more labelled sentences chose the encoders' settings.)
 #
 # So pretraining saves labels: the small encoder, all trained, is right more often with 200 than its random start with
 # 1,000.
@@ -130,8 +129,8 @@ print(f"{len(pairs)} pairs, the same opinion in {share(same)}")  # the interval 
 # - **linear classifier** (*linear probe*): fitted to vectors of other headlines, does it call this one “business”? Then
 #   its topic is *readable*.
 #
-# The cell first asks *your* encoder. In the figure, above: the task, on 400 *validation* sentences. Below: the share of
-# headlines right. Each dot is one of three seeds.
+# The cell prints how *your* encoder does. The figure shows above the task (400 *validation* sentences), below the
+# headlines; each dot is one of three seeds.
 #
 # **Predict:** sketch three lines, from a tiny rate to a large one: task, neighbours, linear classifier.
 
@@ -153,8 +152,8 @@ cards.destroys(runs, before)
 # mostly readable: the vectors are rearranged more than emptied. ([Deeper](deeper/04_forgetting.ipynb): does grammar
 # survive?)
 #
-# On validation sentences, try 1e-5, 3e-5, 1e-4, 3e-4 (for larger encoders, BERT's authors advise 2e-5 to 5e-5). If two
-# tie, take the smaller: it forgets less.
+# The 2e-5 to 5e-5 that BERT's authors advise, for larger encoders, teach little here. So try 1e-5, 3e-5, 1e-4, 3e-4 on
+# validation sentences. If two tie, take the smaller: it forgets less.
 #
 # ## 4. Is one epoch enough?
 #
@@ -172,8 +171,8 @@ print("three epochs:", *np.sort(thrice.mean(axis=1)).round().astype(int))
 cards.one_epoch(runs, once, thrice)
 
 # %% [markdown]
-# One epoch is not enough here: after 25 steps some networks hardly beat guessing. What counts is probably the number of
-# steps (Mosbach et al., 2020).
+# One epoch is not enough here: its luckiest network only equals the average of three epochs. What counts is probably
+# the number of steps (Mosbach et al., 2020).
 #
 # ## 5. What to train?
 #
@@ -245,15 +244,14 @@ cards.saves_training(profile, cost, correct)
 # - **Time:** the forward pass stays, and the backward pass still crosses every layer. LoRA skips the frozen weights'
 #   gradients, and AdamW's work on them.
 #
-# LoRA's best rate is 30 times as large: do not reuse section 3's. Which of the two is right more often, the
-# runs cannot tell.
+# LoRA's best rate is 30 times section 3's. Whether LoRA (three seeds) or training all is right more often stays open.
 #
 # ## 7. Fifty labels at work
 #
 # You have only 50 labels. Freeze the base encoder, and fit logistic regression to its vectors. Its setting `C` says how
 # closely it may fit the labels; `GridSearchCV` chooses it by cross-validation within the 50.
 #
-# First one draw of 50.
+# First one draw of 50. **Predict** its accuracy from section 1's figure.
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -284,16 +282,16 @@ cards.freeze_and_read(runs, right)
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
 # 3. Fine-tune it for 70 steps, at 3e-5 (our best rate with 200).
-# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. On 50 texts
-#    even our gap is under four texts, which may be luck: then take the cheaper, or label more.
+# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. Our 7
+#    points are under four of 50 texts: if your gap is as small, take the cheaper, or label more.
 
 # %% [markdown]
 # ## To remember
 #
-# - Transfer works because the vectors already hold what the task needs, among much else; labels point to it.
-# - “A few labels are enough”: how few depends on the encoder.
-# - “Use a tiny learning rate”: too small teaches too little in 75 steps, too large breaks the training; the best
-#   rearranges the vectors.
+# - “A few labels are enough”: the vectors already hold what the task needs, among much else; labels point to it. How
+#   few depends on the encoder.
+# - “Use a tiny learning rate”: too small learns almost nothing in 75 steps, too large breaks the training; the best
+#   moves neighbours but keeps topics readable.
 # - “One epoch is enough”: with 200 labels, its 25 steps were too few.
 # - “Train only a small part”: LoRA saves memory and storage; how much time depends on the machine. Accuracy stays open.
 # - “With few labels, freeze”: with 50, the base encoder did better fine-tuned.

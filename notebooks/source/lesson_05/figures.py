@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from notebooks.source.lesson_05.cards import LEAST, PLAIN, TOGETHER, TRIANGLE, UNFREEZING
+from notebooks.source.lesson_05.cards import PLAIN, TOGETHER, TRIANGLE, UNFREEZING
 from notebooks.source.lesson_05.runs import depth_of
 from utils import plots
 from utils.intervals import over_seeds
@@ -92,14 +92,16 @@ def gains(results: dict[str, dict], controls: dict[str, str] | None = None, coun
     pairs = {way: PLAIN for way in right if way != PLAIN} if controls is None else dict(controls)
     if counted is not None:
         right["counting words"], pairs["counting words"] = 100.0 * counted, PLAIN
-    values = {f"{way}\nminus {control}": right[way] - right[control] for way, control in pairs.items()}
-    sure = [way for way, found in zip(pairs, values.values(), strict=True) if over_seeds(found).low > LEAST]
-    title = f"Surely {LEAST} points better: {', '.join(sure)}" if sure else f"No recipe is surely {LEAST} points better"
-    fig, ax = plots.figure(0.8 + 0.48 * len(values))
+    values = {
+        way if controls is None else f"{way}\nminus {control}": right[way] - right[control]
+        for way, control in pairs.items()
+    }
+    sure = [way for way, found in zip(pairs, values.values(), strict=True) if over_seeds(found).low > 0]
+    title = f"Surely better: {', '.join(sure)}" if sure else "None is surely better"
+    fig, ax = plots.figure(0.8 + 0.45 * len(values))
     _rows(ax, values)
     ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
-    ax.axvline(LEAST, color=plots.BLACK, linewidth=0.8, linestyle="--")
-    label = f"test sentences right, difference in points; dashed: {LEAST} points"
+    label = f"test sentences right, {'minus plain' if controls is None else 'difference'} (points)"
     ax.set_xlabel(label)
     fig.suptitle(title, fontsize=10)
     plots.show(fig, f"{title}. {label[0].upper()}{label[1:]}: {_said(values, ' points')}.")

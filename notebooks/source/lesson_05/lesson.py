@@ -16,8 +16,8 @@
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
 # *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned an LSTM that had learned to guess the next word, before
-# BERT. We skip its first step: more guessing in the task's texts. Three of its recipes live on: a learning rate for
-# each layer, a schedule shaped like a triangle, and layers unfrozen one after the other.
+# BERT. We skip a step: more guessing in the task's texts. We test three of its recipes: a learning rate for each
+# layer, a schedule shaped like a triangle, and layers unfrozen one after the other.
 #
 # ## 1. The loop
 #
@@ -100,8 +100,8 @@ for epoch in range(4):
 _ = model.load_state_dict(best_weights)
 
 # %% [markdown]
-# The training loss keeps falling, but validation need not follow (here by a few sentences). So the loop keeps the best
-# weights. (The best of several scores is partly luck; report on a test.)
+# The training loss keeps falling, but validation need not follow (a few sentences may be luck). So the loop keeps the
+# best weights. (The best score is partly luck, too: report on other sentences.)
 #
 # - **Gradient accumulation.** `backward` *adds* each gradient to the one already there. So two batches of 8 act as one
 #   of 16, once each loss is divided by 2. The optimizer steps after every second batch; then `zero_grad` clears the
@@ -298,13 +298,13 @@ for epoch in range(4):
 #
 # ## 5. Do they work better?
 #
-# One run tells little. So each way of training ran 20 times, each time with other sentences (64) and another random
-# head, here one layer. *Plain* is the loop without the recipes: one constant rate, all parts. Each way got the peak
-# rate that validation chose.
+# One run tells little. So each way of training ran 20 times (nearly all runs came with the course), each time with
+# other sentences (64) and another random head, here one layer. *Plain* has no recipe, not even section 1's schedule:
+# one constant rate, all parts. Each way got the peak rate that validation chose.
 #
 # In the figure a dot is one *seed*: how many points more are right than by plain, with the same sentences and head. The
-# bar is the mean with its 95% interval. ULMFiT's paper gained about 2 points with all three. A recipe *helps* if its
-# whole bar lies right of the dashed 2; if the bar lies across, the question stays open.
+# bar is the mean with its 95% interval. If it lies right of 0, the way helps; if it lies across, that stays open. (With
+# all three, ULMFiT's paper gained 1.9 points on IMDB.)
 #
 # **Predict:** does each recipe gain something? Do the gains add up?
 
@@ -321,19 +321,22 @@ cards.each_helps(task, results, counted)
 cards.together_help(task, results, rates)
 
 # %% [markdown]
-# The triangle gains a little. Unfreezing with a triangle for each epoch gains most, almost four points. Both bars lie
-# right of 0, none wholly right of 2. Counting words (grey) is far below.
+# The triangle helps (2.3 points), and so does unfreezing with a triangle for each epoch (3.9). Rates for each layer
+# stay open. Counting words (grey) is far below plain.
 #
-# Gains do not add up: with rates for each layer on top, about three of the four points are lost.
+# But the triangle is nearly the `Trainer`'s own schedule. What unfreezing gains over the triangle is not sure: 1.6
+# points (-0.4 to 3.7).
+#
+# Gains do not add up: all three, at the rate chosen for them, are about three points below unfreezing with triangles.
 #
 # ## 6. Do they forget less?
 #
-# The recipes were made against forgetting. You measure it on 250 headlines of five topics. A headline's topic is
-# *found* if its mean token vector lies nearest to the mean of that topic's other headlines. What training *lost* is the
-# drop.
+# This sentence encoder learned to put related texts close together. Is that lost? You have 250 headlines of five
+# topics. A headline's topic is *found* if its mean token vector lies nearest to the mean of that topic's other
+# headlines. What training *lost* is the drop.
 #
-# In the figure each line is one way of training, and each mark one peak rate, about triple the mark before. The ring is
-# the rate that validation chose.
+# In the figure (ten seeds) each line is one way of training, and each mark one peak rate, about triple the mark before.
+# The ring is the rate that validation chose.
 #
 # **Predict:** what does a higher rate do to right answers, and to forgetting? At the rings, which way forgets least?
 
@@ -346,19 +349,19 @@ figures.forgetting(cards.ways_by_rate(task), before, rates)
 cards.forgets_less(task, results, rates, runs.searched(profile, "plain"))
 
 # %% [markdown]
-# Along most lines a higher rate first learns more and forgets a little. Then it forgets much and learns nothing more.
+# Along most lines a higher rate first learns more and forgets a little. Then it forgets much, and mostly learns less.
 # So “do they forget less?” has three answers:
 #
-# - **At each way's own rate** (rings, card): no. Plain forgets least, for its rate is the lowest.
-# - **At the same rate**: yes. At 0.0003, discriminative rates lose 5 points, plain more than 35: averaged over layers
-#   and steps, a recipe's rate is lower than its peak.
-# - **For the same forgetting**, three of the recipes' rings lie above plain's line: more right answers (ten seeds, not
-#   tested).
+# - **At each way's own rate** (rings, card): no. Plain forgets least; its peak rate is the lowest.
+# - **At the same rate**: yes. At 0.0003, discriminative rates (their ring) lose under 5 points, plain more than 35:
+#   most layers, or steps, of a recipe have less than its peak rate.
+# - **For the same forgetting**, three of the recipes' rings lie above plain's line: more right answers (not tested).
 #
-# The first answer hangs on a near tie: at 0.0001, plain does almost as well on validation, and forgets ten times as
-# much.
+# The first answer hangs on a near tie: at 0.0001, plain does almost as well on validation, and forgets more than any
+# recipe at its ring.
 #
-# “Works better”? Triangles do, somewhat, with unfreezing or without. “Forgets less”? Not at the chosen rates.
+# “Works better”? Triangles do, with unfreezing or without; all three together, that stays open. “Forgets less”? Not at
+# the chosen rates.
 
 # %% [markdown]
 # ## To remember
