@@ -301,12 +301,10 @@ def test_the_right_form_is_asked_at_its_place():
 
 
 def test_the_pairs_are_told_apart_as_section_5_says():
-    """Under a third by mini-bert, nearly all by mpnet-blanks."""
-    shares = []
+    told = []
     for name in ("mini-bert", "mpnet-blanks"):
         numbers = json.loads((ROOT / "models" / name / "numbers.json").read_text(encoding="utf-8"))
         right, pairs = numbers["minimal pairs"]["subject and verb, another noun between"]
         assert pairs == 60
-        shares.append(right / pairs)
-    assert shares[0] < 1 / 3
-    assert shares[1] > 0.9
+        told.append(right)
+    assert told == [18, 57]

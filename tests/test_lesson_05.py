@@ -313,7 +313,9 @@ def test_what_section_6_says_of_the_rates_is_so_in_the_stored_runs(real_task):
     assert all(shared.values())
     for way, both in shared.items():
         assert all(lost[way][rate] < lost["plain"][rate] for rate in both)  # at one rate, recipes forget less
-    assert lost["plain"][1e-4] > max(lost[way][chosen[arm]] for way, arm in list(arms.items())[1:])  # “any recipe”
+    assert lost["plain"][1e-4] > max(
+        lost[way][chosen[arm]] for way, arm in list(arms.items())[1:]
+    )  # “more than any ring”
     plain = sorted((lost["plain"][rate], hits) for rate, hits in right["plain"].items())
     rings = {way: (lost[way][chosen[arm]], right[way][chosen[arm]]) for way, arm in list(arms.items())[1:]}
     above = [way for way, (gone, hits) in rings.items() if hits > np.interp(gone, *zip(*plain, strict=True))]
@@ -406,7 +408,7 @@ def test_the_figures_say_their_numbers(monkeypatch):
     curves = {"plain": {1e-5: results["plain"], 3e-5: results[ONE]}}
     figures.forgetting(curves, results["plain"]["topics"], {"plain": 3e-5})
     figures.schedules([runs.slanted_triangular(step, 100) for step in range(100)], warmup_steps=10)
-    assert alts[0].startswith("Surely better: slanted triangle.")
+    assert alts[0].startswith("Whole interval above 0: slanted triangle.")
     assert "right, minus plain (points)" in alts[0]
     assert "counting words -" in alts[0]
     assert alts[1].startswith("Higher rates forget more. Ring: the rate that validation chose. ")
@@ -494,6 +496,10 @@ def test_sections_5_and_6_say_what_the_committed_cards_say():
     assert round(helps["right, slanted triangle minus plain"].value, 1) == 2.3
     above = [name for name, found in helps.items() if name.endswith("minus plain") and found.low > 0]
     assert above == ["right, slanted triangle minus plain", "right, unfreezing with triangles minus plain"]
+    over_triangle = [found for found in helps.items() if found[0].endswith("minus slanted triangle")]
+    over_triangle.append(("all", cards_of["05.3"]["right, all three recipes minus slanted triangle"]))
+    assert len(over_triangle) == 3
+    assert all(found.low < 0 for _, found in over_triangle)  # “over a good schedule, no recipe was shown to help”
     more = helps["right, unfreezing with triangles minus slanted triangle"]
     assert [round(x, 1) for x in (more.value, more.low, more.high)] == [1.6, -0.4, 3.7]
     lost = cards_of["05.3"]["right, all three recipes minus unfreezing with triangles"]

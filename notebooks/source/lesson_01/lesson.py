@@ -182,8 +182,8 @@ figures.attention_means(attentions)
 widgets.display(widgets.attention_explorer(attentions), "An attention explorer; the figure above shows its mean.")
 
 # %% [markdown]
-# Nearly half: all to the right. (BERT's first column is dark, probably since a row must sum to 1, also where a head
-# finds little to collect.)
+# Nearly half: all to the right. (Each row sums to 1. Perhaps that is why BERT's first column is dark: a head that finds
+# little to collect may rest there.)
 #
 # Two sentences begin alike: “She opened the `[MASK]` and read.” and “… and drank.” **Predict** the first guess for
 # each. A left-only reader would guess the same.
@@ -214,7 +214,7 @@ widgets.display(box, "A box to fill blanks in your own sentences; above stand tw
 # ## 4. What each learned to guess
 #
 # *Pretraining* means here to guess tokens of a text. It is *self-supervised*: the text is its own label, unlike in the
-# usual training of a ResNet. (T5 mixed in tasks with labels.) The originals:
+# usual training of a ResNet. (The released T5 mixed in tasks with labels.) The originals:
 #
 # | | year | weights | learned from |
 # |---|---|---|---|
@@ -254,14 +254,14 @@ question = t5_tokenizer(gaps, return_tensors="pt").to(profile.device)
 print("T5    ", gaps, "→", t5_tokenizer.decode(t5.generate(**question, max_new_tokens=8)[0, 1:]))
 
 # %% [markdown]
-# GPT gets some small words. Some guesses that count as wrong would fit, too. mini-t5 writes its sentinels in order, but
-# fills the gaps badly.
+# GPT gets small words and the full stop. Some of its other guesses would fit, too; the loss looks only at the true
+# token's probability. mini-t5 writes its sentinels in order, but fills the gaps badly.
 #
 # ### From guesses to a text
 #
-# *Greedy* takes the likeliest token each time. *Sampling* draws one by its probability. The *temperature* $T$ makes it
-# softmax(logits / $T$): below 1, likely tokens get likelier. (Here [top-p](deeper/01_sampling.ipynb) drops unlikely
-# ones.)
+# *Greedy* takes the likeliest token each time. *Sampling* draws one by its probability. With *temperature* $T$, the
+# probabilities are softmax(logits / $T$): below 1, the likeliest token gains. (Here [top-p](deeper/01_sampling.ipynb)
+# drops unlikely ones.)
 #
 # **Predict:** what will go wrong in each?
 
@@ -283,7 +283,8 @@ playground = widgets.generation_playground(continue_text, "The story begins", sa
 widgets.display(playground, "A box to let GPT write on from your own prompt; above it stand two of its texts.")
 
 # %% [markdown]
-# Greedy goes round in a circle; sampling loses its thread. In the box, raise the temperature until the sentences break.
+# Here greedy goes round in a circle, and sampling loses its thread. In the box, raise the temperature until the
+# sentences break.
 #
 # ## 5. Context
 #
@@ -342,22 +343,23 @@ for name, filler in fillers.items():
         print(f"{name:<18} {guess['score']:6.2%}  {guess['sequence']}")
 
 # %% [markdown]
-# *is* is right (other words share the rest). On sixty such pairs, [mini-bert](../models/mini-bert/README.md#grammar) is
-# right in fewer than a third, worse than a coin: it mostly follows the nearer noun;
-# [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) is right in nearly all.
+# *is* is right (other words share the rest). Of sixty such pairs of sentences,
+# [mini-bert](../models/mini-bert/README.md#grammar) gets 18 right, where a coin gets 30: it mostly follows the nearer
+# noun. [mpnet-blanks](../models/mpnet-blanks/README.md#grammar) gets 57.
 #
 # ## 6. Which for which job?
 #
 # **To write: GPT**, today for example Llama. (GPT-1 itself was fine-tuned to classify, too.)
 #
 # **To turn one text into another: an encoder–decoder**, T5, or NLLB for translation. “The absolute industry standard”?
-# Not shown: in 2019, the largest T5 led on the one summary benchmark that was tried, [not on
+# Benchmarks cannot show what is used. In 2019, the largest T5 led on the one summary benchmark that was tried, [not on
 # translation](deeper/01_guessing_and_probing.ipynb).
 #
 # **To classify, or to search: BERT**, today for example ModernBERT. Its vectors collect from both sides. To classify,
 # you put a linear layer on the top layer's `[CLS]` vector and fine-tune all, as with a ResNet. To search, you train
 # further, then compare vectors by cosine. BERT's authors trained a left-only twin on the same text: it did worse on all
-# five tasks, by half a point (sentiment) and up to ten (finding answers in a text; Devlin et al., 2018, table 5).
+# five tasks, by half a point (sentiment) to ten (finding answers, whose tokens need the right side; Devlin et al.,
+# 2018, table 5).
 #
 # Much larger decoders, trained to follow instructions, write, rewrite and classify: the chat assistants.
 

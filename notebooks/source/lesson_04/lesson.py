@@ -65,8 +65,8 @@ print(f"fine-tuned:     {np.mean(tuned == truth):.1%} right")
 # Two of the six lines are your classifiers: *counting words*, and *all trained*, which is fine-tuning. The other four:
 #
 # - **random start**: the same small network, with nothing pretrained;
-# - **frozen**, for three encoders: feature extraction, as with your ResNet. Only a *linear classifier*, here logistic
-#   regression, learns, from the encoder's vectors.
+# - **frozen**, for three encoders: feature extraction, as with your ResNet. Only a *linear classifier* on its vectors
+#   learns, here logistic regression.
 #
 # The *base* encoder is lesson 02's all-mpnet-base-v2, a sentence encoder with 109 million weights; *mini* is lesson
 # 01's mini-bert, with 5 million. Each faint dot is one *seed*: one draw, and one start of the training. The large marks
@@ -80,11 +80,10 @@ figures.labels_saved(right)
 cards.saves_labels(runs, right)
 
 # %% [markdown]
-# How many labels you save depends on the encoder. Follow the horizontal line to the left: the frozen base encoder
-# reaches it with 50 labels, one eightieth of 4,000. (400 more labelled sentences chose the encoders' settings.)
+# How many labels you save depends on the encoder. On the far left, the frozen base encoder is above the horizontal line
+# with 50 labels, one eightieth of 4,000. (400 more labelled sentences chose the encoders' settings.)
 #
-# So pretraining saves labels: the small encoder, all trained, is right more often with 200 than its random start with
-# 1,000.
+# And pretraining alone? The small encoder, all trained, is right more often with 200 than its random start with 1,000.
 #
 # ## 2. What did it know before it saw a label?
 #
@@ -106,7 +105,7 @@ neighbours.show(pairs, sentences, truth)  # +: positive, -: negative
 # %% [markdown]
 # The pairs are alike in subject or tone, but not always in opinion.
 #
-# **Predict:** what share of all pairs has the same opinion? By chance it would be half.
+# **Predict:** what share of these pairs has the same opinion? By chance it would be half.
 
 # %%
 from utils.intervals import share
@@ -145,14 +144,14 @@ figures.rates(runs, before)
 cards.destroys(runs, before)
 
 # %% [markdown]
-# At the smallest rate, 75 steps (three epochs) forget nothing and learn almost nothing. At the largest, training
-# collapsed: nothing was learned, and most topics were lost.
+# At the smallest rate, 75 steps (three epochs) forget nothing, but hardly train even the new head. At the largest,
+# training collapsed: nothing was learned, and most topics were lost.
 #
 # 1e-4 and 3e-4 do about equally well on the task. But at 3e-4 far fewer neighbours share a topic, while topics stay
 # mostly readable: the vectors are rearranged more than emptied. ([Deeper](deeper/04_forgetting.ipynb): does grammar
 # survive?)
 #
-# The 2e-5 to 5e-5 that BERT's authors advise, for larger encoders, teach little here. So try 1e-5, 3e-5, 1e-4, 3e-4 on
+# At 3e-5, which BERT's authors advise for larger encoders, this one learns little. So try 1e-5, 3e-5, 1e-4, 3e-4 on
 # validation sentences. If two tie, take the smaller: it forgets less.
 #
 # ## 4. Is one epoch enough?
@@ -190,12 +189,12 @@ drawings.lora()
 # $$\Delta W = \frac{\alpha}{r}\, B A$$
 #
 # $A$ turns the input into $r$ numbers, and $B$ turns these into a full vector. So $\Delta W$ changes the output in at
-# most $r$ directions: that is *low-rank*. After pretraining, few directions are often enough (Aghajanyan et al., 2020).
-# The *rank* $r$ is 8 here. $\alpha$, here 16, scales what is added. $B$ starts at 0, so the encoder begins exactly as
-# pretraining left it. ($A$ begins at random: if both were 0, neither would get a gradient.)
+# most $r$ directions: that is *low-rank*. After pretraining, few are often enough (Hu et al.). The *rank* $r$ is 8
+# here. $\alpha$, here 16, scales what is added. $B$ starts at 0, so the encoder begins exactly as pretraining left it.
+# ($A$ begins at random: if both were 0, neither would get a gradient.)
 #
-# Afterwards one can [merge](deeper/04_forgetting.ipynb): keep only $W + \Delta W$, which takes no extra time. Or one
-# keeps $A$ and $B$ apart, a small file for each task.
+# Afterwards one can [merge](deeper/04_forgetting.ipynb): keep only $W + \Delta W$, so that predicting costs nothing
+# extra. Or one keeps $A$ and $B$ apart, a small file for each task.
 #
 # **Predict:** with LoRA beside the query and the value matrix of all 6 layers, what share of the weights is trained?
 
@@ -244,7 +243,8 @@ cards.saves_training(profile, cost, correct)
 # - **Time:** the forward pass stays, and the backward pass still crosses every layer. LoRA skips the frozen weights'
 #   gradients, and AdamW's work on them.
 #
-# LoRA's best rate is 30 times section 3's. Whether LoRA (three seeds) or training all is right more often stays open.
+# LoRA's best rate is 30 times section 3's: $W$ stays frozen. Whether LoRA (three seeds) or training all is right more
+# often stays open.
 #
 # ## 7. Fifty labels at work
 #
@@ -282,8 +282,8 @@ cards.freeze_and_read(runs, right)
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
 # 3. Fine-tune it for 70 steps, at 3e-5 (our best rate with 200).
-# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. Our 7
-#    points are under four of 50 texts: if your gap is as small, take the cheaper, or label more.
+# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. On 50
+#    texts our 7 points would be under four texts, which may be luck: label more, or take the cheaper.
 
 # %% [markdown]
 # ## To remember

@@ -81,8 +81,8 @@ def each_helps(task, results: dict, counted: np.ndarray) -> None:
         number={f"right, {_minus(weakest, gains)}, the lowest of {len(gains)} intervals": weakest},
         context={f"right, {way} minus {PLAIN}": gain for way, gain in gains.items()}
         | {f"right, {way}": over_seeds(100.0 * found["right"], "%") for way, found in results.items()}
-        | ({f"right, {UNFREEZING} minus {TRIANGLE}": over_seeds(_points(results, UNFREEZING, TRIANGLE), " points")}
-           if {UNFREEZING, TRIANGLE} <= results.keys() else {})
+        | {f"right, {way} minus {TRIANGLE}": over_seeds(_points(results, way, TRIANGLE), " points")
+           for way in ways if way != TRIANGLE and TRIANGLE in results}
         | {f"right, {PLAIN} minus counting words":
            over_seeds(100.0 * results[PLAIN]["right"] - 100.0 * counted, " points")},
         model=Path(task.profile.small_encoder).name,

@@ -97,7 +97,7 @@ def gains(results: dict[str, dict], controls: dict[str, str] | None = None, coun
         for way, control in pairs.items()
     }
     sure = [way for way, found in zip(pairs, values.values(), strict=True) if over_seeds(found).low > 0]
-    title = f"Surely better: {', '.join(sure)}" if sure else "None is surely better"
+    title = f"Whole interval above 0: {', '.join(sure)}" if sure else "No whole interval above 0"
     fig, ax = plots.figure(0.8 + 0.45 * len(values))
     _rows(ax, values)
     ax.axvline(0, color=plots.BLACK, linewidth=0.8, linestyle=":")
@@ -125,7 +125,7 @@ def forgetting(curves: dict[str, dict[float, dict]], before, rates: dict[str, fl
         if way == PLAIN:
             for rate, x, y in zip(by_rate, lost, right, strict=True):
                 ax.annotate(
-                    _plain(rate), (x, y), (9, -16), textcoords="offset points", fontsize=8, zorder=5,
+                    _plain(rate), (x, y), (12, -20), textcoords="offset points", fontsize=8, zorder=5,
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
                 )  # fmt: skip
         own = list(by_rate).index(rates[way])

@@ -16,8 +16,8 @@
 # > “Use ULMFiT's recipes, and fine-tuning works better and forgets less.”
 #
 # *ULMFiT* (Howard and Ruder 2018, arXiv 1801.06146) fine-tuned an LSTM that had learned to guess the next word, before
-# BERT. We skip a step: more guessing in the task's texts. We test three of its recipes: a learning rate for each
-# layer, a schedule shaped like a triangle, and layers unfrozen one after the other.
+# BERT. We skip its second step, more next-word training on the task's texts. We test three of its recipes: a learning
+# rate for each layer, a schedule shaped like a triangle, and layers unfrozen one after the other.
 #
 # ## 1. The loop
 #
@@ -103,13 +103,13 @@ _ = model.load_state_dict(best_weights)
 # The training loss keeps falling, but validation need not follow (a few sentences may be luck). So the loop keeps the
 # best weights. (The best score is partly luck, too: report on other sentences.)
 #
-# - **Gradient accumulation.** `backward` *adds* each gradient to the one already there. So two batches of 8 act as one
-#   of 16, once each loss is divided by 2. The optimizer steps after every second batch; then `zero_grad` clears the
-#   sum.
+# - **Gradient accumulation.** `backward` *adds* each gradient to the one already there. So two batches of 8 sentences
+#   act as one of 16, once each loss is divided by 2. The optimizer steps after every second batch; then `zero_grad`
+#   clears the sum.
 # - **Gradient clipping.** All gradients together are one long vector. If it is longer than 1, it is shortened to 1, so
 #   that no odd batch dominates.
-# - **Schedule.** Four epochs have 32 steps. The rate rises from 0 over the first 4, the *warm-up*, so that the random
-#   head harms little, then falls to 0 in a straight line.
+# - **Schedule.** Four epochs have 32 steps. The rate rises from 0 over the first 4, the *warm-up*, to keep the first,
+#   roughest steps small, then falls to 0 in a straight line.
 # - **Best weights.** `state_dict` hands out the model's own tensors, which go on changing. So the loop keeps a copy of
 #   the best, and puts it back.
 #
@@ -141,7 +141,7 @@ trainer.train()
 cards.is_this_loop(profile, model, *cards.losses_of_steps(losses, trainer))
 
 # %% [markdown]
-# The `Trainer` trains as your loop does, up to rounding. Clipping at 1 and the straight fall are its defaults;
+# Up to rounding, the `Trainer` trains as your loop does. Clipping at 1 and the straight fall are its defaults;
 # `optimizers=` replaces optimizer and schedule.
 #
 # ## 2. A rate for each layer
@@ -294,17 +294,17 @@ for epoch in range(4):
     print(f"epoch {epoch + 1}: loss {sum(losses) / stage:.3f}, validation {evaluate(model, validation_rows):.1%} right")
 
 # %% [markdown]
-# Later: 16 steps of the head alone barely help.
+# Later: the head alone stays near the loss of guessing.
 #
 # ## 5. Do they work better?
 #
-# One run tells little. So each way of training ran 20 times (nearly all runs came with the course), each time with
-# other sentences (64) and another random head, here one layer. *Plain* has no recipe, not even section 1's schedule:
+# One run tells little. So each way of training ran 20 times, each time with 64 other sentences and another random head
+# (here one layer). Nearly all runs came with the course. *Plain* has no recipe, not even section 1's schedule:
 # one constant rate, all parts. Each way got the peak rate that validation chose.
 #
-# In the figure a dot is one *seed*: how many points more are right than by plain, with the same sentences and head. The
-# bar is the mean with its 95% interval. If it lies right of 0, the way helps; if it lies across, that stays open. (With
-# all three, ULMFiT's paper gained 1.9 points on IMDB.)
+# In the figure a dot is one *seed*: how many points more are right than by plain, with the same sentences and head.
+# Diamond and bar: the mean and its 95% interval. Wholly right of 0: the way helps. Across 0: that stays open. (ULMFiT's
+# paper, all three: 1.9 points on IMDB.)
 #
 # **Predict:** does each recipe gain something? Do the gains add up?
 
@@ -321,22 +321,22 @@ cards.each_helps(task, results, counted)
 cards.together_help(task, results, rates)
 
 # %% [markdown]
-# The triangle helps (2.3 points), and so does unfreezing with a triangle for each epoch (3.9). Rates for each layer
-# stay open. Counting words (grey) is far below plain.
+# Over a constant rate, the triangle gains 2.3 points, unfreezing with a triangle for each epoch 3.9. Rates for each
+# layer stay open. A classifier that counts words (grey) is far below plain.
 #
-# But the triangle is nearly the `Trainer`'s own schedule. What unfreezing gains over the triangle is not sure: 1.6
-# points (-0.4 to 3.7).
+# But a constant rate is a weak opponent: the triangle is nearly section 1's schedule. What unfreezing gains over the
+# triangle is not sure: 1.6 points (-0.4 to 3.7).
 #
 # Gains do not add up: all three, at the rate chosen for them, are about three points below unfreezing with triangles.
 #
 # ## 6. Do they forget less?
 #
 # This sentence encoder learned to put related texts close together. Is that lost? You have 250 headlines of five
-# topics. A headline's topic is *found* if its mean token vector lies nearest to the mean of that topic's other
-# headlines. What training *lost* is the drop.
+# topics. A topic is *found* if the headline's mean token vector lies nearest to the mean of that topic's others. What
+# training *lost* is the drop.
 #
-# In the figure (ten seeds) each line is one way of training, and each mark one peak rate, about triple the mark before.
-# The ring is the rate that validation chose.
+# In the figure (ten seeds) each line is one way of training, and each mark one peak rate, rising about threefold. The
+# ring is the rate that validation chose.
 #
 # **Predict:** what does a higher rate do to right answers, and to forgetting? At the rings, which way forgets least?
 
@@ -349,19 +349,18 @@ figures.forgetting(cards.ways_by_rate(task), before, rates)
 cards.forgets_less(task, results, rates, runs.searched(profile, "plain"))
 
 # %% [markdown]
-# Along most lines a higher rate first learns more and forgets a little. Then it forgets much, and mostly learns less.
-# So “do they forget less?” has three answers:
+# A higher rate forgets more. Right answers mostly rise, then fall. So “do they forget less?” has three answers:
 #
-# - **At each way's own rate** (rings, card): no. Plain forgets least; its peak rate is the lowest.
-# - **At the same rate**: yes. At 0.0003, discriminative rates (their ring) lose under 5 points, plain more than 35:
-#   most layers, or steps, of a recipe have less than its peak rate.
-# - **For the same forgetting**, three of the recipes' rings lie above plain's line: more right answers (not tested).
+# - **At each way's own rate** (rings, card): no. Plain forgets least; its peak rate is the lowest. All three, at
+#   0.003, give even the top layer almost 40 times that.
+# - **At the same peak rate**: yes, by eye. At 0.0003, discriminative rates lose under 5 points, plain more than 35.
+#   Below the head, their rates are lower.
+# - **For the same forgetting**, three of the recipes' rings lie above plain's line: more right answers (by eye).
 #
-# The first answer hangs on a near tie: at 0.0001, plain does almost as well on validation, and forgets more than any
-# recipe at its ring.
+# The first answer hangs on near ties: plain at 0.0001 is almost as good on validation, yet loses more than any ring.
 #
-# “Works better”? Triangles do, with unfreezing or without; all three together, that stays open. “Forgets less”? Not at
-# the chosen rates.
+# “Works better”? Than a constant rate, triangles do, with unfreezing or without; all three: open. “Forgets less”? Not
+# at the chosen rates.
 
 # %% [markdown]
 # ## To remember
@@ -369,6 +368,7 @@ cards.forgets_less(task, results, rates, runs.searched(profile, "plain"))
 # - The `Trainer` is a loop: forward, backward, clip, step, schedule, clear.
 # - Try a formula at its ends: the slanted triangle as printed can turn the rate negative.
 # - Judge a recipe over many seeds, against training without it.
+# - Over a constant rate a triangle helps; over a good schedule, no recipe was shown to help.
 # - If a recipe forgets less, ask whether a lower rate without it does, too.
 #
 # ## Exercises

@@ -16,8 +16,8 @@ SHOWN = {  # claim -> a further number of it, nearer to the row, and its name in
 JOBS = (  # job, what to try first, what then, the claims nearby
     (
         "classify texts, with tens of labels",
-        "a frozen base encoder",
-        "fine-tune it",
+        "fine-tune a base encoder",
+        "freeze it, if time is short",
         ("04.5",),
     ),
     (

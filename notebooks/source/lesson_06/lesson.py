@@ -14,7 +14,7 @@
 # %% [markdown]
 # > “BERT looks both ways.” “One epoch is enough.” “With few labels, freeze the encoder.”
 #
-# All day, sentences like these were tested. Which of the three survived?
+# All day, such sentences were tested. One of these three survived: which?
 #
 # ## 1. Guess first
 
@@ -48,8 +48,8 @@ print(claims.score(asked, doubted))
 claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
-# Many sentences fail because they leave out a condition: the encoder, the labels, the rate. Repair one that surprised
-# you. 04.5, for example, becomes: with 50 labels, fine-tuning beats freezing, *for our base encoder*.
+# Some sentences fail because a condition is missing: the encoder, the labels, the rate. Repair one that surprised you.
+# 04.1, for example, becomes: *our base encoder*, frozen, does more with 200 labels than counting words with 4,000.
 #
 # ## 3. Which one for which job?
 #
@@ -72,8 +72,7 @@ from IPython.display import Markdown
 Markdown(jobs.table(recorded))
 
 # %% [markdown]
-# With tens of labels, freezing is cheaper; fine-tuned, our base encoder did better (04.5). Whatever the job, load model
-# and tokenizer from one place. To classify:
+# Whatever the job, load model and tokenizer from one place. To classify:
 #
 # - measure counting words, too;
 # - keep related texts, such as reviews of one film, on one side of the split;
@@ -94,7 +93,8 @@ jobs.explain(course / "notebooks" / "glossary.md", "fine-tuning", "causal mask",
 #
 # ## Into Day 5
 #
-# Two sentences about ULMFiT's recipes are still open. Tomorrow takes them up again, without the `Trainer`:
+# Do ULMFiT's recipes help over a good schedule? That is still open. Tomorrow takes them up again, without the
+# `Trainer`:
 #
 # | tomorrow | today |
 # |---|---|
