@@ -99,7 +99,7 @@ def rates(runs, before: dict[str, list[int]]) -> None:
     above.legend(fontsize=9, loc="upper left")
     below.legend(fontsize=9, loc="center left")
     best = runs.best_rate("all")
-    title = (f"At the best rate for the task, {best:.0e}, neighbours fall from {untouched['neighbours']:.0f}% "
+    title = (f"At {best:.0e}, good for the task, neighbours fall from {untouched['neighbours']:.0f}% "
              f"to {np.mean(told['neighbours'][best]):.0f}%")  # fmt: skip
     fig.suptitle(title)
     shown = "; ".join(

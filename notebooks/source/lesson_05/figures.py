@@ -13,25 +13,34 @@ from utils import plots
 from utils.intervals import over_seeds
 
 
-def schedules(triangle: list[float], warmup_steps: int) -> None:
-    """Show the slanted triangle beside linear warm-up and decay and a constant rate; the title says how far apart.
+def schedules(as_printed: Callable, repaired: Callable) -> None:
+    """Show where the printed formula fails, and how near its repair is to linear warm-up and decay.
 
     Args:
-        triangle: factor of the highest rate at each step.
-        warmup_steps: of the linear schedule.
+        as_printed: share of the peak rate by (step, steps), as in the paper.
+        repaired: the same, never below its foot.
     """
-    line = _linear(len(triangle), warmup_steps)
+    few, many = 16, 100
+    triangle, line = [repaired(step, many) for step in range(many)], _linear(many, many // 10)
     apart = np.ceil(1000 * np.abs(np.subtract(triangle, line)).max()) / 1000
-    fig, ax = plots.figure(2.6)
-    ax.plot(triangle, "-", color=plots.BLUE, label="slanted triangle")
-    ax.plot(line, "--", color=plots.ORANGE, label="linear warm-up and decay")
-    ax.plot([1.0] * len(triangle), ":", color=plots.BLACK, label="constant")
-    ax.set(xlabel="step", ylabel="share of the peak rate", ylim=(0, 1.08))
-    ax.legend(fontsize=8)
-    title = f"Slanted triangle and linear warm-up and decay: never more than {apart:.3f} apart"
-    fig.suptitle(title)
-    plots.show(fig, f"{title}. Both rise over the first tenth of the steps and fall to the end in a straight line; a "
-                    "constant rate stays at 1.")  # fmt: skip
+    fig, (left, right) = plots.figure(3.0, columns=2)
+    left.axhline(0, color=plots.BLACK, linewidth=0.8)
+    left.plot([as_printed(step, few) for step in range(few)], "o-", color=plots.RED, markersize=4, label="as printed")
+    left.plot([repaired(step, few) for step in range(few)], "s-", color=plots.BLUE, markersize=4, label="repaired")
+    right.plot(triangle, "-", color=plots.BLUE, label="repaired")
+    right.plot(line, "--", color=plots.ORANGE, label="linear warm-up and decay")
+    for ax, steps in ((left, few), (right, many)):
+        ax.set(xlabel="step")
+        ax.set_title(f"{steps} steps", fontsize=10)
+        ax.legend(fontsize=8)
+    left.set_ylabel("share of the peak rate")
+    lowest = min(as_printed(step, few) for step in range(few))
+    title = (
+        f"As printed, {few} steps end at {lowest:.2f}; repaired, {many} steps are within {apart:.3f} of a straight line"
+    )
+    fig.suptitle(title, fontsize=10)
+    plots.show(fig, f"{title}. Left: both rise in one step, then the printed one falls through 0, the repaired one "
+                    "stays above. Right: both rise over ten steps and fall in a straight line.")  # fmt: skip
 
 
 def _linear(steps: int, warmup_steps: int) -> list[float]:
@@ -130,6 +139,10 @@ def forgetting(curves: dict[str, dict[float, dict]], before, rates: dict[str, fl
                 )  # fmt: skip
         own = list(by_rate).index(rates[way])
         ax.plot(lost[own], right[own], "o", color=color, markersize=13, markerfacecolor="none", markeredgewidth=1.2)
+        if way in BESIDE:
+            ax.annotate(
+                _plain(rates[way]), (lost[own], right[own]), BESIDE[way], textcoords="offset points", fontsize=8
+            )
         marks = zip(by_rate, right, lost, strict=True)
         told += [f"{way} " + ", ".join(f"at {_plain(rate)} {hits:.0f}% and {gone:.0f}" for rate, hits, gone in marks)]
         more = more and lost == sorted(lost)
@@ -138,6 +151,11 @@ def forgetting(curves: dict[str, dict[float, dict]], before, rates: dict[str, fl
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     fig.suptitle(title, fontsize=10)
     plots.show(fig, f"{title}. Right, and points of topics lost: {'; '.join(told)}.")
+
+
+BESIDE = {  # where a ring's rate stands, in points from its middle; plain's marks all have theirs
+    "discriminative rates": (-40, 4), TRIANGLE: (-14, 10), UNFREEZING: (10, 2), TOGETHER: (-44, -14),
+}  # fmt: skip
 
 
 def _plain(rate: float) -> str:

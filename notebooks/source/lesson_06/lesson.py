@@ -48,8 +48,9 @@ print(claims.score(asked, doubted))
 claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
-# Some sentences fail because a condition is missing: the encoder, the labels, the rate. Repair one that surprised you.
-# 04.1, for example, becomes: *our base encoder*, frozen, does more with 200 labels than counting words with 4,000.
+# Of the opening three, the one on BERT survived. Other sentences lack a condition: the encoder, the labels, the rate.
+# Repair one that surprised you. 04.1, for example, becomes: *our base encoder*, frozen, does more with 200 labels than
+# counting words with 4,000.
 #
 # ## 3. Which one for which job?
 #
@@ -93,8 +94,8 @@ jobs.explain(course / "notebooks" / "glossary.md", "fine-tuning", "causal mask",
 #
 # ## Into Day 5
 #
-# Do ULMFiT's recipes help over a good schedule? That is still open. Tomorrow takes them up again, without the
-# `Trainer`:
+# Does unfreezing add anything to the triangle? That is still open (05.2). Tomorrow takes the recipes up again, without
+# the `Trainer`:
 #
 # | tomorrow | today |
 # |---|---|
