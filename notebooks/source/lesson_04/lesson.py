@@ -80,10 +80,11 @@ figures.labels_saved(right)
 cards.saves_labels(runs, right)
 
 # %% [markdown]
-# How many labels you save depends on the encoder. On the far left, with 50 labels, the frozen base encoder about
-# equals the horizontal line: one eightieth of 4,000. (400 more labelled sentences chose the encoders' settings.)
+# How many labels you save depends on the encoder. With 50 labels, on the far left, the frozen base encoder already
+# reaches the line of 4,000: eighty times as many. (The encoders' settings were chosen on 400 more.)
 #
-# And pretraining alone? The small encoder, all trained, is right more often with 200 than its random start with 1,000.
+# Pretraining's own share: the small encoder, all trained, is right more often with 200 labels than from a random start
+# with 1,000.
 #
 # ## 2. What did it know before it saw a label?
 #
@@ -151,16 +152,15 @@ cards.destroys(runs, before)
 # mostly readable: the vectors are rearranged more than emptied. ([Deeper](deeper/04_forgetting.ipynb): does grammar
 # survive?)
 #
-# At 3e-5, within the 2e-5 to 5e-5 that BERT's authors advise, 75 steps teach this encoder little. For yours, try 1e-5,
+# BERT's authors advise 2e-5 to 5e-5; at 3e-5, our 75 steps teach this encoder little. For yours, try 1e-5,
 # 3e-5, 1e-4, 3e-4 on validation sentences. If two tie, the smaller forgets less.
 #
 # ## 4. Is one epoch enough?
 #
-# An *epoch* is one pass over all training sentences: with 200, in batches of 8, it is 25 steps. We compare one epoch
-# with three, over 20 seeds, each at the rate that did best for it, 3e-4 and 1e-4. The cell prints each seed's
-# percentage, sorted.
+# An *epoch* is one pass over all training sentences: with 200, in batches of 8, it is 25 steps. Over 20 seeds we
+# compare one epoch at 3e-4 with three at 1e-4, the best rate of each. The cell prints each seed's percentage, sorted.
 #
-# **Predict:** how many points do the two more epochs gain?
+# **Predict:** which wins, and by how many points?
 
 # %%
 once = runs.results(runs.run, runs.final("one epoch", 200))  # a row for each seed: 100 where right, else 0
@@ -281,9 +281,9 @@ cards.freeze_and_read(runs, right)
 #
 # 1. Count words, as a baseline.
 # 2. Freeze a sentence encoder of base size, and fit a linear classifier.
-# 3. Fine-tune it for 70 steps, at 3e-5 (our best rate with 200).
-# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. On 50
-#    texts our 7 points would be under four texts, which may be luck: label more, or take the cheaper.
+# 3. Fine-tune it for 70 steps, at 3e-5, the base encoder's best with 200.
+# 4. Compare all three by cross-validation on the same five parts. Choose `C` within each training part. With 50 texts,
+#    7 points are under four texts, perhaps luck: label more, or take the cheaper method.
 
 # %% [markdown]
 # ## To remember

@@ -35,9 +35,7 @@ def schedules(as_printed: Callable, repaired: Callable) -> None:
         ax.legend(fontsize=8)
     left.set_ylabel("share of the peak rate")
     lowest = min(as_printed(step, few) for step in range(few))
-    title = (
-        f"As printed, {few} steps end at {lowest:.2f}; repaired, {many} steps are within {apart:.3f} of a straight line"
-    )
+    title = f"As printed, {few} steps end at {lowest:.2f}; repaired, {many} are within {apart:.3f} of warm-up and decay"
     fig.suptitle(title, fontsize=10)
     plots.show(fig, f"{title}. Left: both rise in one step, then the printed one falls through 0, the repaired one "
                     "stays above. Right: both rise over ten steps and fall in a straight line.")  # fmt: skip

@@ -233,7 +233,7 @@ def slanted_triangular(step, steps, cut_frac=0.1, ratio=32):
 figures.schedules(as_printed, slanted_triangular)
 
 # %% [markdown]
-# Nearly the same. So in section 5 its opponent is a constant rate.
+# Nearly the same. So section 5 compares the triangle with a constant rate.
 #
 # ## 4. Gradual unfreezing
 #
@@ -293,17 +293,18 @@ for epoch in range(4):
     print(f"epoch {epoch + 1}: loss {sum(losses) / stage:.3f}, validation {evaluate(model, validation_rows):.1%} right")
 
 # %% [markdown]
-# Later: the head alone stays near the loss of guessing. Is the last accuracy above section 1's?
+# Later: the head alone stays near the loss of guessing. Compare section 1's accuracies: one run of each settles
+# nothing.
 #
 # ## 5. Do they work better?
 #
-# One run tells little. So each way of training ran 20 times, each time with 64 other sentences and another random head
-# (here one layer). Nearly all runs came with the course. *Plain* is one constant rate for all parts. Discriminative
-# rates are constant, too; listed is the head's. Each way got the peak rate that validation chose.
+# One run tells little. So each way of training ran 20 times, each time with 64 other sentences and another random head,
+# now a single layer. Nearly all runs are stored results. *Plain* is one constant rate for all parts. Discriminative
+# rates are constant too; the list shows the head's. Each way got the peak rate that validation chose.
 #
 # In the figure a dot is one *seed*: its accuracy minus plain's, in points, with the same sentences and head. Diamond
-# and bar: the mean and its 95% interval. Bar wholly above 0: it helps. Bar across 0: open. (ULMFiT's paper, all three:
-# 1.9 points on IMDB.)
+# and bar: the mean and its 95% interval. Bar wholly above 0: it helps. Bar across 0: open. (The paper's gain from all
+# three: 1.9 points on IMDB.)
 #
 # **Predict:** does each recipe gain something? Do the gains add up?
 
@@ -332,8 +333,8 @@ cards.together_help(task, results, rates)
 # ## 6. Do they forget less?
 #
 # This sentence encoder learned to put related texts close together. Is that lost? You have 250 headlines of five
-# topics. A topic is *found* if the headline's mean token vector lies nearest to the mean of that topic's others. What
-# training *lost* is the drop.
+# topics. A topic is *found* if the headline's mean token vector lies nearest to the mean of its own topic's other
+# headlines. *Lost* is the drop.
 #
 # In the figure (ten seeds) each line is one way of training, and each mark one peak rate, rising about threefold. The
 # ring is the rate that validation chose.
@@ -358,11 +359,11 @@ cards.forgets_less(task, results, rates, runs.searched(profile, "plain"))
 #   Below the head, their rates are lower.
 # - **For the same forgetting**, three of the recipes' rings lie above plain's line: perhaps more right answers.
 #
-# The first answer hangs on near ties on validation. One mark further, plain loses as much as the worst ring; one mark
-# back, all three lose about 5 points, not 21 (ten seeds).
+# The first answer hangs on near ties on validation. At the next higher rate, plain loses over 20 points; at the next
+# lower, all three lose about 5.
 #
-# “Works better”? Than plain at its own rate, triangles do, with unfreezing or without; the others: open. “Forgets
-# less”? Not at the chosen rates.
+# “Works better”? Triangles do, with unfreezing or without; the others stay open. “Forgets less”? Not at the chosen
+# rates.
 
 # %% [markdown]
 # ## To remember
