@@ -7,7 +7,6 @@ again. The result stands beside those of counting words and of always giving the
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from pathlib import Path
 
@@ -152,11 +151,8 @@ def fine_tune(profile, train, test, names: list[str], options: argparse.Namespac
     else:
         train_on()
     given = answers(trainer, list(rows(test)["input_ids"]))
-    model, trainer = trainer.model, None
-    gc.collect()  # the optimizer's memory, of which saving needs some
     with filled(options.output, INSTEAD) as folder:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        trainer.save_model(folder)
     return given
 
 

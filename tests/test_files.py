@@ -274,7 +274,7 @@ ALLOWED = {
         ("stage copyfile", "stage copytree", "stage write_text", "stage write_bytes", "write write_text"), CLAIMED
     ),
     "tools/update.py": {"main copy2": "to my/ with the time in its name, and back to where it was"},
-    "scripts/finetune.py": {"fine_tune save_pretrained": CLAIMED},
+    "scripts/finetune.py": {"fine_tune save_model": CLAIMED},
     "scripts/several_processes.py": {"train save_pretrained": CLAIMED, "train write_text": CLAIMED},
     "benchmarks/finetune.py": {"measure write_text": TEMPORARY},
     "pretraining/cards.py": dict.fromkeys(

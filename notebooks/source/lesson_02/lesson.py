@@ -394,7 +394,7 @@ for review in dataset["test"].select(range(4, 8)):
 #
 # `scripts/finetune.py` fine-tunes on a file with a column of texts and one of labels, two or more. It splits off the
 # test texts, and gives the head an output for each label. The next cell writes 160 sentences about films (Pang and Lee,
-# 2005) to such a file. It learns from 128; the test has 32.
+# 2005) to such a file: 128 to learn from, 32 for the test.
 #
 # **Predict:** are 32 enough to show that it beats counting words?
 

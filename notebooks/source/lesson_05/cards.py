@@ -12,7 +12,10 @@ from utils.intervals import Number, mean, over_seeds, smallest
 
 SAME = 1e-4  # a loss that differs by less is the same but for rounding
 TASK = f"Rotten Tomatoes, {LABELS} sentences, {EPOCHS} epochs, one layer on the mean vector as head"
-RULE = "yes: the whole interval above 0; no: below (after the results; before, we asked for 2); given the rates"
+RULE = (
+    "yes: the whole interval above 0; no: below (a rule set after the results; before, it asked for 2 points); "
+    "given these rates"
+)
 CHOSEN = {
     True: ", which validation chose on ten other seeds, often nearly a tie",
     False: ", not searched",

@@ -14,7 +14,7 @@
 # %% [markdown]
 # > “BERT looks both ways.” “One epoch is enough.” “With few labels, freeze the encoder.”
 #
-# All day, such sentences were tested. One of these three survived: which?
+# All day, such sentences were tested. Which of these three survived?
 #
 # ## 1. Guess first
 
@@ -48,7 +48,7 @@ print(claims.score(asked, doubted))
 claims.show_ledger(recorded, course / "notebooks", ran)
 
 # %% [markdown]
-# Of the opening three, the one on BERT survived. Other sentences lack a condition: the encoder, the labels, the rate.
+# Did you find the opening three? Some sentences fail because a condition is missing: the encoder, the labels, the rate.
 # Repair one that surprised you. 04.1, for example, becomes: *our base encoder*, frozen, does more with 200 labels than
 # counting words with 4,000.
 #
